@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from util.images import CELL_SIZE, GAP, MAX_GRID_SIZE, enlargement, make_grid, save_png, to_image, to_uint8
+from util.types import Grid
+
+
+def flat(*values: float, size: int = 4, channels: int = 1) -> Tensor:
+    """One image per value, all of whose pixels have that value."""
+    return torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, channels, size, size)
+
+
+def test_values_are_rounded_to_the_nearest_level():
+    levels = torch.arange(256)
+    images = (levels / 127.5 - 1).reshape(1, 1, 16, 16)
+    nudged = images + 0.49 / 127.5
+    assert (to_uint8(images).ravel() == levels.numpy()).all()
+    assert (to_uint8(nudged).ravel() == levels.numpy()).all()
+
+
+def test_what_no_image_can_show_is_clamped():
+    images = torch.tensor([-7.0, 7.0, float("-inf"), float("inf"), float("nan")]).reshape(1, 1, 1, 5)
+    assert to_uint8(images).ravel().tolist() == [0, 255, 0, 255, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_channels_come_last_in_any_precision(dtype):
+    images = torch.zeros(2, 3, 4, 5, dtype=dtype, requires_grad=True)
+    pixels = to_uint8(images)
+    assert pixels.shape == (2, 4, 5, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == 128).all()
+
+
+def test_small_images_are_enlarged_by_a_whole_factor():
+    assert [enlargement(size) for size in (1, 28, 32, 63, 64, 65, 256)] == [64, 3, 2, 2, 1, 1, 1]
+
+
+def test_a_grid_goes_row_by_row_and_leaves_the_rest_of_the_last_row_empty():
+    grid = np.asarray(make_grid(Grid(flat(-1, -0.5, 0, 0.5, 1, size=CELL_SIZE), columns=3), padding=2))
+    step = CELL_SIZE + 2
+    assert grid.shape == (2 * step - 2, 3 * step - 2)
+    corners = grid[::step, ::step]
+    assert corners.tolist() == [[0, 64, 128], [191, 255, GAP]]
+    assert (grid[CELL_SIZE : CELL_SIZE + 2] == GAP).all()
+    assert (grid[:CELL_SIZE, CELL_SIZE : CELL_SIZE + 2] == GAP).all()
+
+
+def test_a_grid_of_small_images_repeats_their_pixels():
+    images = torch.rand(2, 3, 28, 28) * 2 - 1
+    grid = np.asarray(make_grid(Grid(images, columns=2), padding=0))
+    factor = CELL_SIZE // 28 + 1
+    assert grid.shape == (28 * factor, 56 * factor, 3)
+    assert (grid[::factor, ::factor] == np.concatenate(list(to_uint8(images)), axis=1)).all()
+    assert (grid[factor - 1 :: factor, factor - 1 :: factor] == grid[::factor, ::factor]).all()
+
+
+def test_a_large_grid_is_not_enlarged_beyond_the_limit():
+    many = make_grid(Grid(torch.zeros(40, 1, 28, 28), columns=40), padding=0)
+    assert many.width == 40 * 28 * (MAX_GRID_SIZE // (40 * 28))
+    assert make_grid(Grid(torch.zeros(1, 1, 8, MAX_GRID_SIZE * 2), columns=1)).size == (MAX_GRID_SIZE * 2, 8)
+
+
+def test_a_grid_with_fewer_images_than_columns_is_as_wide_as_they_are():
+    assert make_grid(Grid(flat(0, 0, size=CELL_SIZE), columns=10), padding=2).width == 2 * CELL_SIZE + 2
+
+
+def test_only_grey_and_rgb_can_be_shown():
+    assert to_image(np.zeros((2, 2, 1), np.uint8)).mode == "L"
+    assert to_image(np.zeros((2, 2, 3), np.uint8)).mode == "RGB"
+    with pytest.raises(AssertionError, match="2 channels"):
+        to_image(np.zeros((2, 2, 2), np.uint8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_png_holds_the_same_pixels(tmp_path, channels):
+    image = to_image(np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8))
+    path = tmp_path / "a picture #1.png"
+    save_png(path, image)
+    with Image.open(path) as read:
+        assert read.mode == image.mode
+        assert (np.asarray(read) == np.asarray(image)).all()
+
+
+def test_a_png_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "image.png"
+    save_png(path, Image.new("L", (2, 2), 7))
+    before = path.read_bytes()
+    with pytest.raises(OSError, match="cannot write mode"):
+        save_png(path, Image.new("HSV", (2, 2)))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

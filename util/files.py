@@ -1,0 +1,80 @@
+"""Files that are written whole or not at all, append-only logs, and the lock on a run folder."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+@contextmanager
+def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of ``path`` when the block ends without an error.
+
+    After an error, or a crash, ``path`` is what it was before.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` whole or not at all."""
+    with written_whole(path, "w") as file:
+        file.write(text)
+
+
+def append_text(path: Path, text: str) -> None:
+    """Append ``text`` to ``path``; what stood there is never rewritten."""
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+def cut_back(path: Path, length: int) -> None:
+    """Shorten ``path`` to ``length`` bytes, as it was when a checkpoint was written; 0 removes it."""
+    if length == 0:
+        path.unlink(missing_ok=True)
+    elif path.stat().st_size > length:
+        with path.open("r+b") as file:
+            file.truncate(length)
+
+
+def length(path: Path) -> int:
+    """Return the size of ``path`` in bytes, 0 when there is no such file."""
+    return path.stat().st_size if path.exists() else 0
+
+
+class FolderLock:
+    """Keeps a second process out of a folder; the system lets go of it when this process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            BlockingIOError: another process holds it.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / ".lock").open("a+")
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise BlockingIOError(f"{folder} is in use by another process") from error
+
+    def release(self) -> None:
+        self._file.close()

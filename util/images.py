@@ -1,0 +1,64 @@
+"""Images as the displays and result pages need them: 8 bits, arranged in grids, written to disk."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from util.files import written_whole
+from util.types import Grid
+
+GAP = 160  # a grey that separates dark images as well as light ones, on a light page and on a dark one
+SHOWN_SIZE = 64  # pixels: smaller images are hard to judge
+CELL_SIZE = 96  # pixels: smaller images are enlarged in a grid; a page that is too narrow for it shrinks it again
+MAX_GRID_SIZE = 2400  # pixels: a grid is not enlarged beyond this
+
+
+def to_uint8(images: Tensor) -> NDArray[np.uint8]:
+    """Turn float (N, C, H, W) in [-1, 1] into uint8 (N, H, W, C), rounded and clamped; NaN becomes black."""
+    levels = (images.detach().float().nan_to_num(-1.0) + 1.0) * 127.5
+    # Converted before it is copied: a quarter of the bytes leave the device.
+    pixels = levels.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return pixels.contiguous().cpu().numpy()
+
+
+def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Turn uint8 (H, W, 1) or (H, W, 3) into a picture."""
+    assert pixels.shape[2] in (1, 3), f"grey or RGB expected, not {pixels.shape[2]} channels"
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def enlargement(size: int, shown: int = SHOWN_SIZE) -> int:
+    """Return the least whole factor that makes an image of ``size`` pixels at least ``shown`` pixels large."""
+    return max(1, math.ceil(shown / size))
+
+
+def make_grid(grid: Grid, padding: int = 2) -> Image.Image:
+    """Arrange images row by row, ``padding`` pixels apart; small ones are enlarged by a whole factor."""
+    pixels = to_uint8(grid.images)  # (N, H, W, C)
+    num, height, width, channels = pixels.shape
+    assert num > 0 and grid.columns > 0, f"a grid of {num} images in {grid.columns} columns"
+    columns = min(grid.columns, num)
+    rows = math.ceil(num / columns)
+
+    room = MAX_GRID_SIZE // max(columns * width, rows * height)
+    factor = max(1, min(enlargement(max(height, width), CELL_SIZE), room))
+    height, width = height * factor, width * factor
+    pixels = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+
+    shape = (rows * (height + padding) - padding, columns * (width + padding) - padding, channels)
+    canvas = np.full(shape, GAP, dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = i // columns * (height + padding), i % columns * (width + padding)
+        canvas[top : top + height, left : left + width] = image
+    return to_image(canvas)
+
+
+def save_png(path: Path, image: Image.Image) -> None:
+    """Write ``image`` to ``path`` as PNG, whole or not at all."""
+    with written_whole(path) as file:
+        image.save(file, format="PNG")

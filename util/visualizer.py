@@ -1,0 +1,137 @@
+"""Where losses and images go during training."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from util.files import append_text, cut_back, length, write_text
+from util.types import Grid, Progress
+
+
+class Display:
+    """One place to show results; a kind of result that it cannot show it ignores."""
+
+    @property
+    def logs(self) -> list[Path]:
+        """Its append-only files, which a resumed run cuts back to where the checkpoint was."""
+        return []
+
+    def losses(self, at: Progress, losses: dict[str, float]) -> None:
+        """Take the means since the last report."""
+
+    def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
+        """Take the means of an epoch that ends, and the learning rate it was trained with."""
+
+    def images(self, at: Progress, grids: dict[str, Grid]) -> None:
+        """Take pictures; those of epoch 0 are from before training, later ones of an epoch replace earlier ones."""
+
+    def close(self) -> None:
+        """Finish what is still open."""
+
+
+class Visualizer:
+    """Passes every result to all of its displays, and knows how long their logs are."""
+
+    def __init__(self, displays: Sequence[Display], folder: Path) -> None:
+        """Args: folder: of the run, below which all logs lie."""
+        self.displays = displays
+        self.folder = folder
+
+    def losses(self, at: Progress, losses: dict[str, float]) -> None:
+        for display in self.displays:
+            display.losses(at, losses)
+
+    def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
+        for display in self.displays:
+            display.epoch(at, means, lr)
+
+    def images(self, at: Progress, grids: dict[str, Grid]) -> None:
+        for display in self.displays:
+            display.images(at, grids)
+
+    def close(self) -> None:
+        for display in self.displays:
+            display.close()
+
+    def state_dict(self) -> dict[str, int]:
+        logs = [log for display in self.displays for log in display.logs]
+        return {log.relative_to(self.folder).as_posix(): length(log) for log in logs}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        for display in self.displays:
+            for log in display.logs:
+                cut_back(log, state.get(log.relative_to(self.folder).as_posix(), length(log)))
+
+
+class LossCsv:
+    """``losses.csv``: a row a report, a column a loss. It holds no clock: equal runs write equal files."""
+
+    FIXED = ("epoch", "step", "images")
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "losses.csv"
+        self.names: list[str] = []
+        self.rows = 0
+
+    def write(self, at: Progress, losses: dict[str, float]) -> None:
+        """Add a row; a loss that was never seen before gets a column, empty in the rows above."""
+        if new := [name for name in losses if name not in self.names]:
+            self._rewrite(self.names + new)
+        row = [at.epoch, at.step, at.images, *(f"{losses[n]:.9g}" if n in losses else "" for n in self.names)]
+        append_text(self.path, _csv_line(row))
+        self.rows += 1
+
+    def _rewrite(self, names: list[str]) -> None:
+        """Write the file anew with the first ``self.rows`` rows and columns for ``names``."""
+        rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))[: self.rows]
+        self.names = names
+        header = [*self.FIXED, *names]
+        write_text(
+            self.path, "".join(_csv_line(r) for r in [header, *([row.get(n) or "" for n in header] for row in rows)])
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"names": list(self.names), "rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = state["rows"]
+        self._rewrite(state["names"])
+
+
+class TextLogs(Display):
+    """``loss_log.txt`` in the reference's form, and ``timing.csv``: files that hold the clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.loss_log = folder / "loss_log.txt"
+        self.timing = folder / "timing.csv"
+
+    @property
+    def logs(self) -> list[Path]:
+        return [self.loss_log, self.timing]
+
+    def write_losses(self, at: Progress, losses: dict[str, float], seconds: float, data_seconds: float) -> None:
+        """Add a line; ``seconds`` per step, of which ``data_seconds`` were spent waiting for images."""
+        terms = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
+        head = f"(epoch: {at.epoch}, iters: {at.images}, time: {seconds:.3f}, data: {data_seconds:.3f})"
+        append_text(self.loss_log, f"{head} {terms}\n")
+
+    def write_timing(self, at: Progress, seconds: float, data_seconds: float, num_images: int) -> None:
+        """Add a row for an epoch, or the part of it that this process trained."""
+        if not self.timing.exists():
+            append_text(
+                self.timing, _csv_line(["epoch", "step", "images", "seconds", "data_seconds", "images_per_second"])
+            )
+        rate = num_images / seconds if seconds else 0.0
+        row = [at.epoch, at.step, at.images, f"{seconds:.3f}", f"{data_seconds:.3f}", f"{rate:.1f}"]
+        append_text(self.timing, _csv_line(row))
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()
