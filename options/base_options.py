@@ -1,0 +1,62 @@
+"""Options that training and testing share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from options.declare import option
+
+
+def device_name(text: str) -> str:
+    """Read ``--device cuda:1`` and the older ``--gpu_ids 1`` (-1: CPU).
+
+    Raises:
+        ValueError: several GPUs are named, which one process does not use.
+    """
+    if "," in text:
+        raise ValueError(f"{text!r}: one process uses one device; choose one")
+    if text.lstrip("-").isdigit():
+        return "cpu" if int(text) < 0 else f"cuda:{int(text)}"
+    return text
+
+
+def run_name(text: str) -> str:
+    """Read a run's name, which is also the name of its folder.
+
+    Raises:
+        ValueError: a folder of that name would lie elsewhere or be hidden.
+    """
+    if text and (text.startswith(".") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in text) or text != text.strip()):
+        raise ValueError(f'{text!r} cannot name a folder: no leading dot, outer space, or any of / \\ : * ? " < > |')
+    if len(text.encode()) > 200:
+        raise ValueError(f"{text[:20]!r}... is too long for the name of a folder: at most 200 bytes")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseOptions:
+    name: str = option("", help="name of the run: its files go to checkpoints_dir/name", resume="free", read=run_name)
+    checkpoints_dir: Path = option(Path("checkpoints"), help="folder that holds one folder per run", resume="free")
+    config: str = option(
+        "", help="YAML file of option values, such as a run's options.yaml; the command line wins", resume="free"
+    )
+    device: str = option(
+        "auto",
+        help="torch device: auto (a GPU when there is one), cpu, cuda, cuda:1, mps",
+        aliases=("gpu_ids",),
+        resume="warn",
+        read=device_name,
+    )
+    seed: int = option(0, help="what all random numbers follow from", min=0, max=2**31 - 1)
+    num_threads: int = option(4, help="threads that decode images", min=0, resume="free")
+    cache: Literal["auto", "gpu", "ram", "disk", "off"] = option(
+        "auto",
+        help="where decoded images are kept after the first look: auto takes the fastest place they fit",
+        resume="free",
+    )
+    cache_dir: Path = option(Path("datasets/.cache"), help="folder for --cache disk", resume="free")
+    verbose: bool = option(False, help="print layers, shapes, parameters and mean gradients", resume="free")
+
+    @property
+    def run_dir(self) -> Path:
+        return self.checkpoints_dir / self.name

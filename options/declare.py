@@ -1,0 +1,149 @@
+"""Turn dataclass fields into command-line options.
+
+One field is one option: the annotation is its type, the default its default, ``help`` its help.
+
+    int, float, str, Path     --name VALUE
+    bool                      --name / --no_name
+    Literal["a", "b"]         --name a   (anything else is an error that names the nearest choice)
+    tuple[int, ...]           --name 4,4,8
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from util.registry import did_you_mean
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str,
+    min: float | None = None,
+    max: float | None = None,
+    above: float | None = None,
+    aliases: tuple[str, ...] = (),
+    resume: Literal["fixed", "warn", "free"] = "fixed",
+    read: Callable[[str], str] | None = None,
+) -> Any:
+    """Declare a dataclass field that is also a command-line option; no default means required.
+
+    A subclass changes a default with a plain ``lr: float = 1e-4``: the rest of the declaration is inherited.
+
+    Args:
+        default: value when neither the command line, nor a config, nor the data's card, nor the model gives one.
+        help: what it does, in one line.
+        min: smallest value allowed.
+        max: largest value allowed.
+        above: the value must be larger than this.
+        aliases: other names that users know, without the dashes.
+        resume: whether ``--continue_train`` refuses another value, warns of it or takes it.
+        read: turns what the user wrote into the value to store; raises ValueError.
+    """
+    rule = Rule(help, min, max, above, aliases, resume, read)
+    return field(default=default, metadata={"rule": rule})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What ``option`` says beyond type and default."""
+
+    help: str
+    min: float | None
+    max: float | None
+    above: float | None
+    aliases: tuple[str, ...]
+    resume: Literal["fixed", "warn", "free"]
+    read: Callable[[str], str] | None
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One command-line option: its name, type, default and rule."""
+
+    name: str
+    hint: Any
+    default: Any
+    rule: Rule
+
+    @property
+    def is_bool(self) -> bool:
+        return self.hint is bool
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return get_args(self.hint) if get_origin(self.hint) is Literal else ()
+
+    def parse(self, text: str) -> Any:
+        """Turn what stands on the command line into a value.
+
+        Raises:
+            ValueError: ``text`` is of the wrong type, out of range or not among the choices.
+        """
+        if get_origin(self.hint) is tuple:
+            kind = get_args(self.hint)[0]
+            return tuple(self._scalar(part.strip(), kind) for part in text.split(",") if part.strip())
+        return self._scalar(text, self.hint)
+
+    def convert(self, value: Any) -> Any:
+        """Turn a value from a YAML file into one of this flag's type.
+
+        Raises:
+            ValueError: it is of the wrong type, out of range or not among the choices.
+        """
+        if self.is_bool:
+            if not isinstance(value, bool):
+                raise ValueError(f"{value!r} is not true or false")
+            return value
+        if isinstance(value, list) and get_origin(self.hint) is tuple:
+            return self.parse(",".join(str(v) for v in value))
+        if isinstance(value, bool | list | dict) or value is None:
+            raise ValueError(f"{value!r} is not {self._kind(self.hint)}")
+        return self.parse(str(value))
+
+    def _scalar(self, text: str, kind: Any) -> Any:
+        if self.choices:
+            if text not in self.choices:
+                raise ValueError(f"{text!r} is not a choice{did_you_mean(text, self.choices)}")
+            return text
+        if self.rule.read:
+            text = self.rule.read(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not {self._kind(kind)}") from None
+        if isinstance(value, int | float):
+            self._check_range(value)
+        return value
+
+    def _check_range(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a finite number")
+        if self.rule.min is not None and value < self.rule.min:
+            raise ValueError(f"{value} is too small: at least {self.rule.min}")
+        if self.rule.above is not None and value <= self.rule.above:
+            raise ValueError(f"{value} is too small: more than {self.rule.above}")
+        if self.rule.max is not None and value > self.rule.max:
+            raise ValueError(f"{value} is too large: at most {self.rule.max}")
+
+    @staticmethod
+    def _kind(hint: Any) -> str:
+        if get_origin(hint) is tuple:
+            return "a comma-separated list"
+        return {int: "a whole number", float: "a number", Path: "a path"}.get(hint, "a text")
+
+
+def flags(cls: type) -> list[Flag]:
+    """Return the flags that dataclass ``cls`` declares, in the order of its fields."""
+    hints = get_type_hints(cls)
+    return [Flag(f.name, hints[f.name], f.default, _rule(cls, f)) for f in fields(cls)]
+
+
+def _rule(cls: type, f: Field[Any]) -> Rule:
+    """Return the nearest declaration of ``f`` that came from ``option``."""
+    declared = (g for c in cls.__mro__ if is_dataclass(c) for g in fields(c) if g.name == f.name)
+    rule = next((g.metadata["rule"] for g in declared if "rule" in g.metadata), None)
+    assert rule is not None, f"{cls.__qualname__}.{f.name} needs option(..., help=...)"
+    return rule

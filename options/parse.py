@@ -1,0 +1,291 @@
+"""Read the command line, YAML and cards into typed, frozen options."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
+
+from options.base_options import BaseOptions
+from options.declare import Flag, flags
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.config_file import SECTIONS, Entry, read_config, read_section
+from util.registry import did_you_mean, list_names
+from util.runs import OPTIONS_FILE, find_run, free_name, list_runs
+
+Run = TypeVar("Run", bound=BaseOptions)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Generic[Run]):
+    """Everything that was asked for: ``run`` by the script, ``model`` and ``data`` by their classes."""
+
+    run: Run
+    model: Any
+    data: Any
+    model_name: str
+    dataset_mode: str
+    defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Return all options by section and name, in the form that ``options.yaml`` has."""
+        return {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line that names what was probably meant."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            description=description,
+            usage="%(prog)s [options]",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.flags: dict[str, Flag] = {}
+
+    def error(self, message: str) -> NoReturn:
+        message = " ".join(message.removeprefix("argument ").split())
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def add(self, title: str, cls: type, defaults: Mapping[str, Any]) -> None:
+        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones."""
+        group = self.add_argument_group(title)
+        for flag in flags(cls):
+            assert flag.name not in self.flags, f"--{flag.name} is declared twice"
+            self.flags[flag.name] = flag
+            default = defaults.get(flag.name, flag.default)
+            shown = "required" if default is MISSING else f"default: {_shown(default)}"
+            text = f"{flag.rule.help} [{shown}]".replace("%", "%%")
+            names = [f"--{name}" for name in (flag.name, *flag.rule.aliases)]
+            if flag.is_bool:
+                group.add_argument(*names, dest=flag.name, action="store_true", default=None, help=text)
+                group.add_argument(
+                    f"--no_{flag.name}", dest=flag.name, action="store_false", default=None, help=argparse.SUPPRESS
+                )
+            else:
+                metavar = "{" + ",".join(flag.choices) + "}" if flag.choices else flag.name.split("_")[-1].upper()
+                group.add_argument(*names, dest=flag.name, type=_reader(flag), default=None, metavar=metavar, help=text)
+
+    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Return what the command line says, by option; exits with status 2 when an option is not known."""
+        found, unknown = self.parse_known_args(argv)
+        if unknown:
+            words = [w.split("=")[0] for w in unknown]
+            word = next((w for w in words if w.startswith("-")), words[0])
+            known = [name for action in self._actions for name in action.option_strings]
+            near = did_you_mean(word, known).split(" (known")[0]
+            self.error(f"there is no option {word} here{near or '; --help lists all'}")
+        return {name: value for name, value in vars(found).items() if value is not None and name in self.flags}
+
+    def convert(self, entries: Mapping[str, Entry]) -> dict[str, Any]:
+        """Return the values of a YAML file.
+
+        Raises:
+            ValueError: an option is unknown or its value wrong; the message says where.
+        """
+        values = {}
+        for name, (value, where) in entries.items():
+            flag = self.flags.get(name) or next((f for f in self.flags.values() if name in f.rule.aliases), None)
+            if flag is None:
+                near = did_you_mean(name, self.flags).split(" (known")[0]
+                raise ValueError(f"{where}: there is no option {name}{near}")
+            try:
+                values[flag.name] = flag.convert(value)
+            except ValueError as error:
+                raise ValueError(f"{where}: {name}: {error}") from None
+        return values
+
+
+def _reader(flag: Flag) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return flag.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(v) for v in value) or "none"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value) or "none"
+
+
+def parse_train(
+    description: str,
+    argv: Sequence[str] | None,
+    find_model: Callable[[str], Any],
+    find_dataset: Callable[[str], Any],
+    recognize: Callable[[str], tuple[str, Path]],
+) -> Config[TrainOptions]:
+    """Parse the command line of train.py in two passes: first which model and data, then everyone's options.
+
+    Precedence: command line, ``--config`` (with ``--continue_train``: the run's own options), the card of the
+    data set, the model's defaults, the declarations. Exits with status 2 and one line when something is wrong.
+
+    Args:
+        description: what ``--help`` begins with.
+        argv: the words after the script's name; None takes the process's own.
+        find_model, find_dataset: return the class of a name, or raise LookupError.
+        recognize: returns dataset_mode and card file of a dataroot, or raises FileNotFoundError.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser, asked = Parser(description), _first_pass(argv)
+    try:
+        config = read_config(Path(asked["config"])) if "config" in asked else {}
+        run_entries: dict[str, Entry] = {}
+        if asked.get("continue_train"):
+            folder = _run_to_continue(asked, config)
+            run_entries = read_config(folder / OPTIONS_FILE)
+            asked["name"] = folder.name
+        first = {k: e.value for k, e in (run_entries | config).items()} | asked
+        if not (model := str(first.get("model", ""))):
+            _help_without_model(parser, argv)
+        model_class = find_model(model)
+        dataroot, dataset_mode = str(first.get("dataroot", "")), first.get("dataset_mode") or model_class.dataset_mode
+        card, recognized = dict[str, Entry](), ""
+        if dataroot:
+            recognized, card_file = recognize(dataroot)
+            dataset_mode = dataset_mode or recognized
+            if card_file.exists():
+                card = {k: e for k, e in read_config(card_file).items() if k not in ("about", "licence")}
+        dataset_class = find_dataset(dataset_mode or "image_folder")
+
+        classes = {"run": TrainOptions, "model": model_class.Options, "data": dataset_class.Options}
+        titles = {"run": "training", "model": f"--model {model}", "data": f"--dataset_mode {dataset_mode}"}
+        for section, cls in classes.items():
+            parser.add(titles[section], cls, model_class.defaults)
+        if dataset_mode != recognized:  # the card was written for another reader of the same files
+            card = {k: e for k, e in card.items() if k in parser.flags}
+        defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults | parser.convert(card)
+        defaults |= {"dataset_mode": dataset_mode}
+        _print_help(parser, argv)
+        given = parser.convert(config) | parser.parse(argv)
+        stored = parser.convert(run_entries)
+        values = defaults | stored | given
+        if stored:
+            _check_resume(parser, stored, given, asked["name"])
+            values["name"] = asked["name"]
+        elif not values["name"]:
+            values["name"] = free_name(values["checkpoints_dir"], f"{Path(dataroot).name}_{model}")
+        if values["dataroot"] is MISSING:
+            raise ValueError("--dataroot is required: a folder of images, or the name of one in datasets/")
+        known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
+        built = _build(classes, values)
+        return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)
+    except (LookupError, OSError, ValueError) as error:
+        parser.error(_message(error))
+
+
+def parse_test(
+    description: str,
+    argv: Sequence[str] | None,
+    find_model: Callable[[str], Any],
+    find_dataset: Callable[[str], Any],
+) -> Config[TestOptions]:
+    """Parse the command line of test.py: its own options; model and data options are those of the run.
+
+    Exits with status 2 and one line when something is wrong.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser, asked = Parser(description), _first_pass(argv)
+    try:
+        parser.add("testing", TestOptions, {})
+        _print_help(parser, argv)
+        config = read_config(Path(asked["config"])) if "config" in asked else {}
+        values = {n: f.default for n, f in parser.flags.items()} | parser.convert(config) | parser.parse(argv)
+        folder = find_run(values["checkpoints_dir"], values["name"])
+        values["name"] = folder.name
+        run = TestOptions(**values)
+
+        entries = read_config(folder / OPTIONS_FILE)
+        model_class = find_model(str(entries["model"].value))
+        dataset_class = find_dataset(str(entries["dataset_mode"].value))
+        reader = Parser(description)  # of options.yaml, whose run section is train.py's
+        classes = {"train": TrainOptions, "model": model_class.Options, "data": dataset_class.Options}
+        for section, cls in classes.items():
+            reader.add(section, cls, {})
+        stored = {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
+        stored |= {"phase": run.phase} | ({"dataroot": run.dataroot} if run.dataroot else {})
+        built = _build({k: classes[k] for k in ("model", "data")}, stored)
+        names = {"model_name": stored["model"], "dataset_mode": stored["dataset_mode"]}
+        return Config(run=run, **built, **names, defaults={}, spec=read_section(folder / OPTIONS_FILE, "spec"))
+    except KeyError as error:
+        parser.error(f"{folder / OPTIONS_FILE} says nothing about {error}: it was not written by train.py")
+    except (LookupError, OSError, ValueError) as error:
+        parser.error(_message(error))
+
+
+def _first_pass(argv: Sequence[str]) -> dict[str, Any]:
+    """Return what the command line says of the options that decide which others there are."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ("config", "model", "dataset_mode", "dataroot", "name", "checkpoints_dir"):
+        first.add_argument(f"--{name}", default=None)
+    first.add_argument("--continue_train", action="store_true", default=None)
+    try:
+        found = first.parse_known_args(argv)[0]
+    except argparse.ArgumentError:
+        return {}  # a value is missing: the second pass says which, in one line
+    return {name: value for name, value in vars(found).items() if value is not None}
+
+
+def _run_to_continue(asked: dict[str, Any], config: dict[str, Entry]) -> Path:
+    """Return the folder that ``--continue_train`` means: ``--name``, or the newest that fits the rest."""
+    wanted = {k: e.value for k, e in config.items()} | asked
+    checkpoints_dir = Path(str(wanted.get("checkpoints_dir", "checkpoints")))
+    if name := str(wanted.get("name", "")):
+        return find_run(checkpoints_dir, name)
+    find_run(checkpoints_dir, "")  # raises when there is none at all
+    asked_for = {k: str(wanted[k]) for k in ("model", "dataroot") if k in wanted}
+    for folder in list_runs(checkpoints_dir):
+        entries = read_config(folder / OPTIONS_FILE)
+        if all(k in entries and str(entries[k].value) == v for k, v in asked_for.items()):
+            return folder
+    shown = " ".join(f"--{k} {v}" for k, v in asked_for.items())
+    raise FileNotFoundError(f"--continue_train: no run in {checkpoints_dir}/ was started with {shown}")
+
+
+def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any], name: str) -> None:
+    """Refuse what would make a resumed run another run; warn of what may change its numbers."""
+    for key, value in given.items():
+        before, rule = stored.get(key, value), parser.flags[key].rule
+        if before == value or rule.resume == "free":
+            continue
+        message = f"--{key} {_shown(value)}: run {name!r} was started with {_shown(before)}"
+        if rule.resume == "fixed":
+            raise ValueError(f"{message}; to start a new run from its weights, use --init_from {name} --name NEW")
+        print(f"warning: {message}; the numbers may differ from an undisturbed run's", file=sys.stderr)
+
+
+def _build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object of each class, filled from ``values``; their own checks may raise ValueError."""
+    return {section: cls(**{f.name: values[f.name] for f in flags(cls)}) for section, cls in classes.items()}
+
+
+def _help_without_model(parser: Parser, argv: Sequence[str]) -> NoReturn:
+    """Show the options that all models share, or ask for --model."""
+    models = ", ".join(list_names("models", "_model"))
+    parser.add("training", TrainOptions, {})
+    parser.epilog = f"models: {models}. --model X --help lists the options of model X too."
+    _print_help(parser, argv)
+    parser.error(f"--model is required: one of {models}")
+
+
+def _print_help(parser: Parser, argv: Sequence[str]) -> None:
+    if {"-h", "--help"} & set(argv):
+        parser.print_help()
+        parser.exit(0)
+
+
+def _message(error: Exception) -> str:
+    """Return the text of ``error`` for a user; an OSError's without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -1,0 +1,34 @@
+"""Options of test.py. What the model and its data are is read from the run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from options.base_options import BaseOptions
+from options.declare import option
+
+
+def epoch_label(text: str) -> str:
+    """Read ``--epoch``; raise ValueError when it is neither "latest" nor a number."""
+    if text != "latest" and not text.isdecimal():
+        raise ValueError(f"{text!r} is neither 'latest' nor the number of an epoch")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestOptions(BaseOptions):
+    name: str = option("", help="which run; the newest when not given")
+    results_dir: Path = option(Path("results"), help="folder that results are written to")
+    epoch: str = option("latest", help="which checkpoint: latest, or the number of a saved epoch", read=epoch_label)
+    phase: Literal["train", "val", "test"] = option(
+        "test", help="which part of the data; also names the results folder"
+    )
+    dataroot: str = option("", help="other data than the run was trained on")
+    num_test: int = option(0, help="images in all; 0: 100 from noise, or all that the data has", min=0)
+    batch_size: int = option(50, help="images per pass through the network", min=1)
+    labels: tuple[str, ...] = option((), help="classes to draw, by name or index, cycled in this order: 7,8,1,3")
+    interpolate: int = option(
+        0, help="also draw a walk of so many steps between two points of z, a row per class", min=0
+    )
+    ema: bool = option(True, help="use the moving average of G when the run has one")
+    eval: bool = option(True, help="evaluation mode: running statistics in batch norm, no dropout")

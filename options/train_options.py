@@ -1,0 +1,44 @@
+"""Options of train.py. Every *_freq counts training images unless it says epochs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from options.base_options import BaseOptions
+from options.declare import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(BaseOptions):
+    model: str = option("", help="which model: X is models/X_model.py")
+    dataset_mode: str = option("", help="which data set class: Y is data/Y_dataset.py; recognized when not given")
+    batch_size: int = option(1, help="images per step", min=1)
+    n_epochs: int = option(100, help="epochs at the initial learning rate", min=1, aliases=("niter",), resume="free")
+    n_epochs_decay: int = option(
+        100, help="further epochs, over which a linear rate falls to 0", min=0, aliases=("niter_decay",), resume="free"
+    )
+    lr_policy: Literal["constant", "linear", "step", "cosine", "plateau"] = option(
+        "linear", help="how the learning rate changes from epoch to epoch"
+    )
+    lr_decay_iters: int = option(50, help="epochs between the drops of the step policy", min=1)
+    plateau_loss: str = option("", help="loss whose epoch mean the plateau policy watches; empty: the first one logged")
+    ema: float = option(
+        0.0, help="decay of the moving average of G that samples are drawn from, such as .999; 0: none", min=0, max=1
+    )
+    continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
+    overwrite: bool = option(False, help="delete the run of this name first", resume="free")
+    init_from: str = option("", help="start from the weights of that run", resume="free")
+    deterministic: bool = option(False, help="make CUDA runs repeatable bit for bit (slower)")
+    display: tuple[str, ...] = option(("html",), help="where losses and pictures go: html, none", resume="free")
+    print_freq: int = option(100, help="images between rows of losses", min=1, resume="free")
+    display_freq: int = option(
+        400,
+        help="images between pictures on the training page, besides the one at the end of each epoch; 0: none",
+        min=0,
+        resume="free",
+    )
+    save_latest_freq: int = option(5000, help="images between saves of the latest state", min=1, resume="free")
+    save_epoch_freq: int = option(5, help="epochs between numbered checkpoints; 0: none", min=0, resume="free")
+
+    @property
+    def total_epochs(self) -> int:
+        return self.n_epochs + self.n_epochs_decay

@@ -1,0 +1,122 @@
+"""Save and restore what a run needs to go on as if it had never stopped, and export its networks."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from util.files import written_whole
+
+FORMAT = 1  # of latest_state.pth; raised when an older one can no longer be read
+STATE_FILE = "latest_state.pth"
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+class Checkpoint:
+    """Named objects whose states are saved together in ``folder/latest_state.pth``."""
+
+    def __init__(self, folder: Path, parts: Mapping[str, Stateful]) -> None:
+        self.path = folder / STATE_FILE
+        self.parts = parts
+
+    def save(self) -> None:
+        """Write the file whole or not at all; raise OSError, with the previous one untouched, when it cannot be."""
+        save_whole({"format": FORMAT} | {name: part.state_dict() for name, part in self.parts.items()}, self.path)
+
+    def load(self) -> None:
+        """Restore all parts.
+
+        Raises:
+            ValueError: there is no such file, or it is damaged, of another format or of another architecture.
+        """
+        saved = load_safely(self.path)
+        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+            found = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
+            raise ValueError(f"{self.path} is of format {found}, this version reads {FORMAT}")
+        if missing := self.parts.keys() - saved.keys():
+            raise ValueError(f"{self.path} lacks {', '.join(sorted(missing))}: the run had other options")
+        for name, part in self.parts.items():
+            try:
+                part.load_state_dict(saved[name])
+            except (RuntimeError, ValueError, KeyError, TypeError) as error:
+                reason = str(error).strip().splitlines()[-1].strip()
+                raise ValueError(f"{self.path} does not fit this model ({name}: {reason})") from None
+
+
+def save_whole(content: Any, path: Path) -> None:
+    """Save with torch.save under a temporary name, then rename.
+
+    Raises:
+        OSError: it cannot be written, as when no space is left; what stood at ``path`` is still there.
+    """
+    try:
+        with written_whole(path) as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        cause = error if isinstance(error, OSError) else error.__context__
+        reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
+        raise OSError(f"cannot save {path}: {reason}; what was saved there before is still whole") from None
+
+
+def load_safely(path: Path) -> Any:
+    """Return the tensors and plain values of a file, on the CPU; code in it is never run.
+
+    Raises:
+        ValueError: the file is not there, damaged, or holds more than tensors and plain values.
+    """
+    if not path.exists():
+        raise ValueError(f"there is no {path}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError(f"{path} is damaged, or holds more than tensors: it was not loaded") from None
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is damaged and was not loaded ({reason})") from None
+
+
+def export_nets(folder: Path, label: str, nets: Mapping[str, nn.Module]) -> None:
+    """Write each network as a plain state dict, ``<label>_net_<name>.pth``, as users of the reference know them."""
+    for name, net in nets.items():
+        save_whole(net.state_dict(), folder / f"{label}_net_{name}.pth")
+
+
+def import_net(folder: Path, label: str, name: str, net: nn.Module) -> None:
+    """Load ``<label>_net_<name>.pth`` into ``net``.
+
+    Raises:
+        ValueError: there is no such file, or it is damaged or of another architecture.
+    """
+    path = folder / f"{label}_net_{name}.pth"
+    if not path.exists():
+        there = sorted({p.name.split("_net_")[0] for p in folder.glob("*_net_*.pth")})
+        raise ValueError(f"there is no {path}; --epoch can be {', '.join(there) or 'nothing yet: nothing was saved'}")
+    try:
+        net.load_state_dict(load_safely(path))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"{path} does not fit network {name} ({reason})") from None
+
+
+def import_run(folder: Path, label: str, model: Any, ema: bool) -> str:
+    """Load a run's networks into ``model``, the averaged ones in their places if ``ema`` and the run has them.
+
+    Returns:
+        Which weights they are, for people.
+
+    Raises:
+        ValueError: a network was not saved under ``label``, is damaged or of another architecture.
+    """
+    averaged = []
+    for name, net in model.nets.items():
+        has_average = ema and (folder / f"{label}_net_{name}_ema.pth").exists()
+        import_net(folder, label, f"{name}_ema" if has_average else name, net)
+        averaged += [name] * has_average
+    return f"moving average of {', '.join(averaged)}" if averaged else "weights as trained"

@@ -1,0 +1,83 @@
+"""Read option values from YAML: ``--config``, the options.yaml of a run, the card of a data set."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+SECTIONS = ("run", "model", "data")  # options.yaml groups its values under these; a config need not
+RECORDS = ("spec", "about")  # further sections of options.yaml, which are no options
+
+
+class Entry(NamedTuple):
+    """A value and where it stands, such as ``my.yaml, line 3``."""
+
+    value: Any
+    where: str
+
+
+def read_config(path: Path) -> dict[str, Entry]:
+    """Return the option values of a YAML file, flat by name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not YAML, or not a mapping of names to values, or names one option twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold lines such as 'batch_size: 64', not {values!r:.60}")
+    entries: dict[str, Entry] = {}
+    for name, value, line in _pairs(node, values):
+        where = f"{path}, line {line}"
+        if name in entries:
+            raise ValueError(f"{where}: {name} is given twice")
+        entries[name] = Entry(value, where)
+    return entries
+
+
+def _pairs(node: Any, values: dict[Any, Any]) -> Iterator[tuple[str, Any, int]]:
+    """Yield name, value and line of each option, those of the sections included."""
+    for key, content in node.value if node else []:
+        name, line = str(key.value), key.start_mark.line + 1
+        value = values.get(name)
+        if name in RECORDS and isinstance(value, dict):
+            continue
+        if name in SECTIONS and isinstance(value, dict):
+            yield from _pairs(content, value)
+        else:
+            yield name, value, line
+
+
+def read_section(path: Path, section: str) -> dict[str, Any]:
+    """Return one section of an options.yaml, {} when it has none of that name."""
+    return dict((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get(section) or {})
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as YAML writes it: tuples become lists and paths texts."""
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return value.as_posix() if isinstance(value, Path) else value
+
+
+def dump(sections: dict[str, dict[str, Any]]) -> str:
+    """Return ``sections`` as YAML in the order given; ``read_config`` reads it back."""
+    plain_sections = {s: {k: plain(v) for k, v in values.items()} for s, values in sections.items()}
+    return str(yaml.safe_dump(plain_sections, sort_keys=False, allow_unicode=True))
+
+
+def format_options(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> str:
+    """Return all options as a table of text in which those not at their default say what it is."""
+    lines = []
+    for section, values in sections.items():
+        lines.append(f"--- {section}")
+        for name, value in values.items():
+            changed = name in defaults and plain(defaults[name]) != plain(value)
+            lines.append(f"{name:>20}: {plain(value)}" + (f"   [default: {plain(defaults[name])}]" if changed else ""))
+    return "\n".join(lines)

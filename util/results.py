@@ -1,0 +1,153 @@
+"""What test.py makes of a trained model: images in folders that other tools can read, and a page that shows them."""
+
+import csv
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from util.files import written_whole
+from util.images import make_grid, save_png, to_image, to_uint8
+from util.registry import did_you_mean
+from util.results_page import ResultsPage
+from util.types import Batch, Grid
+
+SHOWN = 20  # images a class on the page; the folders hold all
+ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
+
+
+def read_labels(wanted: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Return the class indices that ``--labels`` means: each word a class name or, failing that, an index.
+
+    Raises:
+        ValueError: there are no classes, or a word is neither.
+    """
+    if not classes:
+        if wanted:
+            raise ValueError(f"--labels {','.join(wanted)}: this model knows no classes")
+        return []
+    labels = []
+    for word in wanted or classes:
+        if word in classes:
+            labels.append(classes.index(word))
+        elif word.isdecimal() and int(word) < len(classes):
+            labels.append(int(word))
+        else:
+            raise ValueError(
+                f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}"
+                f"{did_you_mean(word, classes)}"
+            )
+    return labels
+
+
+def safe_name(name: str) -> str:
+    """Return ``name`` as the name of a folder or file: what would leave the folder, or hide, is percent-encoded."""
+    safe = quote(name, safe=" !#$&'()+,;=@[]{}~")
+    return "%2E" + safe[1:] if safe.startswith(".") else safe
+
+
+class Results:
+    """The folder of one test: written beside its final place, and moved there when it is complete."""
+
+    def __init__(self, folder: Path, title: str, subtitle: str) -> None:
+        self.final = folder
+        self.folder = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.page = ResultsPage(self.folder, title, subtitle)
+
+    def save(self, kind: str, name: str, image: Any) -> Path:
+        """Write one picture to images/<kind>/<name>.png and return its path."""
+        path = self.folder / "images" / kind / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_png(path, image)
+        return path
+
+    def finish(self) -> Path:
+        """Write the page, put the folder in its place, where an earlier test's goes; return the page's path."""
+        self.page.write()
+        if self.final.exists():
+            if not (self.final / "index.html").exists():
+                raise FileExistsError(f"{self.final} holds no earlier results, so it is left alone: move it away first")
+            shutil.rmtree(self.final)
+        self.folder.rename(self.final)
+        return self.final / "index.html"
+
+
+def draw_samples(results: Results, model: Any, labels: list[int], num: int, seed: int, batch_size: int) -> None:
+    """Draw ``num`` images from noise; image i has label ``labels[i % len(labels)]``, and depends on (seed, i) alone.
+
+    Args:
+        results: where they go.
+        model: a NoiseModel in the mode to test it in.
+        labels: classes in the order to cycle through; [] for a model without classes.
+        num: how many.
+        seed: what z follows from.
+        batch_size: images per pass.
+    """
+    classes = model.spec.classes
+    z, chosen = model.latents(num, seed), [labels[i % len(labels)] for i in range(num)] if labels else None
+    label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
+    first: list[Tensor] = []
+    rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
+    with written_whole(results.folder / "samples.csv", "w") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["index", "label", "class", "seed", "file"])
+        starts = range(0, num, batch_size)
+        for start in tqdm(starts, "drawing", leave=False, disable=None):
+            part = slice(start, start + batch_size)
+            images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
+            first += [images[: ON_GRID - start].cpu()] if start < ON_GRID else []
+            for i, pixels in enumerate(to_uint8(images), start):
+                label = chosen[i] if chosen else None
+                name = classes[label] if label is not None else ""
+                path = results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels))
+                rows[name].append(path)
+                table.writerow(
+                    [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
+                )
+    shown = {name or "samples": paths[:SHOWN] for name, paths in rows.items() if paths}
+    more = "" if num == sum(map(len, shown.values())) else f", the first {SHOWN} of each class are shown"
+    results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
+    results.page.add_gallery(shown)
+    columns = len(labels) if 1 < len(labels) <= MAX_COLUMNS else 10
+    grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
+    results.page.add_section("In the order drawn", "Column by column the labels that were asked for, cycled.")
+    results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
+
+
+def draw_walk(results: Results, model: Any, labels: list[int], steps: int, seed: int) -> None:
+    """Draw the straight walk between two points of z, the same for each class: a row a class, ``steps`` columns."""
+    z0, z1 = model.latents(2, seed)
+    walk = torch.stack([torch.lerp(z0, z1, t) for t in torch.linspace(0, 1, steps).tolist()])
+    rows = list(dict.fromkeys(labels))
+    parts: list[Tensor] = [model.sample(walk, torch.full((steps,), k, device=model.device)) for k in rows]
+    images = torch.cat(parts or [model.sample(walk, None)])
+    names = tuple(model.spec.classes[k] for k in rows)
+    path = results.save("walk", "walk", make_grid(Grid(images.cpu(), steps)))
+    results.page.add_section("Interpolation", "From one point of z to another, in equal steps; each row the same walk.")
+    results.page.add_figure(path, "from top to bottom: " + ", ".join(names) if names else "the walk")
+
+
+def translate_all(results: Results, model: Any, batches: Iterable[tuple[Batch, list[str]]], num: int) -> None:
+    """Show the model's pictures of every sample: images/<kind>/<path of the sample>.png, and a row of the page each.
+
+    Args:
+        results: where they go.
+        model: a model whose ``forward`` returns pictures in the order of the batch.
+        batches: batches with the samples' names.
+        num: how many samples there are, for the progress bar.
+    """
+    results.page.add_section("Images", f"{num} samples; each kind is in a folder of its own below images/")
+    with tqdm(total=num, desc="translating", unit="img", leave=False, disable=None) as bar:
+        for batch, names in batches:
+            pictures = {kind: to_uint8(images) for kind, images in model(batch).items()}
+            for i, name in enumerate(names):
+                stem = "/".join(safe_name(part) for part in Path(name).with_suffix("").parts)
+                results.page.add_row(name, {k: results.save(k, stem, to_image(p[i])) for k, p in pictures.items()})
+            bar.update(len(names))

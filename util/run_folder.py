@@ -1,0 +1,74 @@
+"""The folder of a training run: who may write in it, and the record of what was asked for."""
+
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from util.config_file import read_section
+from util.files import FolderLock
+from util.runs import OPTIONS_FILE
+
+
+def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> FolderLock:
+    """Take a run's folder for this process; ``overwrite`` empties it.
+
+    Raises:
+        FileExistsError: it holds something, and neither flag was given.
+        BlockingIOError: another process trains there.
+    """
+    if folder.exists() and not continue_train and not overwrite and _contents(folder):
+        raise FileExistsError(
+            f"{folder} exists: go on with it by --continue_train, delete it by --overwrite, or choose another --name"
+        )
+    if overwrite and not continue_train and _contents(folder) and not (folder / OPTIONS_FILE).exists():
+        raise FileExistsError(
+            f"--overwrite: {folder} holds no run of train.py, so it is left alone; choose another --name"
+        )
+    lock = FolderLock(folder)
+    if overwrite and not continue_train:
+        for path in _contents(folder):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return lock
+
+
+def _contents(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if p.name != ".lock"] if folder.exists() else []
+
+
+def describe_process(device: torch.device, previous: Path | None) -> dict[str, Any]:
+    """Return what the record of a run says beside its options.
+
+    Args:
+        device: the one that trains.
+        previous: options.yaml of the run that is gone on with, whose record is kept; None for a new run.
+    """
+    now = {
+        "command": shlex.join(["python", *sys.argv]),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "cpu_threads": torch.get_num_threads(),
+    }
+    if not previous:
+        return now
+    first: dict[str, Any] = read_section(previous, "about") or now
+    resumed: list[Any] = list(first.get("resumed") or [])
+    return first | {"resumed": [*resumed, now]}
+
+
+def _commit() -> str:
+    """Return the commit of the code, with a + when files differ from it; "" when git does not tell."""
+    command = ["git", "-C", str(Path(__file__).parents[1]), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

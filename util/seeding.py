@@ -1,0 +1,49 @@
+"""Random numbers as pure functions of (seed, epoch, step), so that there is no random state to save."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+_MASK = 2**64 - 1
+
+
+def mix(*key: int) -> int:
+    """Return 64 well-mixed bits of ``key`` (splitmix64, Steele et al. 2014, one round per number)."""
+    state = 0
+    for number in key:
+        state = (state ^ (number & _MASK)) + 0x9E3779B97F4A7C15 & _MASK
+        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+        state = (state ^ state >> 27) * 0x94D049BB133111EB & _MASK
+        state ^= state >> 31
+    return state
+
+
+def draws(indices: np.ndarray, *key: int) -> np.ndarray:
+    """Return a number in [0, 1) for each of ``indices`` (N,), a function of (key, index) alone."""
+    state = np.asarray(indices, np.uint64) ^ np.uint64(mix(*key))
+    with np.errstate(over="ignore"):
+        state = state + np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ state >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ state >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return ((state ^ state >> np.uint64(31)) >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def generator(*key: int) -> torch.Generator:
+    """Return a CPU generator whose numbers follow from ``key`` alone."""
+    return torch.Generator().manual_seed(mix(*key) >> 1)
+
+
+def seed_all(*key: int) -> None:
+    """Seed torch's generators of all devices from ``key``, such as (seed, step)."""
+    torch.manual_seed(mix(*key) >> 1)
+
+
+@contextmanager
+def forked(*key: int) -> Iterator[None]:
+    """Run the block under a seed of its own; afterwards random numbers go on as if it had not been."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        seed_all(*key)
+        yield

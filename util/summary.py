@@ -1,0 +1,66 @@
+"""What networks consist of, and how strongly they are pulled: a diagnosis to print."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from util.types import Batch
+
+
+def num_parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def mean_abs_gradients(nets: Mapping[str, nn.Module]) -> dict[str, float]:
+    """Return, for each network that has gradients, the mean of their absolute values over all parameters."""
+    means = {}
+    for name, net in nets.items():
+        grads = [p.grad.detach().abs().flatten() for p in net.parameters() if p.grad is not None]
+        if grads:
+            means[name] = float(torch.cat(grads).mean())
+    return means
+
+
+class Inspection:
+    """Notes the output shape of every layer that runs within the block."""
+
+    def __init__(self, nets: Mapping[str, nn.Module]) -> None:
+        self.nets = nets
+        self._shapes: dict[int, str] = {}
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> "Inspection":
+        layers = {id(m): m for net in self.nets.values() for m in net.modules() if not any(m.children())}
+        self._hooks = [layer.register_forward_hook(self._note) for layer in layers.values()]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _note(self, layer: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            self._shapes[id(layer)] = "x".join(str(n) for n in output.shape)
+
+    def table(self) -> str:
+        """Return the layers of each network, with shapes (batch first), parameters and mean absolute gradient."""
+        lines, gradients = [], mean_abs_gradients(self.nets)
+        for name, net in self.nets.items():
+            lines.append(f"net{name}: {type(net).__name__}")
+            for path, layer in net.named_modules():
+                if not any(layer.children()):
+                    shape, num = self._shapes.get(id(layer), "did not run"), num_parameters(layer)
+                    lines.append(f"  {path:<18} {type(layer).__name__:<18} {shape:>20} {num:>12,}")
+            gradient = f", mean |gradient| {gradients[name]:.3g}" if name in gradients else ""
+            lines.append(f"  in all {num_parameters(net):,} parameters{gradient}")
+        return "\n".join(lines)
+
+
+def diagnose(model: Any, batch: Batch) -> str:
+    """Return the table of all layers after one training step on ``batch``, which changes ``model``."""
+    with Inspection(model.nets) as inspection:
+        model.optimize_parameters(batch, 1)
+    return inspection.table()
