@@ -1,0 +1,66 @@
+"""Data sets: ``--dataset_mode Y`` is the one BaseDataset subclass that ``data/Y_dataset.py`` defines.
+
+Nothing here imports torch before a data set class is asked for, so that a mistyped option answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.image_paths import has_images
+from util.registry import check_name, did_you_mean, find_class
+
+if TYPE_CHECKING:
+    from data.base_dataset import BaseDataset
+
+DATASETS = Path(__file__).parents[1] / "datasets"
+CARD = "card.yaml"  # in a data set's folder: the option values that suit it
+
+
+def find_dataroot(dataroot: str) -> Path:
+    """Return the folder (or file) that ``--dataroot`` means: a path if it exists, else a name in datasets/.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    for path in (Path(dataroot), DATASETS / dataroot):
+        if path.exists():
+            return path
+    names = sorted(d.name for d in DATASETS.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
+    near = did_you_mean(Path(dataroot).name, names).replace("(known:", "(in datasets/ there are:")
+    raise FileNotFoundError(f"--dataroot {dataroot}: neither a path nor a name in datasets/{near}")
+
+
+def recognize(dataroot: str) -> tuple[str, Path]:
+    """Return the dataset_mode that reads what lies in ``dataroot``, and where its card would be.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or nothing in it that a data set class reads.
+    """
+    from data.idx_files import find_idx_files
+
+    root = find_dataroot(dataroot)
+    if find_idx_files(root):
+        mode = "idx"
+    elif has_images(root):
+        mode = "image_folder"
+    else:
+        raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's")
+    return mode, root / CARD
+
+
+def find_dataset(name: str) -> type[BaseDataset]:
+    """Return the class behind ``--dataset_mode name``; raise LookupError when there is none."""
+    check_name("--dataset_mode", "data", name, "_dataset")
+    from data.base_dataset import BaseDataset
+
+    return find_class("data", name, "_dataset", BaseDataset)
+
+
+def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
+    """Open a data set; raise FileNotFoundError when it holds no sample."""
+    dataset = find_dataset(name)(opt)
+    if len(dataset) == 0:
+        raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}")
+    return dataset

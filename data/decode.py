@@ -1,0 +1,60 @@
+"""Decode an image file, of whatever mode and depth, to bytes of the size and channels that a run uses."""
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+
+class BadImageError(Exception):
+    """A file that bears the name of an image but cannot be decoded as one."""
+
+
+def decode_image(path: str, size: tuple[int, int], channels: int) -> Tensor:
+    """Return the image as uint8 (channels, H, W), squashed to ``size`` = (H, W) by antialiased bicubic resampling.
+
+    Transparent parts become white; 16-bit values keep their upper byte; the camera's orientation is applied.
+
+    Args:
+        path: the file.
+        size: height and width in pixels.
+        channels: 1 for grey, 3 for RGB.
+
+    Raises:
+        BadImageError: the file is damaged or no image; the message says what is wrong with it.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            return to_tensor(_flatten(upright, channels).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make decoders raise errors of every kind
+        raise BadImageError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Return a grey or RGB image as uint8 (C, H, W)."""
+    array = np.array(image)
+    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
+
+
+def is_grey(path: str) -> bool:
+    """Say, from its header alone, whether the file holds one channel; False when it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def _flatten(image: Image.Image, channels: int) -> Image.Image:
+    """Return ``image`` in mode L or RGB."""
+    if image.mode.startswith("I"):  # 16 bits, whatever the byte order, or 32 that hold 16
+        image = Image.fromarray((np.clip(np.asarray(image, np.int64), 0, 65535) >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("floating-point pixels, whose range nobody can know")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("L" if channels == 1 else "RGB")

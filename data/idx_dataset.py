@@ -1,0 +1,60 @@
+"""The MNIST family: grey images and labels in idx files, packed or not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from data import find_dataroot
+from data.base_dataset import BaseDataset
+from data.decode import to_tensor
+from data.idx_files import PREFIXES, find_idx_files, read_idx
+from options import option
+from util.types import DataSpec
+
+FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+
+
+class IdxDataset(BaseDataset):
+    """MNIST, Fashion-MNIST and others of that format; val and test are the t10k files."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseDataset.Options):
+        image_size: int = option(28, help="height and width of the images, in pixels", min=1)
+        class_names: tuple[str, ...] = option((), help="names of the classes; empty: the numbers, or Fashion-MNIST's")
+
+    opt: Options
+
+    def __init__(self, opt: Options) -> None:
+        super().__init__(opt)
+        root = find_dataroot(opt.dataroot)
+        files = find_idx_files(root).get(PREFIXES[opt.phase], {})
+        for kind in ("images", "labels"):
+            if kind not in files:
+                raise FileNotFoundError(f"{root} has no {PREFIXES[opt.phase]}-{kind}-idx?-ubyte file, packed or not")
+        images, labels = read_idx(files["images"]), read_idx(files["labels"])
+        if images.ndim != 3 or labels.shape != images.shape[:1]:
+            raise ValueError(f"{files['images']} {images.shape} and {files['labels']} {labels.shape} do not fit")
+        self.images: np.ndarray = images
+        self.rows = list(range(len(images)))  # which of the file's images each sample is
+        self.names = [f"{i:05d}.png" for i in self.rows]
+        self.labels = torch.from_numpy(labels.astype(np.int64))
+        fashion = FASHION if "fashion" in str(files["images"].resolve()).lower() else ()
+        classes = opt.class_names or fashion or tuple(str(i) for i in range(int(labels.max()) + 1))
+        if len(classes) <= int(labels.max()):
+            raise ValueError(f"--class_names names {len(classes)} classes, but the data has label {labels.max()}")
+        self.limit()
+        self.spec = DataSpec((opt.image_size, opt.image_size), 1, 1, classes)
+
+    def keep(self, indices: "list[int]") -> None:  # type: ignore[override]
+        super().keep(indices)
+        self.rows = [self.rows[i] for i in indices]
+
+    def decode(self, key: str, index: int) -> Tensor:
+        image = self.images[self.rows[index]]
+        if image.shape == self.spec.image_size:
+            return torch.from_numpy(image[None].copy())
+        resized = Image.fromarray(image).resize(self.spec.image_size[::-1], Image.Resampling.BICUBIC)
+        return to_tensor(resized)
