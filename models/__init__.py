@@ -1,0 +1,36 @@
+"""Models: ``--model X`` is the one BaseModel subclass that ``models/X_model.py`` defines.
+
+Nothing here imports torch before a model is asked for, so that a mistyped option answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from util.registry import check_name, find_class
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.base_model import BaseModel
+    from util.types import DataSpec
+
+
+def find_model(name: str) -> type[BaseModel]:
+    """Return the class behind ``--model name``; raise LookupError when there is none."""
+    check_name("--model", "models", name, "_model")
+    from models.base_model import BaseModel
+
+    return find_class("models", name, "_model", BaseModel)
+
+
+def create_model(name: str, opt: BaseModel.Options, spec: DataSpec, device: torch.device, seed: int = 0) -> BaseModel:
+    """Build a model on the CPU and move it to ``device``, so that its weights do not depend on the device.
+
+    Raises:
+        ValueError: the options and the data do not fit this model.
+    """
+    from util.seeding import seed_all
+
+    seed_all(seed)
+    return find_model(name)(opt, spec).to(device)

@@ -1,0 +1,118 @@
+"""The interface of every model, and the mechanics of a step that models share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from options import option
+from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
+
+Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of its loss, by name
+Objective = Callable[[Batch], Terms]
+
+
+class BaseModel(nn.Module, ABC):
+    """Networks, objectives and optimizers of one method.
+
+    A subclass sets its networks as attributes ``netX``, by which they are found, saved, loaded and moved; fills
+    ``optimizers``; and says how to take a step and what to show. Models that draw from noise derive from
+    ``NoiseModel`` (``sample``); those that turn one image into another offer ``translate(images)``.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options:
+        """Options of every model; a subclass adds its own and redeclares those it wants otherwise."""
+
+        lr: float = option(2e-4, help="initial learning rate of Adam", above=0)
+        beta1: float = option(0.5, help="decay rate of Adam's first moment", min=0, max=0.9999)
+        beta2: float = option(0.999, help="decay rate of Adam's second moment", min=0, max=0.999999)
+        accumulate: int = option(1, help="micro-batches that a batch is worked through in, to save memory", min=1)
+
+    defaults: ClassVar[dict[str, Any]] = {}  # options of train.py and of the data that this model wants otherwise
+    dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
+    averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
+        super().__init__()
+        self.opt = opt
+        self.spec = spec
+        self.optimizers: dict[str, Optimizer] = {}
+
+    @abstractmethod
+    def optimize_parameters(self, batch: Batch, step: int) -> Losses:
+        """Update the networks on one batch; ``step`` counts calls from 1 over the whole run."""
+
+    def variant(self, step: int) -> Hashable:
+        """Name what ``optimize_parameters`` does at ``step``: steps of one variant run the same operations."""
+        return None
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Visuals:
+        """Return the images that show how the model does on ``batch``."""
+
+    def grids(self, batch: Batch) -> dict[str, Grid]:
+        """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default one row an image kind."""
+        return {name: Grid(images.cpu(), len(images)) for name, images in self(batch).items()}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def nets(self) -> dict[str, nn.Module]:
+        """Return the networks by their names without ``net``: G, D, G_A ..."""
+        return {name.removeprefix("net"): net for name, net in self.named_children() if name.startswith("net")}
+
+    def adam(self, *nets: nn.Module) -> Adam:
+        """Return the optimizer that the options ask for, over all parameters of ``nets``."""
+        params = [p for net in nets for p in net.parameters()]
+        lr = torch.tensor(self.opt.lr)  # a tensor, so that a schedule reaches steps recorded with the old value
+        return Adam(params, lr=lr, betas=(self.opt.beta1, self.opt.beta2), fused=True)
+
+    def scale_lr(self, factor: float) -> None:
+        """Set every learning rate to ``factor`` times its initial value."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                initial = group.setdefault("initial_lr", float(group["lr"]))
+                group["lr"].fill_(factor * initial)
+
+    def minimize(self, name: str, objective: Objective, batch: Batch) -> Losses:
+        """Take one step of optimizer ``name`` down the weighted sum of ``objective(batch)``'s terms; return them.
+
+        Accumulation over micro-batches, and all else that optimization does beside the paper, belongs here and
+        nowhere else. Parameters of other optimizers are frozen meanwhile, so that no time goes into their gradients.
+        """
+        optimizer = self.optimizers[name]
+        others = [p for key, o in self.optimizers.items() if key != name for g in o.param_groups for p in g["params"]]
+        optimizer.zero_grad(set_to_none=True)
+        total: Losses = {}
+        parts = batch.parts(self.opt.accumulate)
+        with frozen(others):
+            for part in parts:
+                terms = {k: t if isinstance(t, Weighted) else Weighted(t, 1.0) for k, t in objective(part).items()}
+                loss = torch.stack([t.value * t.weight for t in terms.values()]).sum()
+                (loss / len(parts)).backward()
+                for key, term in terms.items():
+                    total[key] = total.get(key, 0) + term.value.detach() / len(parts)
+        optimizer.step()
+        return total
+
+
+@contextmanager
+def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Run the block with gradients of ``parameters`` switched off."""
+    frozen_now = [p for p in parameters if p.requires_grad]
+    for p in frozen_now:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in frozen_now:
+            p.requires_grad_(True)
