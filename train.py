@@ -1,0 +1,51 @@
+"""Train a model.
+
+    python train.py --model cgan --dataroot rps_mini
+    python train.py --name rps_mini_cgan --continue_train
+    python train.py --config checkpoints/rps_mini_cgan/options.yaml --name again
+
+--model X trains models/X_model.py; --model X --help lists the options of that model.
+"""
+
+from collections.abc import Sequence
+
+from data import create_dataset, find_dataset, recognize
+from models import create_model, find_model
+from options.parse import Config, parse_train
+from options.train_options import TrainOptions
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and train; a user's mistake ends in one line and status 2 (options) or 1."""
+    config = parse_train(__doc__ or "", argv, find_model, find_dataset, recognize)
+    from util.console import one_line_errors
+
+    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, FloatingPointError):
+        train(config)
+
+
+def train(config: Config[TrainOptions]) -> None:
+    """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
+    from data.cache import build_cache  # with torch, which a mistyped option need not wait for
+    from data.loader import Loader
+    from util.device import pick_device
+    from util.run import Run
+
+    opt = config.run
+    device = pick_device(opt.device, opt.deterministic)
+    dataset = create_dataset(config.dataset_mode, config.data)
+    model = create_model(config.model_name, config.model, dataset.spec, device, opt.seed)
+    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads)
+    loader = Loader(
+        dataset, cache, batch_size=opt.batch_size, seed=opt.seed, device=device, num_threads=opt.num_threads
+    )
+    sections = config.sections() | {"spec": dataset.spec._asdict()}
+
+    with Run(opt, sections, config.defaults, model) as run:
+        for epoch in run.epochs(len(loader), loader.preview()):
+            for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
+                run.log(model.optimize_parameters(batch, run.progress.step))
+
+
+if __name__ == "__main__":
+    main()
