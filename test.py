@@ -10,7 +10,7 @@ What the model is and how its data looks is read from the run.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data import create_dataset, find_dataset
+from data import create_dataset, create_loader, find_dataset
 from models import create_model, find_model
 from options.parse import Config, parse_test
 from options.test_options import TestOptions
@@ -65,13 +65,8 @@ def test(config: Config[TestOptions]) -> None:
 
 def open_data(config: Config[TestOptions], device: "torch.device") -> "Loader":
     """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested."""
-    from data.cache import build_cache
-    from data.loader import Loader
-
-    opt, dataset = config.run, create_dataset(config.dataset_mode, config.data)
-    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads)
-    size = min(opt.batch_size, len(dataset))
-    return Loader(dataset, cache, batch_size=size, seed=opt.seed, device=device, num_threads=opt.num_threads)
+    dataset = create_dataset(config.dataset_mode, config.data)
+    return create_loader(dataset, config.run, min(config.run.batch_size, len(dataset)), device)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 
 from collections.abc import Sequence
 
-from data import create_dataset, find_dataset, recognize
+from data import create_dataset, create_loader, find_dataset, recognize
 from models import create_model, find_model
 from options.parse import Config, parse_train
 from options.train_options import TrainOptions
@@ -26,19 +26,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
-    from data.cache import build_cache  # with torch, which a mistyped option need not wait for
-    from data.loader import Loader
-    from util.device import pick_device
+    from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.run import Run
 
     opt = config.run
     device = pick_device(opt.device, opt.deterministic)
     dataset = create_dataset(config.dataset_mode, config.data)
     model = create_model(config.model_name, config.model, dataset.spec, device, opt.seed)
-    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads)
-    loader = Loader(
-        dataset, cache, batch_size=opt.batch_size, seed=opt.seed, device=device, num_threads=opt.num_threads
-    )
+    loader = create_loader(dataset, opt, opt.batch_size, device)
     sections = config.sections() | {"spec": dataset.spec._asdict()}
 
     with Run(opt, sections, config.defaults, model) as run:

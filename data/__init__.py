@@ -12,7 +12,11 @@ from data.image_paths import has_images
 from util.registry import check_name, did_you_mean, find_class
 
 if TYPE_CHECKING:
+    import torch
+
     from data.base_dataset import BaseDataset
+    from data.loader import Loader
+    from options.base_options import BaseOptions
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 CARD = "card.yaml"  # in a data set's folder: the option values that suit it
@@ -64,3 +68,16 @@ def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
     if len(dataset) == 0:
         raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}")
     return dataset
+
+
+def create_loader(dataset: BaseDataset, opt: BaseOptions, batch_size: int, device: torch.device) -> Loader:
+    """Decode a data set as ``--cache`` says, dropping files that are bad, and return what yields its batches.
+
+    Raises:
+        ValueError: more than a tenth of the files are bad, or the batch is larger than the data set.
+    """
+    from data.cache import build_cache
+    from data.loader import Loader
+
+    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads)
+    return Loader(dataset, cache, batch_size=batch_size, seed=opt.seed, device=device, num_threads=opt.num_threads)

@@ -17,6 +17,9 @@ Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of 
 Objective = Callable[[Batch], Terms]
 
 
+SHOWN = 8  # images a row on the training page
+
+
 class BaseModel(nn.Module, ABC):
     """Networks, objectives and optimizers of one method.
 
@@ -58,8 +61,9 @@ class BaseModel(nn.Module, ABC):
         """Return the images that show how the model does on ``batch``."""
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
-        """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default one row an image kind."""
-        return {name: Grid(images.cpu(), len(images)) for name, images in self(batch).items()}
+        """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
+        few = Batch({key: value[:SHOWN] for key, value in batch.items()})
+        return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
 
     @property
     def device(self) -> torch.device:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.base_model import BaseModel
+from models.base_model import SHOWN, BaseModel
 from options import option
 from util.seeding import generator
 from util.types import Batch, Grid, Visuals
-
-SHOWN = 8  # images a row on the training page; as many rows when there are no classes
 
 
 class NoiseModel(BaseModel):

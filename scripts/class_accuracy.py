@@ -1,0 +1,118 @@
+"""Count how many images of a run's model a classifier puts in the class that was asked for.
+
+    python scripts/class_accuracy.py --name rps_mini_demo --num_test 300
+    python scripts/class_accuracy.py --name mnist --labels 1 --num_test 100
+
+The classifier is a small convolutional network, trained on the run's own training images; its
+accuracy on the held-out images is printed first. The other options are those of test.py.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, pad
+from tqdm import trange
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from data import create_dataset, create_loader, find_dataset
+from data.loader import Loader
+from models import create_model, find_model
+from models.noise import NoiseModel
+from options.parse import Config, parse_test
+from options.test_options import TestOptions
+from util.checkpoint import import_run
+from util.console import one_line_errors
+from util.device import pick_device
+from util.modes import evaluating
+from util.results import read_labels
+from util.seeding import seed_all
+from util.types import DataSpec
+
+STEPS, BATCH, SHIFT = 1000, 64, 4
+
+
+def main() -> None:
+    config = parse_test(__doc__ or "", None, find_model, find_dataset)
+    with one_line_errors("class_accuracy.py", config.run.verbose, ValueError, OSError):
+        measure(config)
+
+
+def measure(config: Config[TestOptions]) -> None:
+    """Train the classifier, draw the images, and print both accuracies."""
+    opt, device, spec = config.run, pick_device(config.run.device), DataSpec.from_dict(config.spec)
+    model = create_model(config.model_name, config.model, spec, device)
+    if not isinstance(model, NoiseModel) or not spec.classes:
+        raise ValueError(f"run {opt.name} draws no images of given classes")
+    weights = import_run(opt.run_dir, opt.epoch, model, opt.ema)
+    loaders = []
+    for phase in ("train", "test"):
+        dataset = create_dataset(config.dataset_mode, replace(config.data, phase=phase))
+        loaders.append(create_loader(dataset, opt, min(BATCH, len(dataset)), device))
+    classifier = train_classifier(loaders[0], spec, opt.seed)
+
+    num = opt.num_test or 100 * spec.num_classes
+    wanted = read_labels(opt.labels, spec.classes)
+    labels = torch.tensor([wanted[i % len(wanted)] for i in range(num)], device=device)
+    with evaluating(model):
+        z = model.latents(num, opt.seed)
+        fakes = torch.cat([model.sample(z[i : i + BATCH], labels[i : i + BATCH]) for i in range(0, num, BATCH)])
+    with evaluating(classifier):
+        held_out = len(loaders[1].dataset)
+        right = sum(
+            int((classifier(b["image"]).argmax(1) == b["label"]).sum()) for b, _ in loaders[1].in_order(held_out)
+        )
+        print(f"classifier on {held_out} held-out real images: {right / held_out:.4f}")
+        said = torch.cat([classifier(part).argmax(1) for part in fakes.split(BATCH)])
+    hits = said == labels
+    print(
+        f"{num} images of {opt.name} (epoch {opt.epoch}, {weights}, seed {opt.seed}): {hits.float().mean():.4f} as asked"
+    )
+    for label in sorted(set(wanted)):
+        own = labels == label
+        print(f"  {spec.classes[label]:<12} {int(hits[own].sum())} of {int(own.sum())}")
+
+
+def train_classifier(loader: Loader, spec: DataSpec, seed: int) -> nn.Module:
+    """Return a network trained on the loader's images, each shifted by up to SHIFT pixels, in evaluation mode."""
+    seed_all(seed)
+    classifier = small_classifier(spec).to(loader.device)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
+    batches, epoch = iter(()), 0
+    for _ in trange(STEPS, desc="training the classifier", leave=False, disable=None):
+        batch = next(batches, None)
+        if batch is None:
+            epoch += 1
+            batches = loader.epoch(epoch)
+            batch = next(batches)
+        loss = cross_entropy(classifier(shift(batch["image"])), batch["label"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return classifier.eval()
+
+
+def small_classifier(spec: DataSpec) -> nn.Module:
+    """Return four convolutions that halve the sides, and a linear layer on their mean."""
+    layers: list[nn.Module] = []
+    before = spec.output_nc
+    for width in (32, 64, 128, 128):
+        layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(True)]
+        before = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, spec.num_classes))
+
+
+def shift(images: Tensor) -> Tensor:
+    """Move a batch (N, C, H, W) by up to SHIFT pixels each way, repeating its border."""
+    height, width = images.shape[-2:]
+    top, left = torch.randint(0, 2 * SHIFT + 1, (2,)).tolist()
+    return pad(images, [SHIFT] * 4, mode="replicate")[..., top : top + height, left : left + width]
+
+
+if __name__ == "__main__":
+    main()
