@@ -16,6 +16,7 @@ from util.config_file import SECTIONS, Entry, read_config, read_section
 from util.registry import did_you_mean, list_names
 from util.runs import OPTIONS_FILE, find_run, free_name, list_runs
 
+OF_ONE_COMMAND = ("config", "continue_train", "overwrite")  # a record that repeated them would repeat the deed
 Run = TypeVar("Run", bound=BaseOptions)
 
 
@@ -32,8 +33,9 @@ class Config(Generic[Run]):
     spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
 
     def sections(self) -> dict[str, dict[str, Any]]:
-        """Return all options by section and name, in the form that ``options.yaml`` has."""
-        return {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+        """Return all options by section and name, as ``options.yaml`` has them: without those of one command."""
+        sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+        return {s: {k: v for k, v in values.items() if k not in OF_ONE_COMMAND} for s, values in sections.items()}
 
 
 class Parser(argparse.ArgumentParser):
@@ -140,6 +142,9 @@ def parse_train(
     parser, asked = Parser(description), _first_pass(argv)
     try:
         config = read_config(Path(asked["config"])) if "config" in asked else {}
+        for name in OF_ONE_COMMAND:
+            if name in config:
+                raise ValueError(f"{config[name].where}: {name} belongs on the command line")
         run_entries: dict[str, Entry] = {}
         if asked.get("continue_train"):
             folder = _run_to_continue(asked, config)

@@ -5,6 +5,9 @@ from typing import Literal
 
 from options.base_options import BaseOptions
 from options.declare import option
+from util.registry import did_you_mean
+
+DISPLAYS = ("html", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class TrainOptions(BaseOptions):
     lr_decay_iters: int = option(50, help="epochs between the drops of the step policy", min=1)
     plateau_loss: str = option("", help="loss whose epoch mean the plateau policy watches; empty: the first one logged")
     ema: float = option(
-        0.0, help="decay of the moving average of G that samples are drawn from, such as .999; 0: none", min=0, max=1
+        0.0, help="decay of the moving average of G that draws the samples, such as .999; 0: none", min=0, max=0.99999
     )
     continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")
@@ -38,6 +41,14 @@ class TrainOptions(BaseOptions):
     )
     save_latest_freq: int = option(5000, help="images between saves of the latest state", min=1, resume="free")
     save_epoch_freq: int = option(5, help="epochs between numbered checkpoints; 0: none", min=0, resume="free")
+
+    def __post_init__(self) -> None:
+        for name in self.display:
+            if name not in DISPLAYS:
+                raise ValueError(f"--display {name}: there is no such display{did_you_mean(name, DISPLAYS)}")
+        if self.continue_train and (self.overwrite or self.init_from):
+            other = "--overwrite" if self.overwrite else "--init_from"
+            raise ValueError(f"--continue_train goes on with a run, {other} begins one: choose")
 
     @property
     def total_epochs(self) -> int:
