@@ -7,17 +7,17 @@ packages that are already unpacked. The same seed and the same Pillow give the s
 import argparse
 import colorsys
 import math
-import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from PIL import Image, ImageOps
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from datasets.emoji import IMAGE_SIZE, VENDORS, build, create_parser, find_glyphs, to_palette
 
 CLASSES = {  # class -> code points of its hand designs
     "rock": ("270a", "1f44a", "1f91b", "1f91c"),  # raised, oncoming, left-facing and right-facing fist
@@ -26,59 +26,21 @@ CLASSES = {  # class -> code points of its hand designs
 }
 SKIN_TONES = ("", "-1f3fb", "-1f3fc", "-1f3fd", "-1f3fe", "-1f3ff")  # "" is emoji yellow
 TEXT_STYLE_BY_DEFAULT = ("1f590", "270c")  # their yellow glyph is named with the variation selector fe0f
-VENDORS = ("google", "twitter")  # even-numbered images come from the first, odd-numbered from the second
 SPLITS = ("train", "test")
-VERSION = "16.0.0"  # of the npm packages emoji-datasource-google and emoji-datasource-twitter
 
-IMAGE_SIZE = 64  # pixels
 SUPERSAMPLE = 4  # images are composed this many times larger
 MARGIN = 1  # pixels of background that are left on every side
 HAND_SIZE = (0.60, 0.95)  # longer side of the rotated hand, as a part of the image's
 MAX_ROTATION = 30  # degrees to either side
-NUM_COLOURS = 64  # of each image's palette
 
 
-def fetch(vendor: str, folder: Path) -> Path:
-    """Download a vendor's package with the npm client and return the folder that it was unpacked to.
-
-    Raises:
-        FileNotFoundError: there is no npm.
-        RuntimeError: npm could not fetch the package.
-    """
-    npm = shutil.which("npm")
-    if npm is None:
-        raise FileNotFoundError(f"npm is not installed: unpack emoji-datasource-{vendor} yourself and give --{vendor}")
-    package = f"emoji-datasource-{vendor}"
-    command = [npm, "pack", f"{package}@{VERSION}", "--loglevel=error"]
-    packed = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if packed.returncode != 0:
-        reason = (packed.stderr.strip() or "no reason given").splitlines()[0]
-        raise RuntimeError(f"npm cannot fetch {package}@{VERSION} ({reason}); unpack it yourself and give --{vendor}")
-    with tarfile.open(folder / f"{package}-{VERSION}.tgz") as archive:
-        glyphs = [member for member in archive if f"/img/{vendor}/64/" in member.name]
-        archive.extractall(folder / vendor, glyphs, filter="data")
-    return folder / vendor
-
-
-def find_glyphs(package: Path, vendor: str, designs: Sequence[str]) -> list[Path]:
-    """List the files of the designs in every skin tone; ``package`` may be the folder above npm's ``package/``.
-
-    Raises:
-        FileNotFoundError: the package lacks one of them.
-    """
-    names = [
+def in_all_tones(designs: Sequence[str]) -> list[str]:
+    """Return the names of the designs' glyphs in every skin tone."""
+    return [
         code + ("-fe0f" if tone == "" and code in TEXT_STYLE_BY_DEFAULT else tone)
         for code in designs
         for tone in SKIN_TONES
     ]
-    root = package / "package" if (package / "package").is_dir() else package
-    glyphs = [root / "img" / vendor / "64" / f"{name}.png" for name in names]
-    for glyph in glyphs:
-        if not glyph.is_file():
-            raise FileNotFoundError(
-                f"no file {glyph}; --{vendor} is the unpacked npm package emoji-datasource-{vendor}@{VERSION}"
-            )
-    return glyphs
 
 
 def draw_background(random: Random) -> Image.Image:
@@ -120,13 +82,14 @@ def draw_image(glyph: Image.Image, random: Random) -> Image.Image:
     left = random.randint(margin, background.width - hand.width - margin)
     top = random.randint(margin, background.height - hand.height - margin)
     background.alpha_composite(hand, (left, top))
-    image = background.convert("RGB").reduce(SUPERSAMPLE)
-    # kmeans=1 refines the palette until it no longer changes
-    return image.quantize(NUM_COLOURS, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    return to_palette(background.convert("RGB").reduce(SUPERSAMPLE))
 
 
 def write_images(folder: Path, num_images: int, glyphs: dict[str, list[Path]], seed: str) -> None:
-    """Write 0000.png, 0001.png, ..., taking turns between vendors and using each vendor's glyphs equally often."""
+    """Write 0000.png, 0001.png, ..., taking turns between vendors and using each vendor's glyphs equally often.
+
+    Even-numbered images come from the first vendor, odd-numbered ones from the second.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     order = {vendor: Random(f"{seed}/{vendor}").sample(paths, len(paths)) for vendor, paths in glyphs.items()}
     for index in range(num_images):
@@ -153,7 +116,7 @@ def make(packages: dict[str, Path], out: Path, num_images: dict[str, int], seed:
         FileNotFoundError: a package lacks a glyph; nothing is written.
     """
     glyphs = {
-        name: {vendor: find_glyphs(packages[vendor], vendor, designs) for vendor in VENDORS}
+        name: {vendor: find_glyphs(packages[vendor], vendor, in_all_tones(designs)) for vendor in VENDORS}
         for name, designs in CLASSES.items()
     }
     for path in find_images(out):
@@ -171,32 +134,13 @@ def positive_int(text: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    for vendor in VENDORS:
-        parser.add_argument(
-            f"--{vendor}",
-            type=Path,
-            metavar="DIR",
-            help=f"unpacked npm package emoji-datasource-{vendor}@{VERSION}; without it, npm fetches the package",
-        )
-    out = Path(__file__).resolve().parent / "rps_mini"
-    parser.add_argument("--out", type=Path, metavar="DIR", default=out, help="folder to write (default: %(default)s)")
+    parser = create_parser(__doc__.splitlines()[0], "rps_mini")
     parser.add_argument("--train", type=positive_int, default=432, help="training images per class (default: 432)")
     parser.add_argument("--test", type=positive_int, default=36, help="test images per class (default: 36)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all variations (default: 0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the images that DIR already holds")
     opt = parser.parse_args()
-
-    num_old = len(find_images(opt.out))
-    if num_old and not opt.overwrite:
-        sys.exit(f"{parser.prog}: error: {opt.out} holds {num_old} images already; give --overwrite to replace them")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            packages = {vendor: getattr(opt, vendor) or fetch(vendor, Path(folder)) for vendor in VENDORS}
-            make(packages, opt.out, {"train": opt.train, "test": opt.test}, opt.seed)
-    except (OSError, RuntimeError) as error:
-        sys.exit(f"{parser.prog}: error: {error}")
-    num_bytes = sum(path.stat().st_size for path in find_images(opt.out))
+    num_images = {"train": opt.train, "test": opt.test}
+    num_bytes = build(parser, opt, find_images, lambda packages: make(packages, opt.out, num_images, opt.seed))
     print(f"{opt.out}: {opt.train} training and {opt.test} test images per class, {num_bytes} bytes of PNG")
 
 
