@@ -24,12 +24,14 @@ def run_name(text: str) -> str:
     """Read a run's name, which is also the name of its folder.
 
     Raises:
-        ValueError: a folder of that name would lie elsewhere or be hidden.
+        ValueError: there could be no such folder, it would lie elsewhere, be hidden, or look like an option.
     """
-    if text and (text.startswith(".") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in text) or text != text.strip()):
-        raise ValueError(f'{text!r} cannot name a folder: no leading dot, outer space, or any of / \\ : * ? " < > |')
     if len(text.encode()) > 200:
         raise ValueError(f"{text[:20]!r}... is too long for the name of a folder: at most 200 bytes")
+    if not text:
+        raise ValueError("a name that is empty cannot name a folder")
+    if text.startswith((".", "-")) or text != text.strip() or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in text):
+        raise ValueError(f'{text!r} cannot name a folder: no dot or dash first, no outer space, no / \\ : * ? " < > |')
     return text
 
 

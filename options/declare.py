@@ -5,7 +5,7 @@ One field is one option: the annotation is its type, the default its default, ``
     int, float, str, Path     --name VALUE
     bool                      --name / --no_name
     Literal["a", "b"]         --name a   (anything else is an error that names the nearest choice)
-    tuple[int, ...]           --name 4,4,8
+    tuple[int, ...]           --name 4,4,8   (also of a Literal)
 """
 
 import math
@@ -74,7 +74,8 @@ class Flag:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        return get_args(self.hint) if get_origin(self.hint) is Literal else ()
+        hint = get_args(self.hint)[0] if get_origin(self.hint) is tuple else self.hint
+        return get_args(hint) if get_origin(hint) is Literal else ()
 
     def parse(self, text: str) -> Any:
         """Turn what stands on the command line into a value.

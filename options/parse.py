@@ -2,13 +2,14 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
-from options.base_options import BaseOptions
+from options.base_options import BaseOptions, run_name
 from options.declare import Flag, flags
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
@@ -17,6 +18,8 @@ from util.registry import did_you_mean, list_names
 from util.runs import OPTIONS_FILE, find_run, free_name, list_runs
 
 OF_ONE_COMMAND = ("config", "continue_train", "overwrite")  # a record that repeated them would repeat the deed
+FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
+HELP = {"-h", "--help"}
 Run = TypeVar("Run", bound=BaseOptions)
 
 
@@ -139,22 +142,23 @@ def parse_train(
         recognize: returns dataset_mode and card file of a dataroot, or raises FileNotFoundError.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser, asked = Parser(description), _first_pass(argv)
+    parser = Parser(description)
+    asked = _first_pass(parser, argv)
     try:
         config = read_config(Path(asked["config"])) if "config" in asked else {}
         for name in OF_ONE_COMMAND:
             if name in config:
                 raise ValueError(f"{config[name].where}: {name} belongs on the command line")
-        run_entries: dict[str, Entry] = {}
-        if asked.get("continue_train"):
-            folder = _run_to_continue(asked, config)
+        first, folder, run_entries = _texts(config) | asked, None, dict[str, Entry]()
+        if "continue_train" in asked:
+            folder = _run_to_continue(first)
             run_entries = read_config(folder / OPTIONS_FILE)
-            asked["name"] = folder.name
-        first = {k: e.value for k, e in (run_entries | config).items()} | asked
-        if not (model := str(first.get("model", ""))):
+            run = _texts(run_entries)  # its model and data set class stay: another one is refused below
+            first = run | first | {k: run[k] for k in ("model", "dataset_mode") if k in run}
+        if not (model := first.get("model")):
             _help_without_model(parser, argv)
         model_class = find_model(model)
-        dataroot, dataset_mode = str(first.get("dataroot", "")), first.get("dataset_mode") or model_class.dataset_mode
+        dataroot, dataset_mode = first.get("dataroot", ""), first.get("dataset_mode") or model_class.dataset_mode
         card, recognized = dict[str, Entry](), ""
         if dataroot:
             recognized, card_file = recognize(dataroot)
@@ -175,13 +179,15 @@ def parse_train(
         given = parser.convert(config) | parser.parse(argv)
         stored = parser.convert(run_entries)
         values = defaults | stored | given
-        if stored:
-            _check_resume(parser, stored, given, asked["name"])
-            values["name"] = asked["name"]
-        elif not values["name"]:
-            values["name"] = free_name(values["checkpoints_dir"], f"{Path(dataroot).name}_{model}")
         if values["dataroot"] is MISSING:
             raise ValueError("--dataroot is required: a folder of images, or the name of one in datasets/")
+        if folder:
+            _check_resume(parser, stored, given, folder.name)
+            values |= {"name": folder.name, "checkpoints_dir": folder.parent}
+        elif not values["name"]:
+            values["name"] = _name_run(values["checkpoints_dir"], dataroot, model)
+        if values["init_from"] and not folder:
+            find_run(values["checkpoints_dir"], values["init_from"])
         known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
         built = _build(classes, values)
         return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)
@@ -200,7 +206,8 @@ def parse_test(
     Exits with status 2 and one line when something is wrong.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser, asked = Parser(description), _first_pass(argv)
+    parser = Parser(description)
+    asked = _first_pass(parser, argv)
     try:
         parser.add("testing", TestOptions, {})
         _print_help(parser, argv)
@@ -228,33 +235,60 @@ def parse_test(
         parser.error(_message(error))
 
 
-def _first_pass(argv: Sequence[str]) -> dict[str, Any]:
-    """Return what the command line says of the options that decide which others there are."""
+def _first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
+    """Return what the command line says of the options that decide which others there are, as it stands there."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("config", "model", "dataset_mode", "dataroot", "name", "checkpoints_dir"):
+    for name in ("config", *FIRST):
         first.add_argument(f"--{name}", default=None)
-    first.add_argument("--continue_train", action="store_true", default=None)
+    first.add_argument("--continue_train", action="store_const", const="yes", default=None)
     try:
         found = first.parse_known_args(argv)[0]
-    except argparse.ArgumentError:
-        return {}  # a value is missing: the second pass says which, in one line
+    except argparse.ArgumentError as error:
+        if not HELP & set(argv):
+            parser.error(str(error))
+        return {}
     return {name: value for name, value in vars(found).items() if value is not None}
 
 
-def _run_to_continue(asked: dict[str, Any], config: dict[str, Entry]) -> Path:
+def _texts(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Return what a file says of the options that decide which others there are.
+
+    Raises:
+        ValueError: a value is a list, a switch or nothing; the message says where.
+    """
+    found = {name: entries[name] for name in FIRST if name in entries}
+    for name, (value, where) in found.items():
+        if value is None or isinstance(value, bool | list | dict):
+            raise ValueError(f"{where}: {name}: {value!r} is not a text")
+    return {name: str(value) for name, (value, _) in found.items()}
+
+
+def _run_to_continue(wanted: Mapping[str, str]) -> Path:
     """Return the folder that ``--continue_train`` means: ``--name``, or the newest that fits the rest."""
-    wanted = {k: e.value for k, e in config.items()} | asked
-    checkpoints_dir = Path(str(wanted.get("checkpoints_dir", "checkpoints")))
-    if name := str(wanted.get("name", "")):
-        return find_run(checkpoints_dir, name)
+    checkpoints_dir = Path(wanted.get("checkpoints_dir", "checkpoints"))
+    if "name" in wanted:
+        return find_run(checkpoints_dir, wanted["name"])
     find_run(checkpoints_dir, "")  # raises when there is none at all
-    asked_for = {k: str(wanted[k]) for k in ("model", "dataroot") if k in wanted}
+    asked_for = {k: wanted[k] for k in ("model", "dataroot") if k in wanted}
     for folder in list_runs(checkpoints_dir):
         entries = read_config(folder / OPTIONS_FILE)
         if all(k in entries and str(entries[k].value) == v for k, v in asked_for.items()):
             return folder
     shown = " ".join(f"--{k} {v}" for k, v in asked_for.items())
     raise FileNotFoundError(f"--continue_train: no run in {checkpoints_dir}/ was started with {shown}")
+
+
+def _name_run(checkpoints_dir: Path, dataroot: str, model: str) -> str:
+    """Return a name that no run has yet, after the folder that ``dataroot`` leads to; "." and ".." have one too.
+
+    Raises:
+        ValueError: that folder's name cannot name another.
+    """
+    stem = Path(os.path.abspath(dataroot)).name  # noqa: PTH100  Path.resolve() would follow links
+    try:
+        return run_name(free_name(checkpoints_dir, f"{stem}_{model}"))
+    except ValueError as error:
+        raise ValueError(f"give the run a --name: {error}") from None
 
 
 def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any], name: str) -> None:
@@ -284,7 +318,7 @@ def _help_without_model(parser: Parser, argv: Sequence[str]) -> NoReturn:
 
 
 def _print_help(parser: Parser, argv: Sequence[str]) -> None:
-    if {"-h", "--help"} & set(argv):
+    if HELP & set(argv):
         parser.print_help()
         parser.exit(0)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from options.base_options import BaseOptions
+from options.base_options import BaseOptions, run_name
 from options.declare import option
 
 
@@ -17,7 +17,7 @@ def epoch_label(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TestOptions(BaseOptions):
-    name: str = option("", help="which run; the newest when not given")
+    name: str = option("", help="which run; the newest when not given", read=run_name)
     results_dir: Path = option(Path("results"), help="folder that results are written to")
     epoch: str = option("latest", help="which checkpoint: latest, or the number of a saved epoch", read=epoch_label)
     phase: Literal["train", "val", "test"] = option(

@@ -45,7 +45,7 @@ class Checkpoint:
         for name, part in self.parts.items():
             try:
                 part.load_state_dict(saved[name])
-            except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = str(error).strip().splitlines()[-1].strip()
                 raise ValueError(f"{self.path} does not fit this model ({name}: {reason})") from None
 
@@ -77,7 +77,9 @@ def load_safely(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(f"{path} is damaged, or holds more than tensors: it was not loaded") from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # what is no such file makes the reader raise errors of every kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is damaged and was not loaded ({reason})") from None
 

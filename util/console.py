@@ -10,7 +10,10 @@ from types import FrameType
 
 @contextmanager
 def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iterator[None]:
-    """End the process with status 1 and one line when the block raises one of ``kinds``; ``verbose`` adds where."""
+    """End the process with status 1 and one line when the block raises one of ``kinds``; ``verbose`` adds where.
+
+    Ctrl-C, where nothing else is planned for it, ends it with status 130 and one line.
+    """
     try:
         yield
     except kinds as error:
@@ -18,6 +21,9 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
             traceback.print_exc()
         print(f"{script}: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print(f"{script}: stopped", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 class StopRequest:

@@ -46,7 +46,7 @@ def cut_back(path: Path, length: int) -> None:
     """Shorten ``path`` to ``length`` bytes, as it was when a checkpoint was written; 0 removes it."""
     if length == 0:
         path.unlink(missing_ok=True)
-    elif path.stat().st_size > length:
+    elif path.exists() and path.stat().st_size > length:
         with path.open("r+b") as file:
             file.truncate(length)
 
@@ -71,7 +71,8 @@ class FolderLock:
             if sys.platform == "win32":
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
             else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Not flock: forked processes share its locks, and would hold this one when this process is killed.
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
             raise BlockingIOError(f"{folder} is in use by another process") from error

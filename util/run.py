@@ -18,7 +18,7 @@ from util.files import write_text
 from util.meter import LossMeter
 from util.modes import evaluating
 from util.moving_average import MovingAverage
-from util.run_folder import describe_process, open_run_folder
+from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_run
 from util.schedule import Plateau, lr_factor
 from util.seeding import forked, mix, seed_all
@@ -45,12 +45,12 @@ class Run:
 
         Raises:
             OSError: the folder holds another run, is in use, or cannot be written.
-            ValueError: the latest state is damaged or does not fit.
+            ValueError: the latest state is damaged or does not fit, or the data is not what it was.
         """
         self.opt, self.model, self.folder = opt, model, Path(opt.run_dir)
         self.progress, self.meter, self.plateau = Progress(epoch=1), LossMeter(), Plateau()
         self.losses_csv, self.text_logs = LossCsv(self.folder), TextLogs(self.folder)
-        if opt.init_from:
+        if opt.init_from and not opt.continue_train:
             import_run(find_run(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.exits = ExitStack()
@@ -69,6 +69,7 @@ class Run:
         parts |= {"moving_average": self.ema} if self.ema else {}
         self.checkpoint = Checkpoint(self.folder, parts | {"losses_csv": self.losses_csv, "logs": self.visualizer})
         if opt.continue_train:
+            check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self.checkpoint.load()
             self.meter.to(model.device)
         about = describe_process(model.device, self.folder / OPTIONS_FILE if opt.continue_train else None)
@@ -93,6 +94,7 @@ class Run:
         """
         opt, at = self.opt, self.progress
         if at.step == 0:
+            self.checkpoint.save()  # to be gone on with from the first step on
             wall = {k: Grid(v.cpu(), WALL) for k, v in preview.items() if k == "image"}
             self._show(preview, Progress(), {f"real_{k}" if k != "image" else "real": v for k, v in wall.items()})
         if at.epoch > opt.total_epochs:
@@ -138,13 +140,22 @@ class Run:
         self.meter.update(losses)
 
     def save(self, *labels: str) -> None:
-        """Write the latest state, and the networks under "latest" and ``labels``."""
-        self.checkpoint.save()
+        """Write the networks under "latest" and ``labels``, then the latest state, from which they can be made again.
+
+        Raises:
+            FloatingPointError: a weight is NaN or infinite; what was saved before is kept.
+            OSError: there is no room.
+        """
+        if bad := [name for name, p in self.model.named_parameters() if not p.isfinite().all()]:
+            raise FloatingPointError(
+                f"training diverged: {bad[0]} is not finite, so the last save is kept; try a lower --lr"
+            )
         nets: dict[str, nn.Module] = dict(self.model.nets)
         if self.ema:
             nets |= {f"{n.removeprefix('net')}_ema": net.module for n, net in self.ema.nets.items()}
         for label in ("latest", *labels):
             export_nets(self.folder, label, nets)
+        self.checkpoint.save()
 
     def _report(self) -> None:
         """Log the means since the last report; here the device is waited for."""
@@ -152,11 +163,9 @@ class Run:
         if not means:
             return
         start, data_seconds, step = self.report_start
-        now = time.perf_counter()
+        now, steps = time.perf_counter(), max(1, at.step - step)  # none when a stop came between them and their report
         self.losses_csv.write(at, means)
-        self.text_logs.write_losses(
-            at, means, (now - start) / (at.step - step), (self.data_seconds - data_seconds) / (at.step - step)
-        )
+        self.text_logs.write_losses(at, means, (now - start) / steps, (self.data_seconds - data_seconds) / steps)
         self.report_start = (now, self.data_seconds, at.step)
         self.visualizer.losses(at, means)
         self.bar.set_postfix_str(" ".join(f"{k} {v:.3f}" for k, v in means.items()) + _memory(self.model.device))

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from util.config_file import read_section
+from util.config_file import plain, read_section
 from util.files import FolderLock
 from util.runs import OPTIONS_FILE
 
 
 def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> FolderLock:
-    """Take a run's folder for this process; ``overwrite`` empties it.
+    """Take a run's folder for this process; ``overwrite`` empties it, else what a killed process left unfinished goes.
 
     Raises:
         FileExistsError: it holds something, and neither flag was given.
@@ -35,11 +35,28 @@ def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> Fold
     if overwrite and not continue_train:
         for path in _contents(folder):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in folder.rglob(".*.tmp"):
+        path.unlink()
     return lock
 
 
 def _contents(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if p.name != ".lock"] if folder.exists() else []
+
+
+def check_same_data(previous: Path, spec: dict[str, Any]) -> None:
+    """Compare what the data is like, such as its classes, with the record of the run that is gone on with.
+
+    Raises:
+        ValueError: it differs.
+    """
+    recorded = read_section(previous, "spec")
+    for name, before in recorded.items():
+        now = plain(spec.get(name))
+        if now != before:
+            raise ValueError(
+                f"the data is not what it was when this run was started: its {name} was {before}, is {now}"
+            )
 
 
 def describe_process(device: torch.device, previous: Path | None) -> dict[str, Any]:
