@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from models.augment import augment, check_kinds
 from models.base_model import Terms
 from models.losses import ADVERSARIAL
 from models.networks import dcgan
@@ -42,6 +43,10 @@ class CGANModel(NoiseModel):
             0, help="length of the embedding; 0: 100 for conv, the number of classes for mlp", min=0
         )
         fake_labels: Literal["batch", "random"] = option("batch", help="labels of fakes: the batch's or random ones")
+        lambda_mismatch: float = option(
+            0.0, help="weight of D's loss on real images with a wrong label, beside that on fakes; 0: none", min=0
+        )
+        diffaugment: tuple[str, ...] = option((), help="change what D sees at random: color,translation,cutout")
         gan_mode: Literal["vanilla", "lsgan", "hinge"] = option("vanilla", help="adversarial objective")
 
     opt: Options
@@ -61,6 +66,7 @@ class CGANModel(NoiseModel):
             raise ValueError(
                 f"--model cgan needs images of two or more classes, one folder each; this data has {found}"
             )
+        check_kinds(opt.diffaugment)
         self.netG, self.netD = self.generator(), self.discriminator()
         self.optimizers = {"D": self.adam(self.netD), "G": self.adam(self.netG)}
         self.gan = ADVERSARIAL[opt.gan_mode]
@@ -72,13 +78,22 @@ class CGANModel(NoiseModel):
         real, labels = batch["image"], batch["label"]
         with torch.no_grad():
             fake, fake_labels = self.draw(labels)
-        return {  # halved, so that D sees one image's worth of loss as G does
-            "D_real": Weighted(self.gan.real(self.netD(real, labels)), 0.5),
-            "D_fake": Weighted(self.gan.fake(self.netD(fake, fake_labels)), 0.5),
+        wrong = self.opt.lambda_mismatch
+        terms: Terms = {  # all that is not real shares one half, so that D does not gain by calling everything fake
+            "D_real": Weighted(self.gan.real(self.judge(real, labels)), 0.5),
+            "D_fake": Weighted(self.gan.fake(self.judge(fake, fake_labels)), 0.5 / (1 + wrong)),
         }
+        if wrong:  # GAN-CLS, Algorithm 1 of arXiv:1605.05396
+            others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
+            terms["D_wrong"] = Weighted(self.gan.fake(self.judge(real, others)), 0.5 * wrong / (1 + wrong))
+        return terms
 
     def loss_G(self, batch: Batch) -> Terms:
-        return {"G": self.gan.generator(self.netD(*self.draw(batch["label"])))}
+        return {"G": self.gan.generator(self.judge(*self.draw(batch["label"])))}
+
+    def judge(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return D's logits (N, 1) of images and labels."""
+        return self.netD(augment(images, self.opt.diffaugment), labels)
 
     def draw(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return new images and their labels, as many as ``labels`` (N,)."""

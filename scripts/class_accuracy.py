@@ -3,8 +3,8 @@
     python scripts/class_accuracy.py --name rps_mini_demo --num_test 300
     python scripts/class_accuracy.py --name mnist --labels 1 --num_test 100
 
-The classifier is a small convolutional network, trained on the run's own training images; its
-accuracy on the held-out images is printed first. The other options are those of test.py.
+The classifier is a small convolutional network, trained on the run's own training images (shifted, blurred and with
+noise, so that it goes by shapes); its accuracy on the held-out images, as they are, is printed first. The other options are those of test.py.
 """
 
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, pad
 from tqdm import trange
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -32,7 +32,7 @@ from util.results import read_labels
 from util.seeding import seed_all
 from util.types import DataSpec
 
-STEPS, BATCH, SHIFT = 1000, 64, 4
+STEPS, BATCH, SHIFT = 500, 64, 4
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def measure(config: Config[TestOptions]) -> None:
 
 
 def train_classifier(loader: Loader, spec: DataSpec, seed: int) -> nn.Module:
-    """Return a network trained on the loader's images, each shifted by up to SHIFT pixels, in evaluation mode."""
+    """Return a network trained on the loader's images, shifted and roughened, in evaluation mode."""
     seed_all(seed)
     classifier = small_classifier(spec).to(loader.device)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
@@ -89,7 +89,7 @@ def train_classifier(loader: Loader, spec: DataSpec, seed: int) -> nn.Module:
             epoch += 1
             batches = loader.epoch(epoch)
             batch = next(batches)
-        loss = cross_entropy(classifier(shift(batch["image"])), batch["label"])
+        loss = cross_entropy(classifier(roughen(shift(batch["image"]))), batch["label"])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -101,7 +101,7 @@ def small_classifier(spec: DataSpec) -> nn.Module:
     """Return four convolutions that halve the sides, and a linear layer on their mean."""
     layers: list[nn.Module] = []
     before = spec.output_nc
-    for width in (32, 64, 128, 128):
+    for width in (24, 48, 96, 96):
         layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(True)]
         before = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, spec.num_classes))
@@ -112,6 +112,17 @@ def shift(images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     top, left = torch.randint(0, 2 * SHIFT + 1, (2,)).tolist()
     return pad(images, [SHIFT] * 4, mode="replicate")[..., top : top + height, left : left + width]
+
+
+def roughen(images: Tensor) -> Tensor:
+    """Blur half of a batch (N, C, H, W) and add noise to all, so that shapes are learned and not clean surfaces.
+
+    Without it, the grain that a small generator leaves on a hand outweighs the hand.
+    """
+    soft = interpolate(avg_pool2d(images, 2), size=images.shape[-2:], mode="bilinear")
+    some = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    sigma = 0.3 * torch.rand(len(images), 1, 1, 1, device=images.device)
+    return torch.where(some, soft, images) + sigma * torch.randn_like(images)
 
 
 if __name__ == "__main__":
