@@ -28,15 +28,17 @@ def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.run import Run
+    from util.run_folder import check_run_folder
 
     opt = config.run
+    check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite)  # again when it is opened: decoding takes long
     device = pick_device(opt.device, opt.deterministic)
     dataset = create_dataset(config.dataset_mode, config.data)
     model = create_model(config.model_name, config.model, dataset.spec, device, opt.seed)
     loader = create_loader(dataset, opt, opt.batch_size, device)
-    sections = config.sections() | {"spec": dataset.spec._asdict()}
+    spec = dataset.spec._asdict() | {"num_images": len(dataset)}
 
-    with Run(opt, sections, config.defaults, model) as run:
+    with Run(opt, config.sections() | {"spec": spec}, config.defaults, model) as run:
         for epoch in run.epochs(len(loader), loader.preview()):
             for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
                 run.log(model.optimize_parameters(batch, run.progress.step))

@@ -78,14 +78,13 @@ class CGANModel(NoiseModel):
         real, labels = batch["image"], batch["label"]
         with torch.no_grad():
             fake, fake_labels = self.draw(labels)
-        wrong = self.opt.lambda_mismatch
-        terms: Terms = {  # all that is not real shares one half, so that D does not gain by calling everything fake
+        terms: Terms = {  # halved, so that D sees one image's worth of loss as G does
             "D_real": Weighted(self.gan.real(self.judge(real, labels)), 0.5),
-            "D_fake": Weighted(self.gan.fake(self.judge(fake, fake_labels)), 0.5 / (1 + wrong)),
+            "D_fake": Weighted(self.gan.fake(self.judge(fake, fake_labels)), 0.5),
         }
-        if wrong:  # GAN-CLS, Algorithm 1 of arXiv:1605.05396
+        if self.opt.lambda_mismatch:  # GAN-CLS, Algorithm 1 of arXiv:1605.05396
             others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
-            terms["D_wrong"] = Weighted(self.gan.fake(self.judge(real, others)), 0.5 * wrong / (1 + wrong))
+            terms["D_wrong"] = Weighted(self.gan.fake(self.judge(real, others)), 0.5 * self.opt.lambda_mismatch)
         return terms
 
     def loss_G(self, batch: Batch) -> Terms:

@@ -225,7 +225,7 @@ def parse_test(
         for section, cls in classes.items():
             reader.add(section, cls, {})
         stored = {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
-        stored |= {"phase": run.phase} | ({"dataroot": run.dataroot} if run.dataroot else {})
+        stored |= {"phase": run.phase, "max_dataset_size": 0} | ({"dataroot": run.dataroot} if run.dataroot else {})
         built = _build({k: classes[k] for k in ("model", "data")}, stored)
         names = {"model_name": stored["model"], "dataset_mode": stored["dataset_mode"]}
         return Config(run=run, **built, **names, defaults={}, spec=read_section(folder / OPTIONS_FILE, "spec"))

@@ -4,17 +4,19 @@
     python scripts/class_accuracy.py --name mnist --labels 1 --num_test 100
 
 The classifier is a small convolutional network, trained on the run's own training images (shifted, blurred and with
-noise, so that it goes by shapes); its accuracy on the held-out images, as they are, is printed first. The other options are those of test.py.
+noise, so that it goes by shapes); its accuracy on the held-out images, as they are, is printed first. The other options
+are those of test.py.
 """
 
 import sys
 from dataclasses import replace
+from itertools import count, islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, pad
-from tqdm import trange
+from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -68,9 +70,8 @@ def measure(config: Config[TestOptions]) -> None:
         print(f"classifier on {held_out} held-out real images: {right / held_out:.4f}")
         said = torch.cat([classifier(part).argmax(1) for part in fakes.split(BATCH)])
     hits = said == labels
-    print(
-        f"{num} images of {opt.name} (epoch {opt.epoch}, {weights}, seed {opt.seed}): {hits.float().mean():.4f} as asked"
-    )
+    drawn = f"{num} images of {opt.name} (epoch {opt.epoch}, {weights}, seed {opt.seed})"
+    print(f"{drawn}: {hits.float().mean():.4f} as asked")
     for label in sorted(set(wanted)):
         own = labels == label
         print(f"  {spec.classes[label]:<12} {int(hits[own].sum())} of {int(own.sum())}")
@@ -82,13 +83,8 @@ def train_classifier(loader: Loader, spec: DataSpec, seed: int) -> nn.Module:
     classifier = small_classifier(spec).to(loader.device)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
-    batches, epoch = iter(()), 0
-    for _ in trange(STEPS, desc="training the classifier", leave=False, disable=None):
-        batch = next(batches, None)
-        if batch is None:
-            epoch += 1
-            batches = loader.epoch(epoch)
-            batch = next(batches)
+    batches = (batch for epoch in count(1) for batch in loader.epoch(epoch))
+    for batch in tqdm(islice(batches, STEPS), "training the classifier", STEPS, leave=False, disable=None):
         loss = cross_entropy(classifier(roughen(shift(batch["image"]))), batch["label"])
         optimizer.zero_grad()
         loss.backward()

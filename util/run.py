@@ -95,8 +95,8 @@ class Run:
         opt, at = self.opt, self.progress
         if at.step == 0:
             self.checkpoint.save()  # to be gone on with from the first step on
-            wall = {k: Grid(v.cpu(), WALL) for k, v in preview.items() if k == "image"}
-            self._show(preview, Progress(), {f"real_{k}" if k != "image" else "real": v for k, v in wall.items()})
+            wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
+            self._show(preview, Progress(), wall)
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
         total = opt.total_epochs * steps_per_epoch * opt.batch_size

@@ -16,21 +16,32 @@ from util.files import FolderLock
 from util.runs import OPTIONS_FILE
 
 
+def check_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> None:
+    """Check that a run may be written to ``folder``.
+
+    Raises:
+        FileExistsError: it holds a run, and neither flag was given; or ``overwrite`` was, and it holds something else.
+    """
+    if continue_train or not _contents(folder):
+        return
+    if not overwrite:
+        raise FileExistsError(
+            f"{folder} exists: go on with it by --continue_train, delete it by --overwrite, or choose another --name"
+        )
+    if not (folder / OPTIONS_FILE).exists():
+        raise FileExistsError(
+            f"--overwrite: {folder} holds no run of train.py, so it is left alone; choose another --name"
+        )
+
+
 def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> FolderLock:
     """Take a run's folder for this process; ``overwrite`` empties it, else what a killed process left unfinished goes.
 
     Raises:
-        FileExistsError: it holds something, and neither flag was given.
+        FileExistsError: as ``check_run_folder`` says.
         BlockingIOError: another process trains there.
     """
-    if folder.exists() and not continue_train and not overwrite and _contents(folder):
-        raise FileExistsError(
-            f"{folder} exists: go on with it by --continue_train, delete it by --overwrite, or choose another --name"
-        )
-    if overwrite and not continue_train and _contents(folder) and not (folder / OPTIONS_FILE).exists():
-        raise FileExistsError(
-            f"--overwrite: {folder} holds no run of train.py, so it is left alone; choose another --name"
-        )
+    check_run_folder(folder, continue_train, overwrite)
     lock = FolderLock(folder)
     if overwrite and not continue_train:
         for path in _contents(folder):
