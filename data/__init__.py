@@ -23,14 +23,21 @@ CARD = "card.yaml"  # in a data set's folder: the option values that suit it
 
 
 def find_dataroot(dataroot: str) -> Path:
-    """Return the folder (or file) that ``--dataroot`` means: a path if it exists, else a name in datasets/.
+    """Return what ``--dataroot`` means: a path if it exists, else a name in datasets/, else one to download.
 
     Raises:
-        FileNotFoundError: there is neither.
+        OSError: there is no such path or name, or it cannot be downloaded.
+        LookupError: its terms forbid a download; the message says how to get it.
+        ValueError: what came is not what was expected.
     """
     for path in (Path(dataroot), DATASETS / dataroot):
         if path.exists():
             return path
+    from datasets.catalogue import ENTRIES  # with ssl and more, which few runs need
+    from datasets.download import download
+
+    if dataroot in ENTRIES:
+        return download(dataroot, DATASETS)
     names = sorted(d.name for d in DATASETS.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
     near = did_you_mean(Path(dataroot).name, names).replace("(known:", "(in datasets/ there are:")
     raise FileNotFoundError(f"--dataroot {dataroot}: neither a path nor a name in datasets/{near}")

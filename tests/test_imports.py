@@ -13,7 +13,8 @@ SCRIPTS = {p.stem for p in REPOSITORY.glob("*.py")}
 ALLOWED = {
     "util": {"util"},
     "options": {"util", "options"},
-    "data": {"util", "options", "data"},
+    "data": {"util", "options", "datasets", "data"},
+    "datasets": {"util", "datasets"},
     "models": {"util", "options", "models"},
 }
 
