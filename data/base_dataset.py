@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,8 +19,8 @@ from util.types import DataSpec
 class BaseDataset(Dataset[dict[str, Any]], ABC):
     """A map from index to one sample.
 
-    A subclass fills ``names`` (and ``labels``), sets ``spec`` and decodes; caching, batches, flips and workers
-    are the loader's business.
+    A subclass fills ``names`` (and ``labels``), sets ``spec``, decodes and names its files; caching, batches, flips
+    and workers are the loader's business.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -47,9 +48,15 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
             BadImageError: the file is damaged.
         """
 
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Return the files that ``decode`` reads: decoded images are thrown away when one of them changes."""
+
     def fingerprint(self) -> list[str]:
         """Return texts that change whenever what ``decode`` returns may change; the disk cache goes by them."""
-        return [type(self).__name__, repr(self.opt), repr(self.spec), *self.names]
+        states = [(file.absolute(), file.stat()) for file in self.files()]
+        files = [f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in states]
+        return [type(self).__name__, repr(self.opt), repr(self.spec), *self.names, *files]
 
     def keep(self, indices: Sequence[int]) -> None:
         """Keep these samples only, in this order."""
@@ -58,10 +65,12 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
             self.labels = self.labels[torch.as_tensor(indices, dtype=torch.int64)]
 
     def limit(self) -> None:
-        """Apply ``--max_dataset_size``: samples from all over the list, so that all classes stay."""
+        """Apply ``--max_dataset_size``: samples from all over the list, of each class in proportion."""
         size = self.opt.max_dataset_size
         if 0 < size < len(self):
-            self.keep(np.linspace(0, len(self) - 1, size).round().astype(int).tolist())
+            by_class = np.arange(len(self)) if self.labels is None else np.argsort(self.labels.numpy(), kind="stable")
+            spread = np.linspace(0, len(self) - 1, size).round().astype(int)
+            self.keep(np.sort(by_class[spread]).tolist())
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,8 +1,11 @@
 """Decode every image once: in parallel, with a progress bar, finding the bad files on the way."""
 
+import contextlib
 import hashlib
 import json
+import math
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +22,8 @@ from util.files import write_text
 
 Place = Literal["auto", "gpu", "ram", "disk", "off"]
 MAX_BAD = 0.1  # more bad files than this part of all is no accident
+SHOWN = 20  # bad files that are named
+PART = 16  # images that a thread decodes before it reports
 SHARE = 0.25  # of free memory that a cache may take when nobody said where to put it
 
 
@@ -43,7 +48,8 @@ def build_cache(
 
     Args:
         dataset: all of its images of one key must decode to one shape.
-        place: where to keep the images; "auto" takes the GPU, memory or a file, the first that has room, "off" none.
+        place: where to keep the images; "auto" takes the GPU, memory or a file, the first that has room; "off" keeps
+            none, and None is returned.
         folder: where ``disk`` puts its file, to be found again by later runs on the same data.
         device: the device that trains.
         num_threads: how many images are decoded at once.
@@ -52,18 +58,24 @@ def build_cache(
         ValueError: more than a tenth of the files are bad, or images differ in shape.
     """
     shapes = {key: _first_shape(dataset, key) for key in dataset.keys}
-    if place == "auto":
-        place = choose_place(len(dataset) * sum(int(np.prod(s)) for s in shapes.values()), device)
-    if place == "disk":
-        return _on_disk(dataset, shapes, folder, num_threads)
     num = len(dataset)
-    stores = {} if place == "off" else {k: torch.empty((num, *s), dtype=torch.uint8) for k, s in shapes.items()}
-    rows = _decode_all(dataset, {k: s.numpy() for k, s in stores.items()}, num_threads)
+    if place == "auto":
+        place = choose_place(num * sum(math.prod(s) for s in shapes.values()), device)
+    stores: dict[str, Tensor] = {}
     if place == "off":
-        return None
-    if place == "gpu":
-        stores = {key: store.to(device) for key, store in stores.items()}
-    return Cache(stores, rows)
+        bad = _decode_all(dataset, shapes, {}, num_threads)
+    elif place == "disk":
+        stores, bad = _on_disk(dataset, shapes, folder, num_threads)
+    else:
+        stores = {key: torch.empty((num, *shape), dtype=torch.uint8) for key, shape in shapes.items()}
+        bad = _decode_all(dataset, shapes, {key: store.numpy() for key, store in stores.items()}, num_threads)
+        if place == "gpu":
+            stores = {key: store.to(device) for key, store in stores.items()}
+    good = [i for i in range(num) if i not in bad]
+    if bad:
+        print(f"skipped: {_listed(dataset, bad)}")
+        dataset.keep(good)
+    return Cache(stores, torch.tensor(good, dtype=torch.int64)) if stores else None
 
 
 def choose_place(num_bytes: int, device: torch.device) -> Place:
@@ -74,10 +86,11 @@ def choose_place(num_bytes: int, device: torch.device) -> Place:
 
 
 def _free_memory() -> int:
-    """Return the bytes of memory that are free, 4 GiB when the system does not tell."""
+    """Return the bytes of memory that can be had, cached files' among them; 4 GiB when the system does not tell."""
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(lines["MemAvailable"].removesuffix("kB")) * 1024
+    except (OSError, ValueError, KeyError):
         return 4 * 2**30
 
 
@@ -91,79 +104,102 @@ def _first_shape(dataset: BaseDataset, key: str) -> tuple[int, ...]:
     raise ValueError(f"none of the {len(dataset)} files in {dataset.opt.dataroot} is an image that can be read")
 
 
-def _decode_all(dataset: BaseDataset, stores: dict[str, np.ndarray], num_threads: int) -> Tensor:
-    """Decode everything into ``stores`` (or just look, when empty), and drop the bad samples from ``dataset``.
+def _decode_all(
+    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], stores: dict[str, np.ndarray], num_threads: int
+) -> dict[int, str]:
+    """Decode everything into ``stores``, or just look when there are none; return what is wrong with the bad samples.
 
-    Returns int64 (len(dataset),): the places of the samples that remain.
+    Raises:
+        ValueError: more than a tenth is bad, or an image is of another shape than ``shapes`` says.
     """
 
-    def decode(index: int) -> str:
-        try:
-            for key in dataset.keys:
-                image = dataset.decode(key, index).numpy()
-                if stores and image.shape != stores[key].shape[1:]:
-                    raise ValueError(
-                        f"{dataset.names[index]} decodes to {image.shape}, others to {stores[key].shape[1:]}"
-                    )
-                if stores:
-                    stores[key][index] = image
-        except BadImageError as error:
-            return str(error)
-        return ""
+    def decode(indices: range) -> dict[int, str]:
+        bad = {}
+        for index in indices:
+            try:
+                for key, shape in shapes.items():
+                    image = dataset.decode(key, index).numpy()
+                    if image.shape != shape:
+                        raise ValueError(f"{dataset.names[index]} decodes to {image.shape}, others to {shape}")
+                    if stores:
+                        stores[key][index] = image
+            except BadImageError as error:
+                bad[index] = str(error)
+        return bad
 
-    with ThreadPoolExecutor(max(1, num_threads)) as pool:
-        results = pool.map(decode, range(len(dataset)), chunksize=64)
-        problems = list(tqdm(results, "reading images", len(dataset), unit="img", leave=False, disable=None))
-    return _drop(dataset, {i: problem for i, problem in enumerate(problems) if problem})
-
-
-def _drop(dataset: BaseDataset, bad: dict[int, str]) -> Tensor:
-    """Name and count the bad files and drop them; returns the indices of the others."""
-    good = [i for i in range(len(dataset)) if i not in bad]
-    if bad:
-        named = [f"{dataset.names[i]} ({problem})" for i, problem in bad.items()]
-        text = f"{len(bad)} of {len(dataset)} images cannot be read: " + "; ".join(named[:20])
-        text += f"; and {len(named) - 20} more" if len(named) > 20 else ""
-        if len(bad) > MAX_BAD * len(dataset):
-            raise ValueError(f"{text}. That is more than a tenth: is this the right folder?")
-        print(f"skipped: {text}")
-        dataset.keep(good)
-    return torch.tensor(good, dtype=torch.int64)
+    num = len(dataset)
+    parts = [range(i, min(i + PART, num)) for i in range(0, num, PART)]
+    bad: dict[int, str] = {}
+    pool = ThreadPoolExecutor(max(1, num_threads))
+    try:
+        with tqdm(total=num, desc="reading images", unit="img", leave=False, disable=None) as bar:
+            for part, found in zip(parts, pool.map(decode, parts), strict=True):
+                bad |= found
+                bar.update(len(part))
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for all the rest
+    if len(bad) > MAX_BAD * num:
+        raise ValueError(f"{_listed(dataset, bad)}. That is more than a tenth: is this the right folder?")
+    return bad
 
 
-def _on_disk(dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], folder: Path, num_threads: int) -> Cache:
-    """Map files of decoded images into memory, which an earlier run may have written."""
+def _listed(dataset: BaseDataset, bad: dict[int, str]) -> str:
+    """Return how many files are bad, and the names of the first."""
+    named = [f"{dataset.names[i]} ({problem})" for i, problem in bad.items()]
+    more = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    return f"{len(bad)} of {len(dataset)} images cannot be read: {'; '.join(named[:SHOWN])}{more}"
+
+
+def _on_disk(
+    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], folder: Path, num_threads: int
+) -> tuple[dict[str, Tensor], dict[int, str]]:
+    """Map files of decoded images into memory, which an earlier run may have written; return them and what is bad."""
     digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     files = {key: folder / f"{digest}_{key}.npy" for key in shapes}
     record = folder / f"{digest}.json"  # written last: where it stands, the files are whole
-    if record.exists() and all(f.exists() for f in files.values()):
-        rows = _drop(dataset, {int(i): text for i, text in json.loads(record.read_text())["bad"].items()})
-    else:
-        rows = _write_files(dataset, shapes, files, record, num_threads)
-    stores = {k: torch.from_numpy(np.load(f, mmap_mode="r+")) for k, f in files.items()}  # torch wants it writable
-    return Cache(stores, rows)
+    if not (record.exists() and all(f.exists() for f in files.values())):
+        _remove_leftovers(folder)
+        bad = _write_files(dataset, shapes, files, num_threads)
+        write_text(record, json.dumps(bad))
+    # Mapped copy on write: torch wants it writable, and the files stay as they are.
+    stores = {key: torch.from_numpy(np.load(file, mmap_mode="c")) for key, file in files.items()}
+    return stores, {int(i): problem for i, problem in json.loads(record.read_text()).items()}
 
 
 def _write_files(
-    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], files: dict[str, Path], record: Path, num_threads: int
-) -> Tensor:
-    """Decode into files under temporary names, and name them when all is there."""
+    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], files: dict[str, Path], num_threads: int
+) -> dict[int, str]:
+    """Decode into files under temporary names, and name them when all is there; return what is wrong with the bad."""
     unfinished = {key: file.with_suffix(f".{os.getpid()}.tmp") for key, file in files.items()}
-    problems: dict[int, str] = {}
     create: Callable[..., np.ndarray] = np.lib.format.open_memmap
-    num = len(dataset)
     try:
-        stores = {k: create(unfinished[k], "w+", np.uint8, (num, *s)) for k, s in shapes.items()}
-        names = list(dataset.names)
-        rows = _decode_all(dataset, stores, num_threads)
-        kept = set(rows.tolist())
-        problems = {i: f"{names[i]} was bad" for i in range(num) if i not in kept}
+        stores = {k: create(unfinished[k], "w+", np.uint8, (len(dataset), *s)) for k, s in shapes.items()}
+        for file in unfinished.values():
+            _reserve(file)
+        bad = _decode_all(dataset, shapes, stores, num_threads)
         for key, store in stores.items():
             store.flush()  # type: ignore[attr-defined]
             unfinished[key].replace(files[key])
     finally:
         for file in unfinished.values():
             file.unlink(missing_ok=True)
-    write_text(record, json.dumps({"bad": problems}))
-    return rows
+    return bad
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of processes that were killed: those that nobody wrote to for a day."""
+    for file in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):  # another process may be doing the same
+            if time.time() - file.stat().st_mtime > 86400:
+                file.unlink()
+
+
+def _reserve(file: Path) -> None:
+    """Take the space for all of ``file`` at once; raise OSError when there is too little.
+
+    Without this a full disk would kill the process while it writes through the map.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)

@@ -39,13 +39,13 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
-def is_grey(path: str) -> bool:
-    """Say, from its header alone, whether the file holds one channel; False when it cannot be read."""
+def is_grey(path: str) -> bool | None:
+    """Say, from its header alone, whether the file holds one channel; None when it cannot be read."""
     try:
         with Image.open(path) as image:
             return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
+        return None
 
 
 def _flatten(image: Image.Image, channels: int) -> Image.Image:

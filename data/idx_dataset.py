@@ -1,6 +1,8 @@
 """The MNIST family: grey images and labels in idx files, packed or not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,7 +36,8 @@ class IdxDataset(BaseDataset):
         for kind in ("images", "labels"):
             if kind not in files:
                 raise FileNotFoundError(f"{root} has no {PREFIXES[opt.phase]}-{kind}-idx?-ubyte file, packed or not")
-        images, labels = read_idx(files["images"]), read_idx(files["labels"])
+        self.file = files["images"]
+        images, labels = read_idx(self.file), read_idx(files["labels"])
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise ValueError(f"{files['images']} {images.shape} and {files['labels']} {labels.shape} do not fit")
         self.images: np.ndarray = images
@@ -42,15 +45,19 @@ class IdxDataset(BaseDataset):
         self.names = [f"{i:05d}.png" for i in self.rows]
         self.labels = torch.from_numpy(labels.astype(np.int64))
         fashion = FASHION if "fashion" in str(files["images"].resolve()).lower() else ()
-        classes = opt.class_names or fashion or tuple(str(i) for i in range(int(labels.max()) + 1))
-        if len(classes) <= int(labels.max()):
-            raise ValueError(f"--class_names names {len(classes)} classes, but the data has label {labels.max()}")
+        largest = int(labels.max(initial=0))
+        classes = opt.class_names or fashion or tuple(str(i) for i in range(largest + 1))
+        if len(classes) <= largest:
+            raise ValueError(f"--class_names names {len(classes)} classes, but the data has label {largest}")
         self.limit()
         self.spec = DataSpec((opt.image_size, opt.image_size), 1, 1, classes)
 
-    def keep(self, indices: "list[int]") -> None:  # type: ignore[override]
+    def keep(self, indices: Sequence[int]) -> None:
         super().keep(indices)
         self.rows = [self.rows[i] for i in indices]
+
+    def files(self) -> list[Path]:
+        return [self.file]
 
     def decode(self, key: str, index: int) -> Tensor:
         image = self.images[self.rows[index]]

@@ -19,7 +19,7 @@ def find_idx_files(root: Path) -> dict[str, dict[str, Path]]:
     for pattern in ("*idx?-ubyte*", "raw/*idx?-ubyte*", "*/raw/*idx?-ubyte*"):
         for file in sorted(root.glob(pattern), reverse=True):  # the unpacked file sorts last and wins
             part, kind = file.name.split("-")[0], "images" if "images" in file.name else "labels"
-            if file.name.endswith(("ubyte", "ubyte.gz")):
+            if file.name.endswith(("ubyte", "ubyte.gz")) and file.is_file():
                 found.setdefault(part, {})[kind] = file
         if found:
             break

@@ -39,17 +39,17 @@ class ImageFolderDataset(BaseDataset):
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
         self.folder, split = _phase_folder(root, opt.phase)
+        train_folder = _phase_folder(root, "train")[0]
         paths = list_images(self.folder)
-        train_paths = (
-            paths if split == "given" and opt.phase == "train" else list_images(_phase_folder(root, "train")[0])
-        )
-        classes = find_classes(train_paths)
+        classes = find_classes(paths if self.folder == train_folder else list_images(train_folder))
         if classes:
             paths = [p for p in paths if "/" in p]
             if strangers := sorted({p.split("/")[0] for p in paths} - set(classes)):
                 raise ValueError(f"{self.folder} has classes that are not trained: {', '.join(strangers)}")
         if split == "to make":
-            paths = self._split(root, paths, classes)
+            paths = self._split(root, paths, bool(classes))
+        elif opt.val_list:
+            raise ValueError(f"--val_list {opt.val_list}: {root} has its own test or val folder; use only one of them")
         self.names = paths
         if classes:
             index = {name: i for i, name in enumerate(classes)}
@@ -61,23 +61,25 @@ class ImageFolderDataset(BaseDataset):
     def decode(self, key: str, index: int) -> Tensor:
         return decode_image(str(self.folder / self.names[index]), self.spec.image_size, self.spec.output_nc)
 
-    def fingerprint(self) -> list[str]:
-        stats = [(self.folder / name).stat() for name in self.names]
-        return [*super().fingerprint(), str(self.folder.resolve()), *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
+    def files(self) -> list[Path]:
+        return [self.folder / name for name in self.names]
 
-    def _split(self, root: Path, paths: list[str], classes: list[str]) -> list[str]:
+    def _split(self, root: Path, paths: list[str], has_classes: bool) -> list[str]:
         """Return the part of ``paths`` that belongs to this phase."""
         if self.opt.val_list:
             out = read_list(Path(self.opt.val_list), root, paths)
         else:
-            groups = [[p for p in paths if p.startswith(f"{c}/")] for c in classes] or [paths]
-            out = set().union(*(held_out(group, self.opt.val_fraction) for group in groups))
+            groups: dict[str, list[str]] = {}
+            for path in paths:
+                groups.setdefault(path.split("/")[0] if has_classes else "", []).append(path)
+            out = set().union(*(held_out(group, self.opt.val_fraction) for group in groups.values()))
         return [p for p in paths if (p in out) == (self.opt.phase != "train")]
 
     def _channels(self) -> int:
-        """Return 1 when a hundred files from all over the list are grey, else 3."""
+        """Return 1 when a hundred files from all over the list, as far as they can be read, are grey, else 3."""
         step = max(1, len(self.names) // 100)
-        return 1 if self.names and all(is_grey(str(self.folder / n)) for n in self.names[::step]) else 3
+        answers = [is_grey(str(self.folder / name)) for name in self.names[::step]]
+        return 1 if True in answers and False not in answers else 3
 
 
 def find_classes(paths: list[str]) -> list[str]:

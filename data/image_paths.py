@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp"}
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def list_images(folder: Path) -> list[str]:
@@ -22,15 +22,17 @@ def has_images(folder: Path) -> bool:
 def _walk(folder: Path) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [f for f in folders if not f.startswith(".")]
+        inside = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if inside == "." else f"{inside}/"
         for file in files:
-            if Path(file).suffix.lower() in EXTENSIONS and not file.startswith("."):
-                yield (Path(parent) / file).relative_to(folder).as_posix()
+            if file.lower().endswith(EXTENSIONS) and not file.startswith("."):
+                yield prefix + file
 
 
-def natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Return a sort key under which 2 comes before 10."""
+def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Return a sort key under which 2 comes before 10, and 01 before 1: names that differ have different keys."""
     parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p)
+    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p), name
 
 
 def held_out(paths: list[str], fraction: float) -> set[str]:
@@ -45,18 +47,18 @@ def held_out(paths: list[str], fraction: float) -> set[str]:
 
 
 def read_list(file: Path, root: Path, paths: list[str]) -> set[str]:
-    """Return those of ``paths`` that ``file`` names, one a line, relative to ``root`` or to its parent.
+    """Return those of ``paths`` that ``file`` names, one a line, relative to ``root`` or beginning with its name.
 
     Raises:
         OSError: ``file`` cannot be read.
         ValueError: it names an image that is not there, or none at all.
     """
     known, found = set(paths), set()
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    prefixes = (f"{root.name}/", f"{root.resolve().name}/")  # of a link, either name
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not (name := line.strip().replace("\\", "/").removeprefix("./")):
             continue
-        inside = name.removeprefix(f"{root.resolve().name}/")
-        match = next((n for n in (name, inside) if n in known), None)
+        match = next((n for n in (name, *map(name.removeprefix, prefixes)) if n in known), None)
         if match is None:
             raise ValueError(f"--val_list {file}, line {number}: {name} is not among the images in {root}")
         found.add(match)

@@ -78,6 +78,7 @@ class Loader:
             batch_sampler=[c.tolist() for c in chunks],
             num_workers=self.num_threads,
             pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # of the workers' seeds, which nothing uses: the global one is left alone
         )
 
     def _to_device(self, indices: Tensor, images: dict[str, Tensor]) -> Batch:

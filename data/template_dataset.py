@@ -38,3 +38,6 @@ class TemplateDataset(BaseDataset):
     def decode(self, key: str, index: int) -> Tensor:
         channels = self.spec.input_nc if key == "A" else self.spec.output_nc
         return decode_image(str(self.folder / self.names[index]), self.spec.image_size, channels)
+
+    def files(self) -> list[Path]:
+        return [self.folder / name for name in self.names]

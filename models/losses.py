@@ -1,8 +1,9 @@
-"""Adversarial objectives, as functions of discriminator logits of any shape."""
+"""Adversarial objectives, as functions of discriminator logits of any shape, and the penalty that one of them needs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
@@ -30,6 +31,12 @@ ADVERSARIAL = {
         fake=lambda logits: logits.square().mean(),
         generator=lambda logits: (logits - 1).square().mean(),
     ),
+    # Arjovsky et al. 2017, arXiv:1701.07875, Eq. 2 negated; D must be kept Lipschitz beside it, as by gradient_penalty.
+    "wgan": Adversarial(
+        real=lambda logits: -logits.mean(),
+        fake=lambda logits: logits.mean(),
+        generator=lambda logits: -logits.mean(),
+    ),
     # Lim and Ye 2017, arXiv:1705.02894.
     "hinge": Adversarial(
         real=lambda logits: relu(1 - logits).mean(),
@@ -37,3 +44,23 @@ ADVERSARIAL = {
         generator=lambda logits: -logits.mean(),
     ),
 }
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """Return the mean of (||grad_x D(x)||_2 - 1)^2, x uniform on the lines between paired real and fake images.
+
+    Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3, without its weight lambda. D(x) is the mean of an image's logits,
+    so that a critic of patches obeys the same bound as the "wgan" loss, which averages them.
+
+    Args:
+        critic: images -> logits (N, ...), judging each image of a batch by itself (no batch norm). A condition goes in
+            by a closure: ``lambda x: netD(x, labels)``, ``lambda x: netD(torch.cat([real_A, x], 1))``.
+        real: images (N, C, H, W).
+        fake: as many images of the same shape; no gradient flows back into them.
+    """
+    assert real.shape == fake.shape, (real.shape, fake.shape)
+    epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    x = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
+    values = critic(x).reshape(len(x), -1).mean(1)
+    (grad,) = torch.autograd.grad(values.sum(), x, create_graph=True)
+    return (grad.flatten(1).norm(dim=1) - 1).square().mean()

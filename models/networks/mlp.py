@@ -35,7 +35,10 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Flattened image and the label's code -> hidden layers -> one logit; dropout after each hidden layer but one."""
+    """Flattened image and the label's code -> hidden layers -> one logit.
+
+    Dropout after each hidden layer but the first.
+    """
 
     def __init__(
         self,
