@@ -1,0 +1,152 @@
+"""Finding image files, their order, and the part that is held out."""
+
+import os
+import random
+
+import pytest
+
+from data.image_paths import EXTENSIONS, has_images, held_out, list_images, natural, read_list
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_images_are_found_in_any_depth_by_their_extension(tmp_path):
+    touch(tmp_path, "a.jpg", "b/c.PNG", "b/d/e.Jpeg", "notes.txt", "b/card.yaml", "jpg", "f.jpg.txt")
+    assert list_images(tmp_path) == ["a.jpg", "b/c.PNG", "b/d/e.Jpeg"]
+    touch(tmp_path / "all", *(f"x{e}" for e in EXTENSIONS))
+    assert len(list_images(tmp_path / "all")) == len(EXTENSIONS)
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path):
+    touch(tmp_path, "a.jpg", ".b.jpg", ".cache/c.jpg", "__MACOSX/._a.jpg", ".jpg")
+    assert list_images(tmp_path) == ["a.jpg"]
+
+
+def test_linked_folders_are_read(tmp_path):
+    touch(tmp_path / "there", "a.jpg")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "there")
+    assert list_images(tmp_path / "here") == ["link/a.jpg"]
+
+
+def test_names_with_spaces_and_letters_of_any_script(tmp_path):
+    names = ["a b/c d.jpg", "é/日本.png", "x'y\"z.png"]
+    touch(tmp_path, *names)
+    assert sorted(list_images(tmp_path)) == sorted(names)
+
+
+def test_a_folder_with_and_without_images(tmp_path):
+    touch(tmp_path, "notes.txt")
+    assert not has_images(tmp_path)
+    touch(tmp_path, "deep/down/a.bmp")
+    assert has_images(tmp_path)
+    assert not has_images(tmp_path / "nowhere")
+
+
+def test_two_comes_before_ten():
+    names = ["10", "2", "1", "a10", "a2", "a", "b1/c10", "b1/c9", "b10/a"]
+    assert sorted(names, key=natural) == ["1", "2", "10", "a", "a2", "a10", "b1/c9", "b1/c10", "b10/a"]
+
+
+def test_the_order_is_the_same_whatever_order_the_system_lists():
+    """Also of names that differ in leading zeros only: a folder's class index must not change from run to run."""
+    names = ["1", "01", "001", "a1b", "a01b", "A", "a", "²", "1.5", "-1", "٣"]
+    expected = sorted(names, key=natural)
+    for seed in range(20):
+        random.Random(seed).shuffle(names)
+        assert sorted(names, key=natural) == expected
+
+
+def test_the_listing_does_not_depend_on_the_system(tmp_path, monkeypatch):
+    touch(tmp_path, *(f"{c}/{i}.jpg" for c in ("b", "a", "c") for i in (10, 9, "09", 1)))
+    expected = list_images(tmp_path)
+    walk = os.walk
+
+    def backwards(*args, **kwargs):
+        for parent, folders, files in walk(*args, **kwargs):
+            folders.sort(reverse=True)
+            yield parent, folders, sorted(files, reverse=True)
+
+    monkeypatch.setattr(os, "walk", backwards)
+    assert list_images(tmp_path) == expected
+    assert expected[:4] == ["a/1.jpg", "a/09.jpg", "a/9.jpg", "a/10.jpg"]
+
+
+NAMES = [f"paper/{i}.jpg" for i in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("num", "fraction", "expected"),
+    [(50, 0.1, 5), (50, 0.0, 0), (50, 0.9, 45), (3, 0.1, 1), (2, 0.9, 1), (1, 0.5, 0), (0, 0.5, 0), (14, 0.1, 1)],
+)
+def test_the_held_out_part_is_a_fraction_but_neither_nothing_nor_all(num, fraction, expected):
+    out = held_out(NAMES[:num], fraction)
+    assert len(out) == expected
+    assert out <= set(NAMES[:num])
+
+
+def test_the_held_out_part_follows_from_the_names():
+    out = held_out(NAMES, 0.1)
+    assert held_out(NAMES[::-1], 0.1) == out
+    assert out == {f"paper/{i}.jpg" for i in (10, 12, 15, 45, 48)}  # the smallest by sha1sum
+    assert sorted(out) != NAMES[:5]
+
+
+def test_the_held_out_part_grows_with_the_fraction():
+    assert held_out(NAMES, 0.1) < held_out(NAMES, 0.3)
+
+
+@pytest.mark.parametrize(
+    "line", ["paper/a.jpg", "hands/paper/a.jpg", "./paper/a.jpg", "  paper/a.jpg ", "paper\\a.jpg"]
+)
+def test_a_list_names_images_from_the_folder_or_its_parent(tmp_path, line):
+    root = touch(tmp_path / "hands", "paper/a.jpg", "paper/b.jpg")
+    file = tmp_path / "list.txt"
+    file.write_text(f"\n{line}\n\n")
+    assert read_list(file, root, list_images(root)) == {"paper/a.jpg"}
+
+
+@pytest.mark.parametrize("prefix", ["hands", "photos"])
+def test_a_list_may_use_the_name_of_a_link_or_of_what_it_leads_to(tmp_path, prefix):
+    photos = touch(tmp_path / "photos", "paper/a.jpg")
+    root = tmp_path / "hands"
+    root.symlink_to(photos)
+    file = tmp_path / "list.txt"
+    file.write_text(f"{prefix}/paper/a.jpg")
+    assert read_list(file, root, list_images(root)) == {"paper/a.jpg"}
+
+
+def test_a_list_from_windows(tmp_path):
+    root = touch(tmp_path / "hands", "paper/a.jpg", "paper/é.jpg")
+    file = tmp_path / "list.txt"
+    file.write_bytes("\ufeffpaper\\a.jpg\r\npaper\\é.jpg\r\n".encode())
+    assert read_list(file, root, list_images(root)) == {"paper/a.jpg", "paper/é.jpg"}
+
+
+def test_a_class_of_the_same_name_as_the_folder(tmp_path):
+    root = touch(tmp_path / "paper", "paper/a.jpg", "a.jpg")
+    file = tmp_path / "list.txt"
+    file.write_text("paper/a.jpg")
+    assert read_list(file, root, list_images(root)) == {"paper/a.jpg"}
+
+
+def test_a_list_that_names_a_missing_image(tmp_path):
+    root = touch(tmp_path / "hands", "paper/a.jpg")
+    file = tmp_path / "list.txt"
+    file.write_text("paper/a.jpg\n\npaper/z.jpg\n")
+    with pytest.raises(ValueError, match=r"list\.txt, line 3: paper/z\.jpg is not among the images in"):
+        read_list(file, root, list_images(root))
+
+
+def test_a_list_that_names_nothing(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_text("\n \n")
+    with pytest.raises(ValueError, match="names no image"):
+        read_list(file, tmp_path, [])
+    with pytest.raises(FileNotFoundError):
+        read_list(tmp_path / "nowhere.txt", tmp_path, [])

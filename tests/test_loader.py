@@ -1,0 +1,234 @@
+"""Batches that follow from (seed, epoch) alone, wherever the images come from."""
+
+import itertools
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from data.base_dataset import BaseDataset
+from data.cache import build_cache
+from data.image_folder_dataset import ImageFolderDataset
+from data.loader import Loader
+from data.transforms import flip_some, to_float
+from tests.bench import save_images
+from util.types import Batch, DataSpec
+
+CPU = torch.device("cpu")
+NUM, BATCH = 22, 4
+
+
+class Numbered(BaseDataset):
+    """Pairs whose pixels say which sample they are (A) and which column (B), so that a flip can be seen."""
+
+    keys = ("A", "B")
+
+    def __init__(self, num: int = NUM, flip: bool = False, labels: bool = True) -> None:
+        super().__init__(BaseDataset.Options(dataroot="numbers", flip=flip))
+        self.names = [f"{i}.png" for i in range(num)]
+        self.labels = torch.arange(num) % 3 if labels else None
+        self.spec = DataSpec((2, 3), 1, 1)
+
+    def decode(self, key, index):
+        start = index if key == "A" else 100
+        return torch.arange(start, start + 3, dtype=torch.uint8).expand(1, 2, 3).contiguous()
+
+    def files(self):
+        return []
+
+
+def load(dataset, tmp_path, *, place="ram", seed=0, batch_size=BATCH, num_threads=0):
+    cache = build_cache(dataset, place, tmp_path / "cache", CPU, num_threads)
+    return Loader(dataset, cache, batch_size=batch_size, seed=seed, device=CPU, num_threads=num_threads)
+
+
+def assert_same(first, second):
+    assert_close([dict(b) for b in first], [dict(b) for b in second], rtol=0, atol=0)
+
+
+def columns(images):
+    """Return the pixel values of the first row of each image, as bytes."""
+    return ((images[:, 0, 0] + 1) * 127.5).round().long()
+
+
+def samples(batches):
+    """Return which samples an epoch saw, in order, whether flipped or not."""
+    return [int(row.min()) for batch in batches for row in columns(batch["A"])]
+
+
+def flips(batches):
+    """Return {sample: flipped} of an epoch."""
+    return {int(row.min()): bool(row[0] > row[2]) for batch in batches for row in columns(batch["A"])}
+
+
+# The same batches everywhere
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_cached_and_decoded_batches_are_the_same_bit_for_bit(tmp_path, num_threads):
+    root = save_images(tmp_path / "hands", ("paper", "rock", "scissors"), num=6)
+    options = ImageFolderDataset.Options(dataroot=str(root), image_size=5, flip=True, val_fraction=0.0)
+    epochs = {}
+    for place in ("ram", "disk", "gpu", "off"):
+        loader = load(ImageFolderDataset(options), tmp_path, place=place, num_threads=num_threads)
+        epochs[place] = list(itertools.chain(loader.epoch(1), loader.epoch(2), [loader.preview(7)]))
+        epochs[place] += [batch for batch, _ in loader.in_order(10)]
+    assert len(epochs["ram"]) == 2 * 4 + 1 + 3
+    for place in ("disk", "gpu", "off"):
+        assert_same(epochs[place], epochs["ram"])
+    assert epochs["ram"][0]["image"].dtype == torch.float32
+    assert epochs["ram"][0]["label"].dtype == torch.int64
+
+
+def test_the_number_of_threads_makes_no_difference(tmp_path):
+    first, second = (load(Numbered(flip=True), tmp_path, place="off", num_threads=n) for n in (0, 2))
+    assert_same(first.epoch(3), second.epoch(3))
+
+
+def test_loading_leaves_the_random_numbers_of_training_alone(tmp_path):
+    for place, num_threads in (("ram", 0), ("off", 0), ("off", 2)):
+        loader = load(Numbered(flip=True), tmp_path, place=place, num_threads=num_threads)
+        state = torch.get_rng_state()
+        list(loader.epoch(1))
+        loader.preview()
+        list(loader.in_order(3))
+        assert torch.equal(torch.get_rng_state(), state), (place, num_threads)
+
+
+def test_the_random_numbers_of_training_make_no_difference(tmp_path):
+    loader = load(Numbered(flip=True), tmp_path)
+    torch.manual_seed(1)
+    first = list(loader.epoch(1))
+    torch.manual_seed(2)
+    assert_same(first, loader.epoch(1))
+
+
+# Order
+
+
+def test_an_epoch_sees_each_sample_at_most_once_and_drops_the_rest(tmp_path):
+    loader = load(Numbered(), tmp_path)
+    batches = list(loader.epoch(1))
+    assert len(loader) == len(batches) == NUM // BATCH == 5
+    assert all(len(batch["A"]) == len(batch["B"]) == len(batch["label"]) == BATCH for batch in batches)
+    assert len(set(samples(batches))) == 20
+    assert samples(batches) != sorted(samples(batches))
+
+
+def test_every_sample_is_seen_when_the_batches_come_out_even(tmp_path):
+    assert sorted(samples(load(Numbered(20), tmp_path).epoch(1))) == list(range(20))
+
+
+def test_the_samples_that_are_dropped_differ_from_epoch_to_epoch(tmp_path):
+    loader = load(Numbered(), tmp_path)
+    assert set().union(*(samples(loader.epoch(e)) for e in range(1, 9))) == set(range(NUM))
+
+
+def test_the_order_differs_by_epoch_and_by_seed(tmp_path):
+    orders = [tuple(samples(load(Numbered(), tmp_path, seed=s).epoch(e))) for s in (0, 1) for e in (1, 2, 3)]
+    assert len(set(orders)) == 6
+
+
+def test_labels_belong_to_their_images(tmp_path):
+    for batch in load(Numbered(), tmp_path).epoch(1):
+        assert batch["label"].tolist() == [number % 3 for number in samples([batch])]
+
+
+def test_data_without_labels_has_none(tmp_path):
+    assert set(next(load(Numbered(labels=False), tmp_path).epoch(1))) == {"A", "B"}
+
+
+@pytest.mark.parametrize(("place", "num_threads"), [("ram", 0), ("off", 0), ("off", 2)])
+@pytest.mark.parametrize("first", [0, 2, 4, 5])
+def test_an_epoch_goes_on_from_any_batch(tmp_path, first, place, num_threads):
+    loader = load(Numbered(flip=True), tmp_path, place=place, num_threads=num_threads)
+    assert_same(loader.epoch(3, first=first), list(loader.epoch(3))[first:])
+
+
+def test_images_fewer_than_the_batch_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="--batch_size 23 is more than the 22 images there are"):
+        load(Numbered(), tmp_path, batch_size=23)
+    assert len(list(load(Numbered(), tmp_path, batch_size=22).epoch(1))) == 1
+
+
+def test_bad_files_count_before_the_batch_size_is_checked(tmp_path):
+    root = save_images(tmp_path / "hands", num=6)
+    (root / "rock" / "0.png").write_text("no image")
+    options = ImageFolderDataset.Options(dataroot=str(root), image_size=5, val_fraction=0.0)
+    with pytest.raises(ValueError, match="--batch_size 12 is more than the 11 images"):
+        load(ImageFolderDataset(options), tmp_path, batch_size=12)
+
+
+def test_a_batch_is_not_changed_by_the_next_one(tmp_path):
+    loader = load(Numbered(), tmp_path)
+    batches = loader.epoch(1)
+    first = next(batches)
+    kept = Batch({key: value.clone() for key, value in first.items()})
+    first["A"] += 1
+    next(batches)
+    first["A"] -= 1
+    assert_same([first], [kept])
+    assert_same([next(loader.epoch(1))], [kept])
+
+
+# Flips
+
+
+def test_half_of_the_images_are_mirrored_and_both_of_a_pair_alike(tmp_path):
+    batches = list(load(Numbered(200, flip=True), tmp_path).epoch(1))
+    for batch in batches:
+        A, B = columns(batch["A"]), columns(batch["B"])
+        assert ((A[:, 0] > A[:, 2]) == (B[:, 0] > B[:, 2])).all()
+        assert (A.sort(1).values - A.min(1, keepdim=True).values == torch.arange(3)).all()
+    assert 70 < sum(flips(batches).values()) < 130
+
+
+def test_nothing_is_mirrored_unless_asked_for(tmp_path):
+    assert not any(flips(load(Numbered(200), tmp_path).epoch(1)).values())
+
+
+def test_a_flip_follows_from_seed_epoch_and_sample(tmp_path):
+    dataset = Numbered(20, flip=True)
+    by_four, by_five = (flips(load(dataset, tmp_path, batch_size=b).epoch(1)) for b in (4, 5))
+    assert by_four == by_five
+    others = [flips(load(dataset, tmp_path, seed=s).epoch(e)) for s, e in ((0, 2), (0, 3), (1, 1))]
+    assert all(other != by_four for other in others)
+
+
+def test_flip_some_mirrors_the_columns_only():
+    images = torch.arange(2 * 3 * 4).reshape(1, 2, 3, 4).expand(50, -1, -1, -1).float()
+    flipped = flip_some(images, torch.arange(50).numpy(), 1, 2)
+    same = (flipped == images).flatten(1).all(1)
+    mirrored = (flipped == images.flip(3)).flatten(1).all(1)
+    assert (same ^ mirrored).all()
+    assert 0 < same.sum() < 50
+
+
+def test_bytes_become_floats_from_minus_one_to_one():
+    floats = to_float(torch.arange(256, dtype=torch.uint8))
+    assert floats.dtype == torch.float32
+    assert floats[[0, 255]].tolist() == [-1, 1]
+    assert_close(floats[1:] - floats[:-1], torch.full((255,), 2 / 255))
+
+
+# In order, and a preview
+
+
+def test_in_order_gives_all_samples_with_their_names_not_flipped(tmp_path):
+    loader = load(Numbered(flip=True), tmp_path)
+    pairs = list(loader.in_order(NUM))
+    assert [len(names) for _, names in pairs] == [4, 4, 4, 4, 4, 2]
+    assert samples(batch for batch, _ in pairs) == list(range(NUM))
+    assert [name for _, names in pairs for name in names] == loader.dataset.names
+    assert not any(flips(batch for batch, _ in pairs).values())
+    assert samples(batch for batch, _ in loader.in_order(3)) == [0, 1, 2]
+
+
+def test_the_preview_is_from_all_over_the_data_and_always_the_same(tmp_path):
+    loader = load(Numbered(100, flip=True), tmp_path)
+    assert samples([loader.preview(4)]) == [0, 33, 66, 99]
+    assert samples([loader.preview(1)]) == [0]
+    assert not any(flips([loader.preview()]).values())
+    assert len(loader.preview()["A"]) == 66
+    assert len(load(Numbered(), tmp_path).preview()["A"]) == NUM
+    assert_same([loader.preview()], [loader.preview()])

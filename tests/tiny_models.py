@@ -1,0 +1,85 @@
+"""Every model in a size that trains in no time, for the tests of models."""
+
+import io
+from typing import Any
+
+import torch
+from torch.testing import assert_close
+
+from models import create_model, find_model
+from models.base_model import BaseModel
+from util.registry import list_names
+from util.seeding import seed_all
+from util.types import Batch, DataSpec
+
+CPU = torch.device("cpu")
+NUM = 4  # images a batch
+RGB_32 = DataSpec((32, 32), 3, 3, ("paper", "rock", "scissors"))
+GREY_8 = DataSpec((8, 8), 1, 1, ("0", "1", "2", "3"))
+
+# Options that make a model tiny, and the data to try it on: several rows for a model that has several ways to be built.
+# A model without a row is tried with its own defaults on RGB_32, which may be slow: give it one.
+MLP = {"netG": "mlp", "netD": "mlp", "hidden_G": (16, 12), "hidden_D": (16, 12, 8), "nz": 8}
+TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
+    "cgan conv": ({"ngf": 4, "ndf": 4, "nz": 8, "label_dim": 5}, RGB_32),
+    "cgan conv random labels": ({"ngf": 4, "ndf": 4, "nz": 8, "fake_labels": "random", "gan_mode": "lsgan"}, RGB_32),
+    "cgan mlp": (MLP, GREY_8),
+    "cgan mlp one-hot": (MLP | {"label_input": "onehot", "dropout": 0.0, "fake_labels": "random"}, GREY_8),
+    "cgan mlp mismatch": (
+        MLP | {"lambda_mismatch": 1.0, "diffaugment": ("color", "translation", "cutout")},
+        GREY_8,
+    ),
+    "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
+}
+NAMES = list_names("models", "_model")
+CASES = [case for name in NAMES for case in [c for c in TINY if c.split()[0] == name] or [name]]
+
+
+def create(case: str, seed: int = 0, **options: Any) -> Any:
+    """Build the model of a case, a BaseModel; ``options`` go before those of the table."""
+    name = case.split()[0]
+    tiny, spec = TINY.get(case, ({}, RGB_32))
+    return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed)
+
+
+def make_batch(case: str, seed: int = 1, num: int = NUM) -> Batch:
+    """Return random images and labels that fit a case, under every key that a data set may have."""
+    spec = TINY.get(case, ({}, RGB_32))[1]
+    numbers = torch.Generator().manual_seed(seed)
+    batch = Batch()
+    for key, nc in (("image", spec.output_nc), ("A", spec.input_nc), ("B", spec.output_nc)):
+        batch[key] = torch.rand(num, nc, *spec.image_size, generator=numbers) * 2 - 1
+    if spec.num_classes:
+        batch["label"] = torch.randint(spec.num_classes, (num,), generator=numbers)
+    return batch
+
+
+def train(model: BaseModel, case: str, steps: range) -> list[dict[str, torch.Tensor]]:
+    """Take steps as the loop does: each on its own batch and from its own seed."""
+    losses = []
+    for step in steps:
+        batch = make_batch(case, seed=step)
+        seed_all(0, step)
+        losses.append(model.optimize_parameters(batch, step))
+    return losses
+
+
+def snapshot(model: BaseModel) -> dict[str, Any]:
+    """Return copies of all that training changes: parameters, buffers and the optimizers' states."""
+    states = {"model": model.state_dict()} | {name: o.state_dict() for name, o in model.optimizers.items()}
+    file = io.BytesIO()
+    torch.save(states, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Assert that two snapshots are equal bit for bit."""
+    assert_close(first, second, rtol=0, atol=0, equal_nan=True)
+
+
+def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
+    assert images.dtype == torch.float32
+    assert images.shape[1] in (spec.input_nc, spec.output_nc)
+    assert images.shape[2:] == spec.image_size
+    assert images.abs().max() <= 1
