@@ -1,0 +1,42 @@
+"""Normalization layers of the networks for image translation, and their traces in old checkpoints."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from torch import Tensor, nn
+
+Norm = Literal["instance", "batch", "syncbatch", "none"]
+
+LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
+    "instance": nn.InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
+    "batch": nn.BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
+    "syncbatch": nn.SyncBatchNorm,  # batch norm with the statistics of all processes: the same state dict
+    "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
+}
+
+INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def norm_layer(kind: Norm, channels: int) -> nn.Module:
+    return LAYERS[kind](channels)
+
+
+def needs_bias(kind: Norm) -> bool:
+    """Say whether a convolution before this layer has a bias: batch norm brings its own."""
+    return kind in ("instance", "none")
+
+
+def drop_stale_statistics(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Return ``state`` without running statistics of those instance norms of ``net`` that keep none.
+
+    Versions of PyTorch before 0.4 saved such statistics and never used them; a strict load refuses them today.
+    All other keys stay, so that the load still finds what does not fit.
+    """
+    stale = {
+        f"{name}.{key}" if name else key
+        for name, module in net.named_modules()
+        if isinstance(module, INSTANCE_NORMS) and not module.track_running_stats
+        for key in STATISTICS
+    }
+    return {key: value for key, value in state.items() if key not in stale}

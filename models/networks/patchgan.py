@@ -1,0 +1,66 @@
+"""Discriminators that judge an image patch by patch, from pix2pix (Isola et al. 2017, arXiv:1611.07004, Sec. 3.2.2)."""
+
+from torch import Tensor, nn
+
+from models.networks.norm import Norm, needs_bias, norm_layer
+from models.networks.sides import check_sides
+
+
+class PatchDiscriminator(nn.Module):
+    """Images -> one logit for each of many overlapping patches, side by side.
+
+    In the notation of pix2pix (Sec. 6.1.2), with 3 layers and ndf 64: C64-C128-C256-C512, then one channel. The
+    first ``num_layers`` halve the sides.
+
+    Attributes:
+        min_size: both sides of the images must be at least this, pixels.
+        receptive_field: side of a patch, pixels: 16, 34, 70, 142, 286 with 1 to 5 layers.
+    """
+
+    def __init__(self, input_nc: int, ndf: int = 64, num_layers: int = 3, norm: Norm = "batch") -> None:
+        """Build the network for images of ``input_nc`` channels: with a condition, those of both images."""
+        super().__init__()
+        self.min_size = 3 * 2**num_layers
+        self.receptive_field = 9 * 2**num_layers - 2
+        layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        before = ndf
+        for i in range(1, num_layers + 1):
+            width, stride = min(8, 2**i) * ndf, 2 if i < num_layers else 1
+            layers += [nn.Conv2d(before, width, 4, stride, 1, bias=needs_bias(norm))]
+            layers += [norm_layer(norm, width), nn.LeakyReLU(0.2, True)]
+            before = width
+        self.model = nn.Sequential(*layers, nn.Conv2d(before, 1, 4, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, 1, h, w)."""
+        check_sides(images, 1, self.min_size)
+        return self.model(images)
+
+
+class PixelDiscriminator(nn.Module):
+    """Images -> one logit for each pixel, which sees no other pixel but through the norm.
+
+    Attributes:
+        min_size: both sides of the images must be at least this, pixels.
+        receptive_field: side of a patch, pixels.
+    """
+
+    def __init__(self, input_nc: int, ndf: int = 64, norm: Norm = "batch") -> None:
+        """Build the network for images of ``input_nc`` channels: with a condition, those of both images."""
+        super().__init__()
+        self.min_size = 2 if norm == "instance" else 1  # a single pixel has no variance
+        self.receptive_field = 1
+        bias = needs_bias(norm)
+        self.net = nn.Sequential(
+            nn.Conv2d(input_nc, ndf, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
+            norm_layer(norm, 2 * ndf),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(2 * ndf, 1, 1, bias=bias),  # no norm follows, yet the known weights have it so
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, 1, H, W)."""
+        check_sides(images, 1, self.min_size)
+        return self.net(images)

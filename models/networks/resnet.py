@@ -1,0 +1,71 @@
+"""Residual generators for image translation, after Johnson et al. 2016 (arXiv:1603.08155)."""
+
+from torch import Tensor, nn
+
+from models.networks.norm import Norm, needs_bias, norm_layer
+from models.networks.sides import Upsample, check_sides, doubling
+
+
+class ResnetGenerator(nn.Module):
+    """Image -> image in [-1, 1]: halve the sides twice, N residual blocks, double them twice.
+
+    In the notation of CycleGAN (Zhu et al. 2017, arXiv:1703.10593, Sec. 7.2), with 9 blocks and ngf 64:
+    c7s1-64, d128, d256, 9 x R256, u128, u64, c7s1-3; tanh at the end.
+
+    Attributes:
+        size_multiple: both sides of the images must be multiples of it.
+        min_size: both sides must be at least this, pixels.
+        receptive_field: side of the square of input pixels that an output pixel sees through the convolutions;
+            instance norm sees the whole image.
+    """
+
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int = 64,
+        num_blocks: int = 9,
+        norm: Norm = "instance",
+        dropout: bool = False,
+        upsample: Upsample = "deconv",
+    ) -> None:
+        """Build the network; ``dropout`` puts one of 0.5 into each block, which moves the block's later keys by 1."""
+        super().__init__()
+        self.size_multiple = 4
+        self.min_size = 8  # 2 x 2 features are the least that reflection padding takes
+        self.receptive_field = 25 + 16 * num_blocks
+        bias = needs_bias(norm)
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias)]
+        layers += [norm_layer(norm, ngf), nn.ReLU(True)]
+        for width in (ngf, 2 * ngf):
+            layers += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), norm_layer(norm, 2 * width), nn.ReLU(True)]
+        layers += [ResnetBlock(4 * ngf, norm, dropout) for _ in range(num_blocks)]
+        for width in (2 * ngf, ngf):
+            layers += [doubling(upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        check_sides(images, self.size_multiple, self.min_size)
+        return self.model(images)
+
+
+class ResnetBlock(nn.Module):
+    """Two 3 x 3 convolutions whose result is added to the input; no activation after the sum."""
+
+    def __init__(self, channels: int, norm: Norm, dropout: bool) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            *self.convolution(channels, norm),
+            nn.ReLU(True),
+            *([nn.Dropout(0.5)] if dropout else []),
+            *self.convolution(channels, norm),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv_block(x)
+
+    @staticmethod
+    def convolution(channels: int, norm: Norm) -> list[nn.Module]:
+        convolution = nn.Conv2d(channels, channels, 3, bias=needs_bias(norm))
+        return [nn.ReflectionPad2d(1), convolution, norm_layer(norm, channels)]

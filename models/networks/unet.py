@@ -1,0 +1,69 @@
+"""U-Net generators for image translation, after Ronneberger et al. 2015 (arXiv:1505.04597)."""
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.norm import Norm, needs_bias, norm_layer
+from models.networks.sides import Upsample, check_sides, doubling
+
+
+class UNetGenerator(nn.Module):
+    """Image -> image in [-1, 1]: halve the sides ``levels`` times, double them as often, with skip connections.
+
+    pix2pix's generator (Isola et al. 2017, arXiv:1611.07004, Sec. 6.1.1), which has 8 levels for 256 pixels. The
+    levels have ngf, 2, 4 and from then on 8 ngf channels; of these last the innermost has neither norm nor dropout,
+    and the first no dropout.
+
+    Attributes:
+        size_multiple: both sides of the images must be multiples of it.
+        min_size: both sides must be at least this, pixels.
+        receptive_field: side of the square of input pixels that an output pixel sees through the convolutions;
+            instance norm sees the whole image.
+    """
+
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int = 64,
+        levels: int = 8,
+        norm: Norm = "batch",
+        dropout: bool = True,
+        upsample: Upsample = "deconv",
+    ) -> None:
+        """Build the network; ``dropout`` of 0.5 goes into the levels between the fourth and the innermost."""
+        super().__init__()
+        self.size_multiple = self.min_size = 2**levels
+        self.receptive_field = 5 * 2**levels - 2
+        bias = needs_bias(norm)
+        widths = [min(8, 2**i) * ngf for i in range(levels)]
+        inner: list[nn.Module] = []
+        for i in reversed(range(1, levels)):  # from the innermost level outwards
+            outside, inside = widths[i - 1], widths[i]
+            layers: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outside, inside, 4, 2, 1, bias=bias)]
+            if inner:
+                layers += [norm_layer(norm, inside), *inner]
+            layers += [nn.ReLU(True), doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
+            layers += [norm_layer(norm, outside)]
+            if dropout and 4 <= i < levels - 1:
+                layers += [nn.Dropout(0.5)]
+            inner = [UNetLevel(layers)]
+        layers = [nn.Conv2d(input_nc, ngf, 4, 2, 1, bias=bias), *inner]
+        layers += [nn.ReLU(True), doubling(upsample, 2 * ngf, output_nc, 4), nn.Tanh()]
+        self.model = nn.Sequential()
+        self.model.add_module("model", nn.Sequential(*layers))  # twice "model", as the keys have it
+
+    def forward(self, images: Tensor) -> Tensor:
+        check_sides(images, self.size_multiple, self.min_size)
+        return self.model(images)
+
+
+class UNetLevel(nn.Module):
+    """All that lies within one level: its result is appended to its input."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.model(x)], 1)
