@@ -30,8 +30,8 @@ SPLITS = ("train", "test")
 
 SUPERSAMPLE = 4  # images are composed this many times larger
 MARGIN = 1  # pixels of background that are left on every side
-HAND_SIZE = (0.60, 0.95)  # longer side of the rotated hand, as a part of the image's
-MAX_ROTATION = 30  # degrees to either side
+HAND_SIZE = (0.75, 0.95)  # longer side of the rotated hand, as a part of the image's
+MAX_ROTATION = 12  # degrees to either side
 
 
 def in_all_tones(designs: Sequence[str]) -> list[str]:
@@ -64,10 +64,8 @@ def crop_to_hand(image: Image.Image) -> Image.Image:
 
 
 def draw_hand(glyph: Image.Image, random: Random) -> Image.Image:
-    """Return the glyph mirrored or not, rotated and resized at random, with no border."""
+    """Return the glyph rotated and resized at random, with no border."""
     hand = ImageOps.expand(crop_to_hand(glyph), border=2, fill=0)  # a border, for an outline that stays smooth
-    if random.random() < 0.5:
-        hand = ImageOps.mirror(hand)
     hand = hand.resize((hand.width * SUPERSAMPLE, hand.height * SUPERSAMPLE), Image.Resampling.LANCZOS)
     hand = hand.rotate(random.uniform(-MAX_ROTATION, MAX_ROTATION), Image.Resampling.BICUBIC, expand=True)
     hand = crop_to_hand(hand)

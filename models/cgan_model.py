@@ -21,7 +21,8 @@ from util.types import Batch, DataSpec, Losses, Weighted
 class CGANModel(NoiseModel):
     """G draws an image of a given class, and D judges image and class together (Eq. 2).
 
-    Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661 with k = 1), then G.
+    Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661 with k = 1), then G on the same
+    noise.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -72,12 +73,13 @@ class CGANModel(NoiseModel):
         self.gan = ADVERSARIAL[opt.gan_mode]
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
+        for part in batch.parts(self.opt.accumulate):
+            part["fake"], part["fake_label"] = self.draw(part["label"])  # one pass of G serves both updates
         return self.minimize("D", self.loss_D, batch) | self.minimize("G", self.loss_G, batch)
 
     def loss_D(self, batch: Batch) -> Terms:
         real, labels = batch["image"], batch["label"]
-        with torch.no_grad():
-            fake, fake_labels = self.draw(labels)
+        fake, fake_labels = batch["fake"].detach(), batch["fake_label"]
         terms: Terms = {  # halved, so that D sees one image's worth of loss as G does
             "D_real": Weighted(self.gan.real(self.judge(real, labels)), 0.5),
             "D_fake": Weighted(self.gan.fake(self.judge(fake, fake_labels)), 0.5),
@@ -88,7 +90,7 @@ class CGANModel(NoiseModel):
         return terms
 
     def loss_G(self, batch: Batch) -> Terms:
-        return {"G": self.gan.generator(self.judge(*self.draw(batch["label"])))}
+        return {"G": self.gan.generator(self.judge(batch["fake"], batch["fake_label"]))}
 
     def judge(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return D's logits (N, 1) of images and labels."""

@@ -37,9 +37,15 @@ def test_cgan_draws_the_labels_of_the_batch_or_random_ones():
     assert seen["random"].dtype == torch.int64
 
 
+def with_fakes(model, batch):
+    """Return the batch with generated images in it, as a step puts them there."""
+    batch["fake"], batch["fake_label"] = model.draw(batch["label"])
+    return batch
+
+
 def test_cgan_halves_the_losses_of_d_for_the_gradient_only():
     model = create("cgan mlp")
-    terms = model.loss_D(make_batch("cgan mlp"))
+    terms = model.loss_D(with_fakes(model, make_batch("cgan mlp")))
     assert {name: term.weight for name, term in terms.items()} == {"D_real": 0.5, "D_fake": 0.5}
 
 
@@ -47,7 +53,7 @@ def test_cgan_halves_the_losses_of_d_for_the_gradient_only():
 def test_cgan_minimizes_the_objective_that_was_asked_for(gan_mode):
     model, batch = create("cgan mlp", gan_mode=gan_mode, dropout=0.0), make_batch("cgan mlp")
     logits = model.netD(batch["image"], batch["label"])
-    assert_close(model.loss_D(batch)["D_real"].value, ADVERSARIAL[gan_mode].real(logits))
+    assert_close(model.loss_D(with_fakes(model, batch))["D_real"].value, ADVERSARIAL[gan_mode].real(logits))
 
 
 def test_cgan_shows_d_real_images_with_wrong_labels(monkeypatch):
@@ -58,7 +64,7 @@ def test_cgan_shows_d_real_images_with_wrong_labels(monkeypatch):
         return images[:, 0, 0]
 
     monkeypatch.setattr(model.netD, "forward", forward)
-    terms = model.loss_D(batch)
+    terms = model.loss_D(with_fakes(model, batch))
     assert {name: term.weight for name, term in terms.items()} == {"D_real": 0.5, "D_fake": 0.5, "D_wrong": 0.25}
     images, labels = seen[-1]
     assert images is batch["image"]

@@ -21,7 +21,9 @@ def test_a_known_set_that_is_not_there_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
     asked: list[object] = []
-    monkeypatch.setattr(datasets.download, "download", lambda name, folder: asked.append((name, folder)) or folder / name)
+    monkeypatch.setattr(
+        datasets.download, "download", lambda name, folder: asked.append((name, folder)) or folder / name
+    )
     assert data.find_dataroot("cifar10") == tmp_path / "datasets/cifar10"
     assert asked == [("cifar10", tmp_path / "datasets")]
 
