@@ -9,9 +9,12 @@ cd "$root"
 unset PYTHONHOME PYTHONPATH
 export PATH="$root/.venv/bin:$PATH"
 
-# The recipe.
-python train.py --dataroot rps_mini --model cgan --name rps_mini_demo --overwrite "$@"
-python test.py --name rps_mini_demo
+# The recipe: small networks and small batches, for two CPU cores and a few minutes.
+python train.py --model cgan --dataroot rps_mini --name rps_mini_demo --overwrite \
+    --ngf 24 --ndf 20 --batch_size 16 --n_epochs 25 --lr_policy cosine \
+    --gan_mode hinge --lambda_mismatch 0.5 --dropout 0 --norm_eps 1e-5 \
+    --lr 5e-4 --beta1 0 --beta2 0.99 --ema 0.99 "$@"
+python test.py --name rps_mini_demo --num_test 300 --interpolate 10
 
 training_page=$root/checkpoints/rps_mini_demo/web/index.html
 result_page=$root/results/rps_mini_demo/test_latest/index.html
