@@ -2,9 +2,26 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from options.base_options import BaseOptions
 from options.declare import option
+
+
+def server_url(text: str) -> str:
+    """Read the address of a server, ``http://`` when nothing else is said; its port is another option.
+
+    Raises:
+        ValueError: it is none, or has a port, a path or a user.
+    """
+    url = urlsplit(text if "://" in text else f"http://{text}")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f"{text!r} is no address like http://localhost")
+    if url.netloc.lower() != url.hostname and url.netloc.lower() != f"[{url.hostname}]":
+        raise ValueError(f"{text!r}: only http:// or https:// and a host; the port goes to --display_port")
+    if url.path.strip("/") or url.query:
+        raise ValueError(f"{text!r}: only http:// or https:// and a host")
+    return f"{url.scheme}://{url.netloc}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +45,25 @@ class TrainOptions(BaseOptions):
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")
     init_from: str = option("", help="start from the weights of that run")
     deterministic: bool = option(False, help="make CUDA runs repeatable bit for bit (slower)")
-    display: tuple[Literal["html", "none"], ...] = option(("html",), help="where losses and pictures go", resume="free")
+    display: tuple[Literal["html", "visdom", "tensorboard", "wandb", "none"], ...] = option(
+        ("html",), help="where losses and pictures go, such as html,visdom", resume="free"
+    )
+    display_id: int = option(
+        0,
+        help="visdom window of the losses; 1 or more turns visdom on, as --display visdom does with window 1",
+        min=-1,
+        resume="free",
+    )
+    display_server: str = option(
+        "http://localhost",
+        help="visdom server; on this machine one is started when none answers",
+        resume="free",
+        read=server_url,
+    )
+    display_port: int = option(8097, help="port of the visdom server", min=1, max=65535, resume="free")
+    display_env: str = option("main", help="visdom environment, of those on its page", resume="free")
+    use_wandb: bool = option(False, help="send losses and pictures to Weights & Biases too", resume="free")
+    wandb_project_name: str = option("ganvas", help="W&B project", resume="free")
     print_freq: int = option(100, help="images between rows of losses", min=1, resume="free")
     display_freq: int = option(
         400,
@@ -42,6 +77,12 @@ class TrainOptions(BaseOptions):
     def __post_init__(self) -> None:
         if self.continue_train and self.overwrite:
             raise ValueError("--continue_train goes on with a run, --overwrite begins one: choose")
+
+    @property
+    def displays(self) -> tuple[str, ...]:
+        """The displays that are on, by --display or by a flag of their own."""
+        also = ["visdom"] * (self.display_id > 0) + ["wandb"] * self.use_wandb
+        return tuple(dict.fromkeys(name for name in [*self.display, *also] if name != "none"))
 
     @property
     def total_epochs(self) -> int:

@@ -4,7 +4,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from util.images import CELL_SIZE, GAP, MAX_GRID_SIZE, enlargement, make_grid, save_png, to_image, to_uint8
+from util.images import (
+    CELL_SIZE,
+    GAP,
+    MAX_GRID_SIZE,
+    enlargement,
+    make_grid,
+    make_labelled_grid,
+    save_png,
+    to_image,
+    to_uint8,
+)
 from util.types import Grid
 
 
@@ -93,3 +103,19 @@ def test_a_png_that_cannot_be_written_leaves_the_old_one(tmp_path):
         save_png(path, Image.new("HSV", (2, 2)))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rows_are_labelled_beside_an_unchanged_grid(channels):
+    images = torch.zeros(5, channels, 8, 8)
+    plain = make_grid(Grid(images, 2))
+    assert make_labelled_grid(Grid(images, 2)).tobytes() == plain.tobytes()
+    labelled = make_labelled_grid(Grid(images, 2, ("rock", "scissors and a very long name", "石头")))
+    margin = labelled.width - plain.width
+    assert labelled.height == plain.height
+    assert labelled.crop((margin, 0, *labelled.size)).tobytes() == plain.tobytes()
+    beside = np.asarray(labelled.convert("L"))[:, :margin]
+    thirds = np.array_split(beside, 3)
+    inks = [(third < 128).sum() for third in thirds]
+    assert inks[1] > inks[0] > inks[2] > 0  # the third is the number of its row
+    assert all((third[[0, -1]] == 255).all() for third in thirds)

@@ -1,7 +1,7 @@
 import csv
 
 from util.types import Progress
-from util.visualizer import Display, LossCsv, TextLogs, Visualizer
+from util.visualizer import Display, LossCsv, TextLogs, Visualizer, read_losses
 
 
 def rows(path):
@@ -69,3 +69,63 @@ def test_logs_of_all_displays_are_cut_back_to_a_save(tmp_path):
     assert not logs.timing.exists()
     visualizer.losses(at(2), {"G": 0.5})
     visualizer.close()
+
+
+def test_the_reports_in_a_log_are_read_back(tmp_path):
+    assert read_losses(tmp_path / "losses.csv") == []
+    log = LossCsv(tmp_path)
+    log.write(at(1), {"D": 1 / 3})
+    log.write(at(2), {"G": -2.0})
+    assert read_losses(tmp_path / "losses.csv") == [(at(1), {"D": 0.333333333}), (at(2), {"G": -2.0})]
+
+
+class Noting(Display):
+    """Notes what it is asked for, and fails at one of it."""
+
+    name = "noting"
+
+    def __init__(self, failing=""):
+        self.failing, self.calls = failing, []
+
+    def _note(self, call):
+        self.calls.append(call)
+        if call == self.failing:
+            raise ValueError("x" * 500)
+
+    def start(self, at, history):
+        self._note(f"start after {len(history)}")
+
+    def losses(self, at, losses):
+        self._note("losses")
+
+    def close(self):
+        self._note("close")
+
+
+def test_a_display_that_fails_is_off_and_the_others_are_not(tmp_path, capsys):
+    LossCsv(tmp_path).write(at(1), {"D": 1.0})
+    displays = [Noting("start after 1"), Noting("losses"), Noting("close"), Noting()]
+    visualizer = Visualizer(displays, tmp_path)
+    visualizer.start(at(1))
+    visualizer.losses(at(2), {"D": 1.0})
+    visualizer.losses(at(3), {"D": 1.0})
+    visualizer.close()
+    all_calls = ["start after 1", "losses", "losses", "close"]
+    assert [d.calls for d in displays] == [
+        ["start after 1", "close"],
+        ["start after 1", "losses", "close"],
+        all_calls,
+        all_calls,
+    ]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["warning: --display noting is switched off, training goes on: " + "x" * 300] * 3
+
+
+def test_a_display_that_fails_again_when_it_is_closed_is_not_warned_of_again(tmp_path, capsys):
+    display = Noting("losses")
+    visualizer = Visualizer([display], tmp_path)
+    visualizer.losses(at(1), {})
+    display.failing = "close"
+    visualizer.close()
+    assert display.calls == ["losses", "close"]
+    assert capsys.readouterr().err.count("warning") == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from util.files import written_whole
@@ -16,6 +16,8 @@ GAP = 160  # a grey that separates dark images as well as light ones, on a light
 SHOWN_SIZE = 64  # pixels: smaller images are hard to judge
 CELL_SIZE = 96  # pixels: smaller images are enlarged in a grid; a page that is too narrow for it shrinks it again
 MAX_GRID_SIZE = 2400  # pixels: a grid is not enlarged beyond this
+LABEL_SIZE = 16  # pixels: height of the text beside a grid
+LABEL_LENGTH = 24  # letters
 
 
 def to_uint8(images: Tensor) -> NDArray[np.uint8]:
@@ -56,6 +58,26 @@ def make_grid(grid: Grid, padding: int = 2) -> Image.Image:
         top, left = i // columns * (height + padding), i % columns * (width + padding)
         canvas[top : top + height, left : left + width] = image
     return to_image(canvas)
+
+
+def make_labelled_grid(grid: Grid) -> Image.Image:
+    """Return ``make_grid(grid)`` with what each row shows to the left of it.
+
+    The built-in font has Latin letters only: another label is replaced by the number of its row.
+    """
+    picture = make_grid(grid)
+    if not grid.rows:
+        return picture
+    font = ImageFont.load_default(LABEL_SIZE)
+    labels = [row[:LABEL_LENGTH] if row.isascii() else str(i) for i, row in enumerate(grid.rows, start=1)]
+    margin = math.ceil(max(font.getlength(label) for label in labels)) + LABEL_SIZE
+    canvas = Image.new(picture.mode, (picture.width + margin, picture.height), "white")
+    canvas.paste(picture, (margin, 0))
+    draw = ImageDraw.Draw(canvas)
+    row_height = picture.height / math.ceil(len(grid.images) / grid.columns)
+    for i, label in enumerate(labels):
+        draw.text((margin - LABEL_SIZE // 2, (i + 0.5) * row_height), label, fill="black", font=font, anchor="rm")
+    return canvas
 
 
 def save_png(path: Path, image: Image.Image) -> None:

@@ -115,9 +115,9 @@ def draw_samples(results: Results, model: Any, labels: list[int], num: int, seed
     more = "" if num == sum(map(len, shown.values())) else f", the first {SHOWN} of each class are shown"
     results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
     results.page.add_gallery(shown)
-    columns = len(labels) if 1 < len(labels) <= MAX_COLUMNS else 10
+    columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if labels else 10
     grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
-    results.page.add_section("In the order drawn", "Column by column the labels that were asked for, cycled.")
+    results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
 
 

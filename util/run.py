@@ -14,6 +14,7 @@ from tqdm import tqdm
 from util.checkpoint import Checkpoint, export_nets, import_run
 from util.config_file import dump, format_options, plain
 from util.console import StopRequest
+from util.displays import create_displays
 from util.files import write_text
 from util.meter import LossMeter
 from util.modes import evaluating
@@ -23,9 +24,8 @@ from util.runs import OPTIONS_FILE, find_run
 from util.schedule import Plateau, lr_factor
 from util.seeding import forked, mix, seed_all
 from util.summary import Inspection, mean_abs_gradients
-from util.training_page import TrainingPage
 from util.types import Batch, Grid, Losses, Progress
-from util.visualizer import Display, LossCsv, TextLogs, Visualizer
+from util.visualizer import LossCsv, TextLogs, Visualizer
 
 PREVIEW, STEP = mix(3), mix(4)  # what random numbers are for
 WALL = 22  # images a row in the first look at the data
@@ -55,10 +55,8 @@ class Run:
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
-        displays: list[Display] = [self.text_logs]
-        if "html" in opt.display:
-            displays.append(TrainingPage(self.folder / "web", opt.name, _marked(sections, defaults), self._commands()))
-        self.visualizer = Visualizer(displays, self.folder)
+        displays = create_displays(opt, sections, _marked(sections, defaults), self._commands())
+        self.visualizer = Visualizer([self.text_logs, *displays], self.folder)
         parts: dict[str, Any] = {
             "progress": self.progress,
             "meter": self.meter,
@@ -80,6 +78,7 @@ class Run:
     def __enter__(self) -> "Run":
         self.stop = self.exits.enter_context(StopRequest())
         self.exits.callback(self.visualizer.close)
+        self.visualizer.start(self.progress)
         return self
 
     def __exit__(self, *error: object) -> None:

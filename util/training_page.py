@@ -24,6 +24,8 @@ Options = dict[str, dict[str, tuple[str, bool]]]  # section -> name -> (value as
 class TrainingPage(Display):
     """Writes ``<run_dir>/web/``. An epoch's pictures may come more than once: the later ones take their place."""
 
+    name = "html"
+
     def __init__(self, folder: Path, title: str, options: Options, commands: dict[str, str]) -> None:
         """Write the page, whose ``commands`` map a caption to a command line; a log that exists is continued."""
         self.folder = folder

@@ -2,16 +2,35 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from util.files import append_text, cut_back, length, write_text
 from util.types import Grid, Progress
 
+Report = tuple[Progress, dict[str, float]]  # losses, and when
+
 
 class Display:
-    """One place to show results; a kind of result that it cannot show it ignores."""
+    """One place to show results; a kind of result that it cannot show it ignores.
+
+    Any of its methods may raise: it is then switched off, and training goes on.
+    """
+
+    name = ""  # as --display has it
+    install = ""  # the command that installs what it needs beyond requirements.txt
+
+    def start(self, at: Progress, history: Sequence[Report]) -> None:
+        """Import, connect, open: once, before the first result.
+
+        Args:
+            at: where a resumed run goes on; step 0 for a new one.
+            history: what ``losses.csv`` holds up to there.
+        """
 
     @property
     def logs(self) -> list[Path]:
@@ -32,28 +51,48 @@ class Display:
 
 
 class Visualizer:
-    """Passes every result to all of its displays, and knows how long their logs are."""
+    """Passes every result to all of its displays, and knows how long their logs are.
+
+    What a display raises ends that display, not the training run: the run's own record (``LossCsv``, and what
+    ``TextLogs`` writes) is therefore written without this class.
+    """
 
     def __init__(self, displays: Sequence[Display], folder: Path) -> None:
         """Args: folder: of the run, below which all logs lie."""
         self.displays = displays
         self.folder = folder
+        self.off: list[Display] = []
+
+    def start(self, at: Progress) -> None:
+        """Start all displays of a run that stands at ``at``."""
+        history = read_losses(self.folder / LossCsv.FILE)
+        self._all(lambda display: display.start(at, history))
 
     def losses(self, at: Progress, losses: dict[str, float]) -> None:
-        for display in self.displays:
-            display.losses(at, losses)
+        self._all(lambda display: display.losses(at, losses))
 
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
-        for display in self.displays:
-            display.epoch(at, means, lr)
+        self._all(lambda display: display.epoch(at, means, lr))
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
-        for display in self.displays:
-            display.images(at, grids)
+        self._all(lambda display: display.images(at, grids))
 
     def close(self) -> None:
+        """Close all displays, those that were switched off too: a server of theirs may still run."""
+        failed, self.off = self.off, []
+        self._all(lambda display: display.close(), silent=failed)
+
+    def _all(self, call: Callable[[Display], None], silent: Sequence[Display] = ()) -> None:
+        """Call all displays that are on; one that fails is warned of, unless it is in ``silent``, and switched off."""
         for display in self.displays:
-            display.close()
+            if display in self.off:
+                continue
+            try:
+                call(display)
+            except Exception as error:  # of any kind: it comes from other people's software
+                self.off.append(display)
+                if display not in silent:
+                    tqdm.write(_warning(display, error), file=sys.stderr)
 
     def state_dict(self) -> dict[str, int]:
         logs = [log for display in self.displays for log in display.logs]
@@ -68,10 +107,11 @@ class Visualizer:
 class LossCsv:
     """``losses.csv``: a row a report, a column a loss. It holds no clock: equal runs write equal files."""
 
+    FILE = "losses.csv"
     FIXED = ("epoch", "step", "images")
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "losses.csv"
+        self.path = folder / self.FILE
         self.names: list[str] = []
         self.rows = 0
 
@@ -103,6 +143,21 @@ class LossCsv:
         self._rewrite(state["names"])
 
 
+def read_losses(path: Path) -> list[Report]:
+    """Return the reports that a ``losses.csv`` holds, [] when there is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        (
+            Progress(int(row["epoch"]), int(row["step"]), int(row["images"])),
+            {name: float(value) for name, value in row.items() if value and name not in LossCsv.FIXED},
+        )
+        for row in rows
+    ]
+
+
 class TextLogs(Display):
     """``loss_log.txt`` in the reference's form, and ``timing.csv``: files that hold the clock."""
 
@@ -129,6 +184,14 @@ class TextLogs(Display):
         rate = num_images / seconds if seconds else 0.0
         row = [at.epoch, at.step, at.images, f"{seconds:.3f}", f"{data_seconds:.3f}", f"{rate:.1f}"]
         append_text(self.timing, _csv_line(row))
+
+
+def _warning(display: Display, error: Exception) -> str:
+    """Return one line that says which display is switched off, why, and what to do."""
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, ImportError):
+        return f"warning: --display {display.name} is left out: {reason}; to install it: {display.install}"
+    return f"warning: --display {display.name} is switched off, training goes on: {reason}"
 
 
 def _csv_line(values: Sequence[Any]) -> str:
