@@ -20,10 +20,13 @@ def test_a_name_is_looked_up_in_datasets(tmp_path, monkeypatch):
 def test_a_known_set_that_is_not_there_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
-    asked: list[object] = []
-    monkeypatch.setattr(
-        datasets.download, "download", lambda name, folder: asked.append((name, folder)) or folder / name
-    )
+    asked = []
+
+    def download(name, folder):
+        asked.append((name, folder))
+        return folder / name
+
+    monkeypatch.setattr(datasets.download, "download", download)
     assert data.find_dataroot("cifar10") == tmp_path / "datasets/cifar10"
     assert asked == [("cifar10", tmp_path / "datasets")]
 
