@@ -1,0 +1,93 @@
+"""Flags on an argparse parser whose errors are one line that names what was probably meant."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
+from typing import Any, NoReturn
+
+from options.declare import Flag, flags
+from util.config_file import Entry
+from util.registry import did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line that names what was probably meant."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            description=description,
+            usage="%(prog)s [options]",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.flags: dict[str, Flag] = {}
+
+    def error(self, message: str) -> NoReturn:
+        message = " ".join(message.removeprefix("argument ").split())
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def add(self, title: str, cls: type, defaults: Mapping[str, Any]) -> None:
+        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones."""
+        group = self.add_argument_group(title)
+        for flag in flags(cls):
+            assert flag.name not in self.flags, f"--{flag.name} is declared twice"
+            self.flags[flag.name] = flag
+            default = defaults.get(flag.name, flag.default)
+            value = "required" if default is MISSING else f"default: {shown(default)}"
+            text = f"{flag.rule.help} [{value}]".replace("%", "%%")
+            names = [f"--{name}" for name in (flag.name, *flag.rule.aliases)]
+            if flag.is_bool:
+                group.add_argument(*names, dest=flag.name, action="store_true", default=None, help=text)
+                group.add_argument(
+                    f"--no_{flag.name}", dest=flag.name, action="store_false", default=None, help=argparse.SUPPRESS
+                )
+            else:
+                metavar = "{" + ",".join(flag.choices) + "}" if flag.choices else flag.name.split("_")[-1].upper()
+                group.add_argument(*names, dest=flag.name, type=_reader(flag), default=None, metavar=metavar, help=text)
+
+    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Return what the command line says, by option; exits with status 2 when an option is not known."""
+        found, unknown = self.parse_known_args(argv)
+        if unknown:
+            words = [w.split("=")[0] for w in unknown]
+            word = next((w for w in words if w.startswith("-")), words[0])
+            known = [name for action in self._actions for name in action.option_strings]
+            near = did_you_mean(word, known).split(" (known")[0]
+            self.error(f"there is no option {word} here{near or '; --help lists all'}")
+        return {name: value for name, value in vars(found).items() if value is not None and name in self.flags}
+
+    def convert(self, entries: Mapping[str, Entry]) -> dict[str, Any]:
+        """Return the values of a YAML file.
+
+        Raises:
+            ValueError: an option is unknown or its value wrong; the message says where.
+        """
+        values = {}
+        for name, (value, where) in entries.items():
+            flag = self.flags.get(name) or next((f for f in self.flags.values() if name in f.rule.aliases), None)
+            if flag is None:
+                near = did_you_mean(name, self.flags).split(" (known")[0]
+                raise ValueError(f"{where}: there is no option {name}{near}")
+            try:
+                values[flag.name] = flag.convert(value)
+            except ValueError as error:
+                raise ValueError(f"{where}: {name}: {error}") from None
+        return values
+
+
+def _reader(flag: Flag) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return flag.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def shown(value: Any) -> str:
+    """Return an option's value as a person would write it."""
+    if isinstance(value, tuple):
+        return ",".join(str(v) for v in value) or "none"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value) or "none"
