@@ -1,32 +1,14 @@
-from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from PIL import Image
 
+from tests.document import Document
 from util.html import relative_url
 from util.images import save_png
 from util.results_page import ResultsPage
 
 HOSTILE = "</td><script>alert('1')</script> \"&lt; ü #%23?;:"
-
-
-class Document(HTMLParser):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def of(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture

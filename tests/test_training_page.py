@@ -2,37 +2,18 @@ import json
 import math
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from tests.document import Document
 from util.training_page import TrainingPage
 from util.types import Grid, Progress
 
 PAGE = Path(__file__).parent.parent / "util" / "page"
 HOSTILE = "</script><script>alert('1')</script> \"&amp; ü \u2028\u2029 \\ %23#?"
-
-
-class Document(HTMLParser):
-    """What a browser would see of a page: elements, links, and text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def of(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def entries(folder):

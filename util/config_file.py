@@ -72,12 +72,17 @@ def dump(sections: dict[str, dict[str, Any]]) -> str:
     return str(yaml.safe_dump(plain_sections, sort_keys=False, allow_unicode=True))
 
 
+def is_changed(name: str, value: Any, defaults: dict[str, Any]) -> bool:
+    """Say whether option ``name`` has a default and ``value`` is another."""
+    return name in defaults and plain(defaults[name]) != plain(value)
+
+
 def format_options(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> str:
     """Return all options as a table of text in which those not at their default say what it is."""
     lines = []
     for section, values in sections.items():
         lines.append(f"--- {section}")
         for name, value in values.items():
-            changed = name in defaults and plain(defaults[name]) != plain(value)
-            lines.append(f"{name:>20}: {plain(value)}" + (f"   [default: {plain(defaults[name])}]" if changed else ""))
+            note = f"   [default: {plain(defaults[name])}]" if is_changed(name, value, defaults) else ""
+            lines.append(f"{name:>20}: {plain(value)}{note}")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from util.checkpoint import Checkpoint, export_nets, import_run
-from util.config_file import dump, format_options, plain
+from util.config_file import dump, format_options, is_changed, plain
 from util.console import StopRequest
 from util.displays import create_displays
 from util.files import write_text
@@ -235,7 +235,7 @@ class Run:
 def _marked(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> dict[str, dict[str, tuple[str, bool]]]:
     """Return each option as text, and whether it is not at its default."""
     return {
-        section: {k: (str(plain(v)), k in defaults and plain(defaults[k]) != plain(v)) for k, v in values.items()}
+        section: {k: (str(plain(v)), is_changed(k, v, defaults)) for k, v in values.items()}
         for section, values in sections.items()
     }
 

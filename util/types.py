@@ -33,7 +33,7 @@ class DataSpec(NamedTuple):
 
 
 class Batch(dict[str, Any]):
-    """Images: float (N, C, H, W) in [-1, 1]; ``label``: int64 (N,); ``index``: int64 (N,).
+    """Images: float (N, C, H, W) in [-1, 1]; ``label``: int64 (N,) where the data has labels.
 
     An objective may leave here what a later objective of the same step needs.
     """
