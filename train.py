@@ -34,11 +34,12 @@ def train(config: Config[TrainOptions]) -> None:
     check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite)  # again when it is opened: decoding takes long
     device = pick_device(opt.device, opt.deterministic)
     dataset = create_dataset(config.dataset_mode, config.data)
-    model = create_model(config.model_name, config.model, dataset.spec, device, opt.seed)
+    spec = dataset.spec._replace(batch_size=opt.batch_size)
+    model = create_model(config.model_name, config.model, spec, device, opt.seed)
     loader = create_loader(dataset, opt, opt.batch_size, device)
-    spec = dataset.spec._asdict() | {"num_images": len(dataset)}
+    record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
 
-    with Run(opt, config.sections() | {"spec": spec}, config.defaults, model) as run:
+    with Run(opt, record, config.defaults, model) as run:
         for epoch in run.epochs(len(loader), loader.preview()):
             for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
                 run.log(model.optimize_parameters(batch, run.progress.step))

@@ -74,11 +74,11 @@ class BaseModel(nn.Module, ABC):
         """Return the networks by their names without ``net``: G, D, G_A ..."""
         return {name.removeprefix("net"): net for name, net in self.named_children() if name.startswith("net")}
 
-    def adam(self, *nets: nn.Module) -> Adam:
-        """Return the optimizer that the options ask for, over all parameters of ``nets``."""
+    def adam(self, *nets: nn.Module, lr: float = 0.0) -> Adam:
+        """Return the optimizer that the options ask for, over all parameters of ``nets``; ``lr`` 0 means ``--lr``."""
         params = [p for net in nets for p in net.parameters()]
-        lr = torch.tensor(self.opt.lr)  # a tensor, so that a schedule reaches steps recorded with the old value
-        return Adam(params, lr=lr, betas=(self.opt.beta1, self.opt.beta2), fused=True)
+        rate = torch.tensor(lr or self.opt.lr)  # a tensor, so that a schedule reaches steps recorded with the old value
+        return Adam(params, lr=rate, betas=(self.opt.beta1, self.opt.beta2), fused=True)
 
     def scale_lr(self, factor: float) -> None:
         """Set every learning rate to ``factor`` times its initial value."""

@@ -6,9 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from models.augment import augment, check_kinds
 from models.base_model import Terms
-from models.losses import ADVERSARIAL
 from models.networks import dcgan
 from models.networks.dcgan import ConvDiscriminator, ConvGenerator
 from models.networks.labels import LabelCode
@@ -47,8 +45,6 @@ class CGANModel(NoiseModel):
         lambda_mismatch: float = option(
             0.0, help="weight of D's loss on real images with a wrong label, beside that on fakes; 0: none", min=0
         )
-        diffaugment: tuple[str, ...] = option((), help="change what D sees at random: color,translation,cutout")
-        gan_mode: Literal["vanilla", "lsgan", "hinge"] = option("vanilla", help="adversarial objective")
 
     opt: Options
     defaults: ClassVar = {
@@ -67,34 +63,31 @@ class CGANModel(NoiseModel):
             raise ValueError(
                 f"--model cgan needs images of two or more classes, one folder each; this data has {found}"
             )
-        check_kinds(opt.diffaugment)
-        self.netG, self.netD = self.generator(), self.discriminator()
-        self.optimizers = {"D": self.adam(self.netD), "G": self.adam(self.netG)}
-        self.gan = ADVERSARIAL[opt.gan_mode]
+        self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
+        self.optimizers = {"D": self.adam(self.netD, lr=opt.lr_D), "G": self.adam(self.netG, lr=opt.lr_G)}
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         for part in batch.parts(self.opt.accumulate):
             part["fake"], part["fake_label"] = self.draw(part["label"])  # one pass of G serves both updates
-        return self.minimize("D", self.loss_D, batch) | self.minimize("G", self.loss_G, batch)
+        losses = self.minimize("D", self.loss_D, batch)
+        return losses | self.minimize("G", self.loss_G, batch) if self.variant(step) else losses
 
     def loss_D(self, batch: Batch) -> Terms:
         real, labels = batch["image"], batch["label"]
         fake, fake_labels = batch["fake"].detach(), batch["fake_label"]
         terms: Terms = {  # halved, so that D sees one image's worth of loss as G does
-            "D_real": Weighted(self.gan.real(self.judge(real, labels)), 0.5),
-            "D_fake": Weighted(self.gan.fake(self.judge(fake, fake_labels)), 0.5),
+            "D_real": Weighted(self.gan.real(self.judge(self.netD, real, labels)), 0.5),
+            "D_fake": Weighted(self.gan.fake(self.judge(self.netD, fake, fake_labels)), 0.5),
         }
         if self.opt.lambda_mismatch:  # GAN-CLS, Algorithm 1 of arXiv:1605.05396
             others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
-            terms["D_wrong"] = Weighted(self.gan.fake(self.judge(real, others)), 0.5 * self.opt.lambda_mismatch)
-        return terms
+            terms["D_wrong"] = Weighted(
+                self.gan.fake(self.judge(self.netD, real, others)), 0.5 * self.opt.lambda_mismatch
+            )
+        return terms | self.penalty("gp", self.netD, real, fake, labels)
 
     def loss_G(self, batch: Batch) -> Terms:
-        return {"G": self.gan.generator(self.judge(batch["fake"], batch["fake_label"]))}
-
-    def judge(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return D's logits (N, 1) of images and labels."""
-        return self.netD(augment(images, self.opt.diffaugment), labels)
+        return {"G": self.gan.generator(self.judge(self.netD, batch["fake"], batch["fake_label"]))}
 
     def draw(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return new images and their labels, as many as ``labels`` (N,)."""

@@ -46,6 +46,27 @@ ADVERSARIAL = {
 }
 
 
+def adversarial(mode: str, smoothing: float = 0.0) -> Adversarial:
+    """Return the objective that ``--gan_mode mode`` names; wgangp is wgan, whose penalty is a term of its own.
+
+    Args:
+        mode: a key of ADVERSARIAL, or wgangp.
+        smoothing: how far below 1 D's target for real images lies (Salimans et al. 2016, arXiv:1606.03498, Sec. 3.4);
+            targets of fakes, and G's own, stay.
+
+    Raises:
+        ValueError: this objective has no target to smooth.
+    """
+    gan = ADVERSARIAL["wgan" if mode == "wgangp" else mode]
+    if not smoothing:
+        return gan
+    if mode == "vanilla":  # cross-entropy with target 1 - s: (1 - s) softplus(-x) + s softplus(x) = softplus(-x) + s x
+        return gan._replace(real=lambda logits: (softplus(-logits) + smoothing * logits).mean())
+    if mode == "lsgan":
+        return gan._replace(real=lambda logits: (logits - (1 - smoothing)).square().mean())
+    raise ValueError(f"--label_smoothing {smoothing}: --gan_mode {mode} has no target to smooth (vanilla, lsgan have)")
+
+
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """Return the mean of (||grad_x D(x)||_2 - 1)^2, x uniform on the lines between paired real and fake images.
 

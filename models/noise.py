@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.base_model import SHOWN, BaseModel
+from models.adversarial import AdversarialModel
+from models.base_model import SHOWN
 from options import option
 from util.seeding import generator
 from util.types import Batch, Grid, Visuals
 
 
-class NoiseModel(BaseModel):
+class NoiseModel(AdversarialModel):
     """A model whose generator turns z, and a label where the data has labels, into an image."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Options(BaseModel.Options):
+    class Options(AdversarialModel.Options):
         nz: int = option(100, help="length of the noise vector z", min=1)
 
     opt: Options

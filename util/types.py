@@ -16,6 +16,7 @@ class DataSpec(NamedTuple):
     input_nc: int  # channels of the images that go in (A)
     output_nc: int  # channels of the images to generate (image, B)
     classes: tuple[str, ...] = ()  # class names in the order of their indices; () when there are no labels
+    batch_size: int = 0  # images per training step; 0: not known
 
     @property
     def num_classes(self) -> int:
@@ -27,7 +28,8 @@ class DataSpec(NamedTuple):
         try:
             height, width = values["image_size"]
             nc = int(values["input_nc"]), int(values["output_nc"])
-            return cls((int(height), int(width)), *nc, tuple(str(c) for c in values["classes"]))
+            classes = tuple(str(c) for c in values["classes"])
+            return cls((int(height), int(width)), *nc, classes, int(values.get("batch_size", 0)))
         except (KeyError, TypeError) as error:
             raise ValueError(f"the spec section of options.yaml is damaged: {error}") from None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 Norm = Literal["instance", "batch", "syncbatch", "none"]
 
@@ -14,6 +15,7 @@ LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
 }
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -25,6 +27,17 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
 def needs_bias(kind: Norm) -> bool:
     """Say whether a convolution before this layer has a bias: batch norm brings its own."""
     return kind in ("instance", "none")
+
+
+def add_spectral_norm(net: nn.Module) -> nn.Module:
+    """Divide the weight of every linear layer and convolution of ``net`` by its largest singular value; return it.
+
+    Miyato et al. 2018, arXiv:1802.05957, Eq. 8; each pass in training mode improves the estimate once (Algorithm 1).
+    """
+    for module in list(net.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            spectral_norm(module)
+    return net
 
 
 def drop_stale_statistics(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,75 @@
+"""What models have in common whose generator plays against a discriminator."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.augment import augment, check_kinds
+from models.base_model import BaseModel, Terms
+from models.losses import adversarial, gradient_penalty
+from models.networks.norm import BATCH_NORMS, add_spectral_norm
+from options import option
+from util.types import DataSpec, Weighted
+
+
+class AdversarialModel(BaseModel):
+    """A model with one G and one D or more of each: its objective, what D sees, and what keeps D in bounds."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseModel.Options):
+        gan_mode: Literal["vanilla", "lsgan", "hinge", "wgan", "wgangp"] = option(
+            "vanilla", help="adversarial objective"
+        )
+        lambda_gp: float = option(10.0, help="wgangp: weight of the gradient penalty", min=0)
+        n_critic: int = option(1, help="updates of D for each update of G, every one on a batch of its own", min=1)
+        lr_G: float = option(0.0, help="initial learning rate of G; 0: --lr", min=0)
+        lr_D: float = option(0.0, help="initial learning rate of D; 0: --lr", min=0)
+        label_smoothing: float = option(
+            0.0, help="vanilla, lsgan: how far below 1 D's target for real images lies, such as .1", min=0, max=0.5
+        )
+        spectral_norm: bool = option(False, help="bound D by spectral normalization of its weights")
+        diffaugment: tuple[str, ...] = option((), help="change what D sees at random: color,translation,cutout")
+        instance_noise: float = option(0.0, help="standard deviation of the noise added to all that D sees", min=0)
+
+    opt: Options
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        super().__init__(opt, spec)
+        check_kinds(opt.diffaugment)
+        self.gan = adversarial(opt.gan_mode, opt.label_smoothing)
+
+    def variant(self, step: int) -> bool:
+        """Say whether G is updated at ``step``, and not D alone."""
+        return step % self.opt.n_critic == 0
+
+    def bounded(self, netD: nn.Module) -> nn.Module:
+        """Return a new discriminator with what the options ask for to keep it in bounds.
+
+        Raises:
+            ValueError: the gradient penalty is asked for and D has batch norm.
+        """
+        if self.opt.gan_mode == "wgangp" and any(isinstance(m, BATCH_NORMS) for m in netD.modules()):
+            raise ValueError(
+                "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
+                "(arXiv:1704.00028, Sec. 4): use --norm instance or none"
+            )
+        return add_spectral_norm(netD) if self.opt.spectral_norm else netD
+
+    def judge(self, netD: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:
+        """Return the logits of ``images`` (N, C, H, W), changed as the options say of what D sees.
+
+        The noise is that of Sønderby et al. 2016 (arXiv:1610.04490, Sec. 3.4), at a constant level.
+        """
+        images = augment(images, self.opt.diffaugment)
+        if self.opt.instance_noise:
+            images = images + self.opt.instance_noise * torch.randn_like(images)
+        return netD(images, *condition)
+
+    def penalty(self, name: str, netD: nn.Module, real: Tensor, fake: Tensor, *condition: Tensor) -> Terms:
+        """Return the weighted gradient penalty of D as the term ``name`` when the objective is wgangp, else no term."""
+        if self.opt.gan_mode != "wgangp":
+            return {}
+        value = gradient_penalty(lambda images: netD(images, *condition), real, fake)
+        return {name: Weighted(value, self.opt.lambda_gp)}
