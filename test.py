@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from data import create_dataset, create_loader, find_dataset
 from models import create_model, find_model
-from options.parse import Config, parse_test
+from options.parse import Config
+from options.parse_tested import parse_test
 from options.test_options import TestOptions
 
 if TYPE_CHECKING:

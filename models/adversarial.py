@@ -1,14 +1,13 @@
 """What models have in common whose generator plays against a discriminator."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.augment import augment, check_kinds
 from models.base_model import BaseModel, Terms
-from models.losses import adversarial, gradient_penalty
+from models.losses import GanMode, adversarial, gradient_penalty
 from models.networks.norm import BATCH_NORMS, add_spectral_norm
 from options import option
 from util.types import DataSpec, Weighted
@@ -19,9 +18,7 @@ class AdversarialModel(BaseModel):
 
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
-        gan_mode: Literal["vanilla", "lsgan", "hinge", "wgan", "wgangp"] = option(
-            "vanilla", help="adversarial objective"
-        )
+        gan_mode: GanMode = option("vanilla", help="adversarial objective")
         lambda_gp: float = option(10.0, help="wgangp: weight of the gradient penalty", min=0)
         n_critic: int = option(1, help="updates of D for each update of G, every one on a batch of its own", min=1)
         lr_G: float = option(0.0, help="initial learning rate of G; 0: --lr", min=0)

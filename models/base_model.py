@@ -39,6 +39,7 @@ class BaseModel(nn.Module, ABC):
 
     defaults: ClassVar[dict[str, Any]] = {}  # options of train.py and of the data that this model wants otherwise
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
+    trains: ClassVar[bool] = True  # False: for test.py only
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:

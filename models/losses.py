@@ -1,12 +1,13 @@
 """Adversarial objectives, as functions of discriminator logits of any shape, and the penalty that one of them needs."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+GanMode = Literal["vanilla", "lsgan", "hinge", "wgan", "wgangp"]
 Term = Callable[[Tensor], Tensor]  # logits -> scalar
 
 
@@ -46,7 +47,7 @@ ADVERSARIAL = {
 }
 
 
-def adversarial(mode: str, smoothing: float = 0.0) -> Adversarial:
+def adversarial(mode: GanMode, smoothing: float = 0.0) -> Adversarial:
     """Return the objective that ``--gan_mode mode`` names; wgangp is wgan, whose penalty is a term of its own.
 
     Args:

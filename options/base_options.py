@@ -1,8 +1,9 @@
 """Options that training and testing share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from options.declare import option
 
@@ -35,12 +36,29 @@ def run_name(text: str) -> str:
     return text
 
 
+def full_name(name: str, suffix: str, values: Mapping[str, Any]) -> str:
+    """Return the run's name with ``--suffix``, whose braces name options.
+
+    Raises:
+        ValueError: there is no such option, or the result cannot name a folder.
+    """
+    if not suffix:
+        return name
+    try:
+        return run_name(f"{name}_{suffix.format_map(values)}")
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        raise ValueError(f"--suffix {suffix}: {error} is not an option that is known here") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class BaseOptions:
     name: str = option("", help="name of the run: its files go to checkpoints_dir/name", resume="free", read=run_name)
     checkpoints_dir: Path = option(Path("checkpoints"), help="folder that holds one folder per run", resume="free")
     config: str = option(
         "", help="YAML file of option values, such as a run's options.yaml; the command line wins", resume="free"
+    )
+    suffix: str = option(
+        "", help="appended to the name, such as {model}_{netG}_size{load_size}: options go into braces", resume="free"
     )
     device: str = option(
         "auto",

@@ -9,16 +9,16 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
-from options.base_options import BaseOptions, run_name
+from options.base_options import BaseOptions, full_name, run_name
 from options.declare import flags
 from options.parser import Parser, shown
-from options.test_options import TestOptions
+from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
 from util.config_file import SECTIONS, Entry, read_config, read_section
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, free_name, list_runs
 
-OF_ONE_COMMAND = ("config", "continue_train", "overwrite")  # a record that repeated them would repeat the deed
+OF_ONE_COMMAND = ("config", "continue_train", "overwrite", "suffix")  # a record that repeated them would repeat the deed
 FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
 HELP = {"-h", "--help"}
 Run = TypeVar("Run", bound=BaseOptions)
@@ -35,6 +35,7 @@ class Config(Generic[Run]):
     dataset_mode: str
     defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
     spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
+    given: frozenset[str] = frozenset()  # test.py: the options that the user gave
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Return all options by section and name, as ``options.yaml`` has them: without those of one command."""
@@ -61,22 +62,24 @@ def parse_train(
         recognize: returns dataset_mode and card file of a dataroot, or raises FileNotFoundError.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = Parser(description)
-    asked = _first_pass(parser, argv)
+    parser = Parser(description, RETIRED_TRAIN)
+    asked = first_pass(parser, argv)
     try:
         config = read_config(Path(asked["config"])) if "config" in asked else {}
         for name in OF_ONE_COMMAND:
             if name in config:
                 raise ValueError(f"{config[name].where}: {name} belongs on the command line")
-        first, folder, run_entries = _texts(config) | asked, None, dict[str, Entry]()
+        first, folder, run_entries = texts(config) | asked, None, dict[str, Entry]()
         if "continue_train" in asked:
             folder = _run_to_continue(first)
             run_entries = read_config(folder / OPTIONS_FILE)
-            run = _texts(run_entries)  # its model and data set class stay: another one is refused below
+            run = texts(run_entries)  # its model and data set class stay: another one is refused below
             first = run | first | {k: run[k] for k in ("model", "dataset_mode") if k in run}
         if not (model := first.get("model")):
             _help_without_model(parser, argv)
         model_class = find_model(model)
+        if not model_class.trains:
+            raise ValueError(f"--model {model} shows what another model has learnt: python test.py --model {model}")
         dataroot, dataset_mode = first.get("dataroot", ""), first.get("dataset_mode") or model_class.dataset_mode
         card, recognized = dict[str, Entry](), ""
         if dataroot:
@@ -94,7 +97,7 @@ def parse_train(
             card = {k: e for k, e in card.items() if k in parser.flags}
         defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults | parser.convert(card)
         defaults |= {"dataset_mode": dataset_mode}
-        _print_help(parser, argv)
+        print_help(parser, argv)
         given = parser.convert(config) | parser.parse(argv)
         stored = parser.convert(run_entries)
         values = defaults | stored | given
@@ -105,59 +108,21 @@ def parse_train(
             values |= {"name": folder.name, "checkpoints_dir": folder.parent}
         elif not values["name"]:
             values["name"] = _name_run(values["checkpoints_dir"], dataroot, model)
+        if not folder:
+            values["name"] = full_name(values["name"], values["suffix"], values | {"model": model})
         if values["init_from"] and not folder:
             find_run(values["checkpoints_dir"], values["init_from"])
         known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
-        built = _build(classes, values)
+        built = build(classes, values)
         return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)
     except (LookupError, OSError, ValueError) as error:
-        parser.error(_message(error))
+        parser.error(message_of(error))
 
 
-def parse_test(
-    description: str,
-    argv: Sequence[str] | None,
-    find_model: Callable[[str], Any],
-    find_dataset: Callable[[str], Any],
-) -> Config[TestOptions]:
-    """Parse the command line of test.py: its own options; model and data options are those of the run.
-
-    Exits with status 2 and one line when something is wrong.
-    """
-    argv = sys.argv[1:] if argv is None else list(argv)
-    parser = Parser(description)
-    asked = _first_pass(parser, argv)
-    try:
-        parser.add("testing", TestOptions, {})
-        _print_help(parser, argv)
-        config = read_config(Path(asked["config"])) if "config" in asked else {}
-        values = {n: f.default for n, f in parser.flags.items()} | parser.convert(config) | parser.parse(argv)
-        folder = find_run(values["checkpoints_dir"], values["name"])
-        values["name"] = folder.name
-        run = TestOptions(**values)
-
-        entries = read_config(folder / OPTIONS_FILE)
-        model_class = find_model(str(entries["model"].value))
-        dataset_class = find_dataset(str(entries["dataset_mode"].value))
-        reader = Parser(description)  # of options.yaml, whose run section is train.py's
-        classes = {"train": TrainOptions, "model": model_class.Options, "data": dataset_class.Options}
-        for section, cls in classes.items():
-            reader.add(section, cls, {})
-        stored = {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
-        stored |= {"phase": run.phase, "max_dataset_size": 0} | ({"dataroot": run.dataroot} if run.dataroot else {})
-        built = _build({k: classes[k] for k in ("model", "data")}, stored)
-        names = {"model_name": stored["model"], "dataset_mode": stored["dataset_mode"]}
-        return Config(run=run, **built, **names, defaults={}, spec=read_section(folder / OPTIONS_FILE, "spec"))
-    except KeyError as error:
-        parser.error(f"{folder / OPTIONS_FILE} says nothing about {error}: it was not written by train.py")
-    except (LookupError, OSError, ValueError) as error:
-        parser.error(_message(error))
-
-
-def _first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
+def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
     """Return what the command line says of the options that decide which others there are, as it stands there."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("config", *FIRST):
+    for name in ("config", "suffix", *FIRST):
         first.add_argument(f"--{name}", default=None)
     first.add_argument("--continue_train", action="store_const", const="yes", default=None)
     try:
@@ -169,7 +134,7 @@ def _first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
     return {name: value for name, value in vars(found).items() if value is not None}
 
 
-def _texts(entries: Mapping[str, Entry]) -> dict[str, str]:
+def texts(entries: Mapping[str, Entry]) -> dict[str, str]:
     """Return what a file says of the options that decide which others there are.
 
     Raises:
@@ -186,7 +151,7 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
     """Return the folder that ``--continue_train`` means: ``--name``, or the newest that fits the rest."""
     checkpoints_dir = Path(wanted.get("checkpoints_dir", "checkpoints"))
     if "name" in wanted:
-        return find_run(checkpoints_dir, wanted["name"])
+        return find_run(checkpoints_dir, full_name(wanted["name"], wanted.get("suffix", ""), wanted))
     find_run(checkpoints_dir, "")  # raises when there is none at all
     asked_for = {k: wanted[k] for k in ("model", "dataroot") if k in wanted}
     for folder in list_runs(checkpoints_dir):
@@ -222,7 +187,7 @@ def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any],
         print(f"warning: {message}; the numbers may differ from an undisturbed run's", file=sys.stderr)
 
 
-def _build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:
+def build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object of each class, filled from ``values``; their own checks may raise ValueError."""
     return {section: cls(**{f.name: values[f.name] for f in flags(cls)}) for section, cls in classes.items()}
 
@@ -232,17 +197,17 @@ def _help_without_model(parser: Parser, argv: Sequence[str]) -> NoReturn:
     models = ", ".join(list_names("models", "_model"))
     parser.add("training", TrainOptions, {})
     parser.epilog = f"models: {models}. --model X --help lists the options of model X too."
-    _print_help(parser, argv)
+    print_help(parser, argv)
     parser.error(f"--model is required: one of {models}")
 
 
-def _print_help(parser: Parser, argv: Sequence[str]) -> None:
+def print_help(parser: Parser, argv: Sequence[str]) -> None:
     if HELP & set(argv):
         parser.print_help()
         parser.exit(0)
 
 
-def _message(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return the text of ``error`` for a user; an OSError's without its number."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}"

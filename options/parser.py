@@ -1,6 +1,7 @@
 """Flags on an argparse parser whose errors are one line that names what was probably meant."""
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, NoReturn
@@ -13,7 +14,8 @@ from util.registry import did_you_mean
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line that names what was probably meant."""
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, retired: Mapping[str, str] | None = None) -> None:
+        """Args: retired: flags that are taken, with or without a value, and only warned of: name -> what to do now."""
         super().__init__(
             description=description,
             usage="%(prog)s [options]",
@@ -22,15 +24,20 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
         )
         self.flags: dict[str, Flag] = {}
+        self.retired = dict(retired or {})
+        for name in self.retired:
+            self.add_argument(f"--{name}", nargs="?", const="", default=None, help=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
         message = " ".join(message.removeprefix("argument ").split())
         self.exit(2, f"{self.prog}: error: {message}\n")
 
-    def add(self, title: str, cls: type, defaults: Mapping[str, Any]) -> None:
-        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones."""
+    def add(self, title: str, cls: type, defaults: Mapping[str, Any], known: bool = False) -> None:
+        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones, ``known`` leaves out what is there."""
         group = self.add_argument_group(title)
         for flag in flags(cls):
+            if known and flag.name in self.flags:
+                continue
             assert flag.name not in self.flags, f"--{flag.name} is declared twice"
             self.flags[flag.name] = flag
             default = defaults.get(flag.name, flag.default)
@@ -55,6 +62,9 @@ class Parser(argparse.ArgumentParser):
             known = [name for action in self._actions for name in action.option_strings]
             near = did_you_mean(word, known).split(" (known")[0]
             self.error(f"there is no option {word} here{near or '; --help lists all'}")
+        for name, way in self.retired.items():
+            if getattr(found, name) is not None:
+                print(f"warning: --{name} means nothing here: {way}", file=sys.stderr)
         return {name: value for name, value in vars(found).items() if value is not None and name in self.flags}
 
     def convert(self, entries: Mapping[str, Entry]) -> dict[str, Any]:

@@ -18,17 +18,34 @@ def epoch_label(text: str) -> str:
 @dataclass(frozen=True, kw_only=True)
 class TestOptions(BaseOptions):
     name: str = option("", help="which run; the newest when not given", read=run_name)
+    model: str = option("", help="the run's own model, or test: one generator of any model that translates")
+    dataset_mode: str = option("", help="which data set class reads the images; the run's own when not given")
     results_dir: Path = option(Path("results"), help="folder that results are written to")
     epoch: str = option("latest", help="which checkpoint: latest, or the number of a saved epoch", read=epoch_label)
+    load_iter: int = option(0, help="take the checkpoint that --save_by_iter kept as iter_N; 0: as --epoch says", min=0)
     phase: Literal["train", "val", "test"] = option(
         "test", help="which part of the data; also names the results folder"
     )
     dataroot: str = option("", help="other data than the run was trained on")
     num_test: int = option(0, help="images in all; 0: 100 from noise, or all that the data has", min=0)
-    batch_size: int = option(50, help="images per pass through the network", min=1)
+    batch_size: int = option(0, help="images per pass through the network; 0: 50 from noise, 8 to translate", min=0)
     labels: tuple[str, ...] = option((), help="classes to draw, by name or index, cycled in this order: 7,8,1,3")
     interpolate: int = option(
         0, help="also draw a walk of so many steps between two points of z, a row per class", min=0
     )
     ema: bool = option(True, help="use the moving average of G when the run has one")
-    eval: bool = option(True, help="evaluation mode: running statistics in batch norm, no dropout")
+    eval: bool = option(
+        True,
+        help="evaluation mode: no dropout, and in batch norm running statistics, or each image's own if the run "
+        "trained on one at a time",
+    )
+    model_suffix: str = option("", help="--model test: which generator, _A or _B; found by itself when not given")
+    tile: int = option(0, help="translate tiles of so many pixels, for images too large for memory; 0: whole", min=0)
+    tile_overlap: int = option(64, help="pixels by which tiles overlap, over which they are blended", min=0)
+    aspect_ratio: float = option(1.0, help="stretch saved images to so many times their width", above=0)
+    display_winsize: int = option(0, help="width of the images on the page; 0: as they are, at least 64", min=0)
+
+    @property
+    def label(self) -> str:
+        """What the wanted checkpoint's files begin with."""
+        return f"iter_{self.load_iter}" if self.load_iter else self.epoch

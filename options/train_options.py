@@ -48,6 +48,7 @@ class TrainOptions(BaseOptions):
     display: tuple[Literal["html", "visdom", "tensorboard", "wandb", "none"], ...] = option(
         ("html",), help="where losses and pictures go, such as html,visdom", resume="free"
     )
+    html: bool = option(True, help="write the training page; --no_html is --display without html", resume="free")
     display_id: int = option(
         0,
         help="visdom window of the losses; 1 or more turns visdom on, as --display visdom does with window 1",
@@ -72,6 +73,9 @@ class TrainOptions(BaseOptions):
         resume="free",
     )
     save_latest_freq: int = option(5000, help="images between saves of the latest state", min=1, resume="free")
+    save_by_iter: bool = option(
+        False, help="keep the networks of each of these saves, as iter_N for N images", resume="free"
+    )
     save_epoch_freq: int = option(5, help="epochs between numbered checkpoints; 0: none", min=0, resume="free")
 
     def __post_init__(self) -> None:
@@ -82,7 +86,8 @@ class TrainOptions(BaseOptions):
     def displays(self) -> tuple[str, ...]:
         """The displays that are on, by --display or by a flag of their own."""
         also = ["visdom"] * (self.display_id > 0) + ["wandb"] * self.use_wandb
-        return tuple(dict.fromkeys(name for name in [*self.display, *also] if name != "none"))
+        off = ["none"] + ["html"] * (not self.html)
+        return tuple(dict.fromkeys(name for name in [*self.display, *also] if name not in off))
 
     @property
     def total_epochs(self) -> int:

@@ -15,7 +15,8 @@ from data import find_dataset, recognize
 from models import find_model
 from options import option
 from options.declare import flags
-from options.parse import parse_test, parse_train
+from options.parse import parse_train
+from options.parse_tested import parse_test
 from util.config_file import dump, read_config
 from util.registry import list_names
 
@@ -599,7 +600,9 @@ def test_testing_takes_model_and_data_from_the_run(folder, run):
         ("--epoch lates", "--epoch: 'lates' is neither 'latest' nor the number of an epoch"),
         ("--epoch ../latest", "--epoch: '../latest' is neither"),
         ("--num_test -1", "--num_test: -1 is too small: at least 0"),
-        ("--nz 5", "there is no option --nz here"),
+        ("--nz 5", "--nz 5: run 'old' was trained with 100"),
+        ("--model cgam", "no file models/cgam_model.py; did you mean 'cgan'?"),
+        ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or say --model test"),
         ("--label rock", "there is no option --label here; did you mean '--labels'?"),
     ],
 )

@@ -35,6 +35,18 @@ def find_run(checkpoints_dir: Path, name: str) -> Path:
     return folder
 
 
+def find_trained(checkpoints_dir: Path, name: str) -> Path:
+    """Return the folder of run ``name``, as ``find_run`` does, or a folder of that name that holds weights alone.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    folder = checkpoints_dir / name
+    if name and not (folder / OPTIONS_FILE).exists() and any(folder.glob("*_net_*.pth")):
+        return folder
+    return find_run(checkpoints_dir, name)
+
+
 def free_name(checkpoints_dir: Path, stem: str) -> str:
     """Return ``stem``, or ``stem-2``, ``stem-3`` ..., whichever is the first that no folder bears."""
     number = 1

@@ -4,13 +4,26 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn.functional import instance_norm
 from torch.nn.utils.parametrizations import spectral_norm
 
 Norm = Literal["instance", "batch", "syncbatch", "none"]
 
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that can be told to treat each image by itself when it is tested, with its own learned scales."""
+
+    per_image = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training or not self.per_image:
+            return super().forward(input)
+        return instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
+
+
 LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
-    "batch": nn.BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
+    "batch": BatchNorm,  # Ioffe and Szegedy 2015, arXiv:1502.03167
     "syncbatch": nn.SyncBatchNorm,  # batch norm with the statistics of all processes: the same state dict
     "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
 }
@@ -22,6 +35,16 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 def norm_layer(kind: Norm, channels: int) -> nn.Module:
     return LAYERS[kind](channels)
+
+
+def use_image_statistics(net: nn.Module) -> None:
+    """Let all batch norms of ``net`` use the statistics of each image when they are tested.
+
+    So pix2pix is tested, whose batch norm saw batches of one image (Isola et al. 2017, arXiv:1611.07004, Sec. 3.4).
+    """
+    for module in net.modules():
+        if isinstance(module, BatchNorm):
+            module.per_image = True
 
 
 def needs_bias(kind: Norm) -> bool:

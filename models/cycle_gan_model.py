@@ -1,0 +1,106 @@
+"""CycleGAN (Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent ...", arXiv:1703.10593)."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+from models.base_model import Terms
+from models.losses import GanMode
+from models.networks.translation import Discriminator
+from models.translation import TranslationModel
+from options import option
+from util.types import Batch, DataSpec, Losses, Visuals
+
+
+class CycleGANModel(TranslationModel):
+    """G_A maps domain A to B and G_B back; D_A judges images of B, D_B those of A, as users know them.
+
+    In the paper's letters (X = A, Y = B): G_A = G, G_B = F, D_A = D_Y, D_B = D_X.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TranslationModel.Options):
+        gan_mode: GanMode = "lsgan"
+        dropout: bool = False
+        lambda_A: float = option(10.0, help="weight of the cycle loss A -> B -> A", min=0)
+        lambda_B: float = option(10.0, help="weight of the cycle loss B -> A -> B", min=0)
+        lambda_identity: float = option(
+            0.5, help="weight of the identity loss, relative to the cycle loss; 0: none", min=0
+        )
+        pool_size: int = option(50, help="generated images of each domain that D is shown again later; 0: none", min=0)
+
+    opt: Options
+    dataset_mode = "unaligned"
+    averaged = ("netG_A", "netG_B")
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        super().__init__(opt, spec)
+        if opt.lambda_identity > 0 and spec.input_nc != spec.output_nc:
+            raise ValueError(
+                f"--lambda_identity {opt.lambda_identity} compares images of A and B, which have {spec.input_nc} and "
+                f"{spec.output_nc} channels here: use --lambda_identity 0, or --input_nc and --output_nc that are equal"
+            )
+        self.netG_A, self.netD_A = self.generator(spec.input_nc, spec.output_nc), self.discriminator(spec.output_nc)
+        self.netG_B, self.netD_B = self.generator(spec.output_nc, spec.input_nc), self.discriminator(spec.input_nc)
+        self.optimizers = {
+            "G": self.adam(self.netG_A, self.netG_B, lr=opt.lr_G),
+            "D": self.adam(self.netD_A, self.netD_B, lr=opt.lr_D),
+        }
+        self.pool_A, self.pool_B = self.pool(opt.pool_size, spec.input_nc), self.pool(opt.pool_size, spec.output_nc)
+
+    def optimize_parameters(self, batch: Batch, step: int) -> Losses:
+        if self.variant(step):
+            losses = self.minimize("G", self.loss_G, batch)
+        else:
+            losses = {}
+            with torch.no_grad():
+                for part in batch.parts(self.opt.accumulate):
+                    part["fake_B"], part["fake_A"] = self.run(self.netG_A, part["A"]), self.run(self.netG_B, part["B"])
+        return losses | self.minimize("D", self.loss_D, batch)
+
+    def loss_G(self, batch: Batch) -> Terms:
+        opt, real_A, real_B = self.opt, batch["A"], batch["B"]
+        idt_A, idt_B = ((real_B,), (real_A,)) if opt.lambda_identity else ((), ())
+        fake_B, *idt_A = self.together(partial(self.run, self.netG_A), real_A, *idt_A)
+        fake_A, *idt_B = self.together(partial(self.run, self.netG_B), real_B, *idt_B)
+        batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
+        terms: Terms = {
+            "G_A": self.gan.generator(self.judge(self.netD_A, fake_B)),  # Eq. 1
+            "cycle_A": opt.lambda_A * l1_loss(self.run(self.netG_B, fake_B), real_A),  # Eq. 2
+            "G_B": self.gan.generator(self.judge(self.netD_B, fake_A)),
+            "cycle_B": opt.lambda_B * l1_loss(self.run(self.netG_A, fake_A), real_B),
+        }
+        if opt.lambda_identity:  # Sec. 5.2: a generator keeps what is already in its target domain
+            terms["idt_A"] = opt.lambda_identity * opt.lambda_B * l1_loss(*idt_A, real_B)
+            terms["idt_B"] = opt.lambda_identity * opt.lambda_A * l1_loss(*idt_B, real_A)
+        return terms
+
+    def loss_D(self, batch: Batch) -> Terms:
+        old_B, old_A = self.pool_B.query(batch["fake_B"]), self.pool_A.query(batch["fake_A"])
+        return {
+            "D_A": self.mistakes(self.netD_A, batch["B"], old_B),
+            "D_B": self.mistakes(self.netD_B, batch["A"], old_A),
+            **self.penalty("gp_A", self.netD_A, batch["B"], old_B),
+            **self.penalty("gp_B", self.netD_B, batch["A"], old_A),
+        }
+
+    def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
+        """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
+        of_real, of_fake = self.together(partial(self.judge, netD), real, fake)
+        return (self.gan.real(of_real) + self.gan.fake(of_fake)) / 2
+
+    def forward(self, batch: Batch) -> Visuals:
+        real_A, real_B = batch["A"], batch["B"]
+        fake_B, fake_A = self.run(self.netG_A, real_A), self.run(self.netG_B, real_B)
+        of_A = {"real_A": real_A, "fake_B": fake_B, "rec_A": self.run(self.netG_B, fake_B)}
+        of_B = {"real_B": real_B, "fake_A": fake_A, "rec_B": self.run(self.netG_A, fake_A)}
+        if self.opt.lambda_identity:
+            of_A["idt_B"], of_B["idt_A"] = self.run(self.netG_B, real_A), self.run(self.netG_A, real_B)
+        return of_A | of_B
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Return B for A: float (N, C, H, W) in [-1, 1]."""
+        return self.run(self.netG_A, images)

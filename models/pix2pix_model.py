@@ -1,0 +1,66 @@
+"""pix2pix (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", arXiv:1611.07004)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+from models.base_model import Terms
+from models.networks.norm import Norm
+from models.translation import TranslationModel
+from options import option
+from util.types import Batch, DataSpec, Losses, Visuals, Weighted
+
+
+class Pix2PixModel(TranslationModel):
+    """G turns A into B; D sees A beside B and judges whether they belong together.
+
+    Each step updates D, then G on the same images (Sec. 3.3).
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(TranslationModel.Options):
+        netG: str = "unet_256"
+        norm: Norm = "batch"
+        lambda_L1: float = option(100.0, help="weight of the distance between G's image and B", min=0)
+        pool_size: int = option(0, help="generated images that D is shown again later; 0: none", min=0)
+
+    opt: Options
+    dataset_mode = "aligned"
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        super().__init__(opt, spec)
+        self.netG = self.generator(spec.input_nc, spec.output_nc)
+        self.netD = self.discriminator(spec.input_nc + spec.output_nc)
+        self.optimizers = {"D": self.adam(self.netD, lr=opt.lr_D), "G": self.adam(self.netG, lr=opt.lr_G)}
+        self.pool_AB = self.pool(opt.pool_size, spec.input_nc + spec.output_nc)
+
+    def optimize_parameters(self, batch: Batch, step: int) -> Losses:
+        with torch.set_grad_enabled(self.variant(step)):
+            for part in batch.parts(self.opt.accumulate):
+                part["fake_B"] = self.translate(part["A"])  # one pass of G serves both updates
+        losses = self.minimize("D", self.loss_D, batch)
+        return losses | self.minimize("G", self.loss_G, batch) if self.variant(step) else losses
+
+    def loss_D(self, batch: Batch) -> Terms:
+        real_AB = torch.cat([batch["A"], batch["B"]], 1)
+        fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
+        return {  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
+            "D_real": Weighted(self.gan.real(self.judge(self.netD, real_AB)), 0.5),
+            "D_fake": Weighted(self.gan.fake(self.judge(self.netD, fake_AB)), 0.5),
+        } | self.penalty("gp", self.netD, real_AB, fake_AB)
+
+    def loss_G(self, batch: Batch) -> Terms:
+        fake_AB = torch.cat([batch["A"], batch["fake_B"]], 1)
+        return {
+            "G_GAN": self.gan.generator(self.judge(self.netD, fake_AB)),
+            "G_L1": self.opt.lambda_L1 * l1_loss(batch["fake_B"], batch["B"]),  # Eq. 3
+        }
+
+    def forward(self, batch: Batch) -> Visuals:
+        return {"real_A": batch["A"], "fake_B": self.translate(batch["A"]), "real_B": batch["B"]}
+
+    def translate(self, images: Tensor) -> Tensor:
+        """Return B for A: float (N, C, H, W) in [-1, 1]."""
+        return self.run(self.netG, images)

@@ -1,0 +1,86 @@
+"""What models have in common that translate an image of domain A into one of domain B."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from models.adversarial import AdversarialModel
+from models.networks.init import Init
+from models.networks.norm import Norm, use_image_statistics
+from models.networks.sides import Upsample, padded
+from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
+from options import option
+from util.image_pool import ImagePool
+from util.types import DataSpec
+
+
+class TranslationModel(AdversarialModel):
+    """Generators and discriminators as the options ask for them, on images of any sides."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(AdversarialModel.Options):
+        netG: str = option(
+            "resnet_9blocks", help="generator: resnet_Nblocks for any N, unet_N for 32, 64, 128, 256 ..."
+        )
+        netD: Literal["basic", "n_layers", "pixel"] = option(
+            "basic", help="discriminator: of 70 x 70 patches, of patches as --n_layers_D makes them, or of pixels"
+        )
+        ngf: int = option(64, help="channels of G's outer layers", min=1)
+        ndf: int = option(64, help="channels of D's first layer", min=1)
+        n_layers_D: int = option(3, help="netD n_layers: how often it halves the sides", min=1)
+        norm: Norm = option("instance", help="normalization in G and D")
+        init_type: Init = option("normal", help="initial weights")
+        init_gain: float = option(0.02, help="scale of the initial weights; kaiming knows none", above=0)
+        dropout: bool = option(True, help="dropout of .5 in G")
+        upsample: Upsample = option("deconv", help="how G doubles the sides; resize leaves no checkerboards")
+
+    opt: Options
+
+    def generator(self, input_nc: int, output_nc: int) -> Generator:
+        opt = self.opt
+        net = create_generator(
+            opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample, opt.init_type, opt.init_gain
+        )
+        if self.spec.batch_size == 1:  # it never saw statistics of more than one image, so it shall not be tested with
+            use_image_statistics(net)
+        return net
+
+    def discriminator(self, input_nc: int) -> Discriminator:
+        opt = self.opt
+        net = create_discriminator(opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain)
+        sides = self.spec.image_size
+        if any(sides) and min(sides) < net.min_size:
+            raise ValueError(
+                f"--netD {opt.netD} judges images of at least {net.min_size} pixels, these are {sides[1]} x {sides[0]}: "
+                "use a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+            )
+        self.bounded(net)
+        return net
+
+    def pool(self, size: int, channels: int) -> ImagePool:
+        """Return a history of ``size`` generated images.
+
+        Raises:
+            ValueError: images of different sides cannot be kept together.
+        """
+        if size and not any(self.spec.image_size):
+            raise ValueError(
+                f"--pool_size {size} needs images of one size: use a --preprocess with crop, or --pool_size 0"
+            )
+        return ImagePool(size, (channels, *self.spec.image_size))
+
+    def together(self, net: Callable[[Tensor], Tensor], *batches: Tensor) -> list[Tensor]:
+        """Return ``net`` of each of the batches, in one larger pass where that gives the same numbers.
+
+        Batch norm would mix the batches, and images of different sides do not fit into one.
+        """
+        if self.opt.norm in ("batch", "syncbatch") or len({b.shape[1:] for b in batches}) > 1:
+            return [net(b) for b in batches]
+        return list(net(torch.cat(batches)).split([len(b) for b in batches]))
+
+    def run(self, netG: Generator, images: Tensor) -> Tensor:
+        """Return ``netG`` of images of any sides, which are padded to those that it takes."""
+        return padded(netG, images)

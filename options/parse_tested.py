@@ -1,0 +1,120 @@
+"""Read the command line of test.py, and what it tests: a run of train.py, or weights from elsewhere."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from options.base_options import full_name
+from options.declare import flags
+from options.parse import HELP, Config, build, first_pass, message_of, print_help, texts
+from options.parser import Parser, shown
+from options.retired import RETIRED_TEST
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.config_file import Entry, read_config, read_section
+from util.foreign import OPTIONS_TABLE, read_options_table
+from util.runs import OPTIONS_FILE, find_trained
+
+OWN = {f.name for f in fields(TestOptions)}  # test.py's own: what the run says of these is another matter
+FOREIGN = ("direction", "preprocess", "load_size", "crop_size", "netG", "ngf", "norm", "dropout", "input_nc", "output_nc")
+
+
+def parse_test(
+    description: str,
+    argv: Sequence[str] | None,
+    find_model: Callable[[str], Any],
+    find_dataset: Callable[[str], Any],
+) -> Config[TestOptions]:
+    """Parse the command line of test.py: its own options, those of the model and those of the data.
+
+    Precedence: command line, ``--config``, what the run says, the declarations. How a run of ours was built it says
+    itself, and another value on the command line is refused; of weights from elsewhere, the options table beside them
+    is read. ``--model test`` shows one generator of any translation model.
+
+    Exits with status 2 and one line when something is wrong.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = Parser(description, RETIRED_TEST)
+    asked = first_pass(parser, argv)
+    parser.add("testing", TestOptions, {})
+    parser.epilog = "What the model and its data are is read from the run; --model X --help lists their options too."
+    try:
+        if "model" not in asked:
+            print_help(parser, argv)
+        config = read_config(Path(asked["config"])) if "config" in asked else {}
+        own = {n: v for n, v in vars(parser.parse_known_args(argv)[0]).items() if n in OWN and v is not None}
+        wanted = {n: f.default for n, f in parser.flags.items()} | texts(config) | own
+        if wanted["model"]:
+            find_model(wanted["model"])  # a mistyped one is named before anything else
+        folder = find_trained(Path(wanted["checkpoints_dir"]), full_name(wanted["name"], wanted["suffix"], wanted))
+        record = folder / OPTIONS_FILE
+        entries = read_config(record) if record.exists() else read_options_table(folder / OPTIONS_TABLE)
+        trained = str(entries["model"].value) if record.exists() else ""
+        model, mode = _model_and_mode(wanted, entries, trained, folder.name, find_model)
+        model_options, data_options = find_model(model).Options, find_dataset(mode).Options
+        parser.add(f"--model {model}", model_options, {}, known=True)
+        parser.add(f"--dataset_mode {mode}", data_options, {}, known=True)
+        print_help(parser, argv)
+
+        given = parser.convert(config) | parser.parse(argv)
+        if trained:
+            stored = _options_of(entries, find_model, find_dataset)
+            _check_model_options(model_options, stored, given, folder.name)
+        else:
+            stored = parser.convert({k: e for k, e in entries.items() if k in FOREIGN and k in parser.flags})
+        values = {n: f.default for n, f in parser.flags.items()} | {k: v for k, v in stored.items() if k not in OWN}
+        values |= {"max_dataset_size": 0, "dataroot": stored.get("dataroot", "")} | given | {"name": folder.name}
+        if not values["dataroot"]:
+            raise ValueError(f"--dataroot is required: {folder} does not say on which images it was trained")
+        return Config(
+            **build({"run": TestOptions, "model": model_options, "data": data_options}, values),
+            model_name=model,
+            dataset_mode=mode,
+            defaults={},
+            spec=read_section(record, "spec") if record.exists() else {},
+            given=frozenset(given),
+        )
+    except KeyError as error:
+        parser.error(f"{record} says nothing about {error}: it was not written by train.py")
+    except (LookupError, OSError, ValueError) as error:
+        parser.error(message_of(error))
+
+
+def _model_and_mode(
+    wanted: Mapping[str, Any],
+    entries: Mapping[str, Entry],
+    trained: str,
+    name: str,
+    find_model: Callable[[str], Any],
+) -> tuple[str, str]:
+    """Return which model class shows the run, and which data set class reads its images.
+
+    Raises:
+        ValueError: the run is of another model.
+    """
+    model = wanted["model"] or trained or "test"
+    if trained and model not in (trained, "test"):
+        raise ValueError(f"--model {model}: run {name!r} is of --model {trained}; leave it out, or say --model test")
+    own = str(entries["dataset_mode"].value) if trained == model else find_model(model).dataset_mode
+    return model, wanted["dataset_mode"] or own or "image_folder"
+
+
+def _options_of(
+    entries: Mapping[str, Entry], find_model: Callable[[str], Any], find_dataset: Callable[[str], Any]
+) -> dict[str, Any]:
+    """Return all options that a run was trained with."""
+    reader = Parser("")
+    reader.add("run", TrainOptions, {})
+    reader.add("model", find_model(str(entries["model"].value)).Options, {})
+    reader.add("data", find_dataset(str(entries["dataset_mode"].value)).Options, {})
+    return {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
+
+
+def _check_model_options(cls: type, stored: dict[str, Any], given: dict[str, Any], name: str) -> None:
+    """Refuse to show another model than was trained."""
+    for flag in flags(cls):
+        if flag.name in given and flag.name not in OWN and given[flag.name] != stored.get(flag.name, given[flag.name]):
+            before = shown(stored[flag.name])
+            raise ValueError(f"--{flag.name} {shown(given[flag.name])}: run {name!r} was trained with {before}")
