@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 Upsample = Literal["deconv", "resize"]
@@ -26,3 +27,45 @@ def check_sides(images: Tensor, multiple: int, smallest: int) -> None:
     if height % multiple or width % multiple or min(height, width) < smallest:
         rule = f"that are multiples of {multiple}, at least {smallest}" if multiple > 1 else f"of at least {smallest}"
         raise ValueError(f"images of {width} x {height} pixels: this network needs sides {rule}")
+
+
+def padded(net: nn.Module, images: Tensor) -> Tensor:
+    """Return ``net(images)`` for images of any sides: padded to sides that the network takes, and cropped back.
+
+    Args:
+        net: keeps the sides of an image; takes multiples of its ``size_multiple`` from its ``min_size`` on. One
+            without these attributes gets the images as they are.
+        images: float (N, C, H, W). Reflection pads them at all four sides, evenly, the odd pixel below and right.
+
+    Returns:
+        Float (N, C', H, W).
+    """
+    height, width = images.shape[-2:]
+    multiple, smallest = getattr(net, "size_multiple", 1), getattr(net, "min_size", 1)
+    fitting = [fitting_side(side, multiple, smallest) for side in (height, width)]
+    if not hasattr(net, "size_multiple") or fitting == [height, width]:
+        return net(images)
+    top, left = (fitting[0] - height) // 2, (fitting[1] - width) // 2
+    result = net(reflect(reflect(images, -2, fitting[0]), -1, fitting[1]))
+    return result[..., top : top + height, left : left + width]
+
+
+def fitting_side(side: int, multiple: int, smallest: int) -> int:
+    """Return the least multiple of ``multiple`` that is neither below ``side`` nor below ``smallest``."""
+    return -(-max(side, smallest) // multiple) * multiple
+
+
+def reflect(images: Tensor, dim: int, length: int) -> Tensor:
+    """Return ``images`` with ``dim`` prolonged to ``length`` by reflection, evenly before and behind.
+
+    Reflects back and forth where the padding is larger than the image; a single pixel is repeated. The gradient is
+    repeatable on CUDA with torch.use_deterministic_algorithms, and by itself while a pixel has no more than one
+    reflection: the sum of two numbers knows no order.
+    """
+    side = images.shape[dim]
+    if side == length:
+        return images
+    period = max(1, 2 * (side - 1))  # there and back: neither end is repeated
+    before = (length - side) // 2
+    place = torch.arange(-before, length - before, device=images.device) % period
+    return images.index_select(dim, torch.minimum(place, period - place))

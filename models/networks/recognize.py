@@ -1,0 +1,232 @@
+"""Which network a state dict belongs to: the files of pytorch-CycleGAN-and-pix2pix, and ours, do not say."""
+
+from collections.abc import Mapping
+from itertools import count, takewhile
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.norm import Norm, drop_stale_statistics
+from models.networks.sides import Upsample
+from models.networks.translation import create_discriminator, create_generator
+
+WRAPPER = "module."  # before every key of a network that DataParallel or DistributedDataParallel held
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class GeneratorArchitecture(NamedTuple):
+    """The arguments of ``create_generator`` that a state dict depends on."""
+
+    netG: str  # resnet_Nblocks or unet_N
+    input_nc: int
+    output_nc: int
+    ngf: int
+    norm: Norm
+    dropout: bool | None  # None: nothing tells, as in every U-Net
+    upsample: Upsample
+
+    def flags(self) -> dict[str, str]:
+        """Return, by what each is about, the flags that ask for this network; none for what nothing tells."""
+        flags = {
+            "net": f"--netG {self.netG}",
+            "input_nc": f"--input_nc {self.input_nc}",
+            "output_nc": f"--output_nc {self.output_nc}",
+            "width": f"--ngf {self.ngf}",
+            "norm": f"--norm {self.norm}",
+            "upsample": f"--upsample {self.upsample}",
+        }
+        return flags if self.dropout is None else flags | {"dropout": "--dropout" if self.dropout else "--no_dropout"}
+
+
+class DiscriminatorArchitecture(NamedTuple):
+    """The arguments of ``create_discriminator`` that a state dict depends on."""
+
+    netD: str  # basic, n_layers or pixel
+    input_nc: int  # channels of what it sees: with a condition, those of both images
+    ndf: int
+    num_layers: int  # says nothing unless netD is n_layers
+    norm: Norm
+
+    def flags(self) -> dict[str, str]:
+        """Return, by what each is about, the flags that ask for this network."""
+        layered = self.netD == "n_layers" and self.num_layers != 3  # with 3 it is the basic one
+        flags = {
+            "net": "--netD n_layers" if layered else f"--netD {'pixel' if self.netD == 'pixel' else 'basic'}",
+            "input_nc": f"--input_nc {self.input_nc}",
+            "width": f"--ndf {self.ndf}",
+            "norm": f"--norm {self.norm}",
+        }
+        return flags | {"layers": f"--n_layers_D {self.num_layers}"} if layered else flags
+
+
+Architecture = GeneratorArchitecture | DiscriminatorArchitecture
+
+
+class Difference(NamedTuple):
+    """A flag in which two networks differ; as a string, ``--netG resnet_9blocks, not unet_256``."""
+
+    found: str  # as --netG resnet_9blocks; "" where the network needs no such flag
+    wanted: str
+
+    def __str__(self) -> str:
+        if not (self.found and self.wanted):
+            return self.found or f"no {self.wanted}"
+        name, _, value = self.wanted.partition(" ")
+        return f"{self.found}, not {value if self.found.startswith(f'{name} ') else self.wanted}"
+
+
+def recognize_generator(state: Mapping[str, Any]) -> GeneratorArchitecture:
+    """Tell which generator has these weights.
+
+    Of two norms with the same weights the usual one is named: batch for syncbatch, instance for none. norm is none
+    only where no convolution before a norm has a bias, as pytorch-CycleGAN-and-pix2pix writes it: a strict load into
+    our ``--norm none`` lacks those biases.
+
+    Args:
+        state: names and tensors, perhaps with "module." before each name, or with an old instance norm's statistics.
+
+    Raises:
+        ValueError: no generator has tensors of these names and shapes.
+    """
+    shapes = _shapes(state)
+    found = _resnet(shapes) or _unet(shapes)
+    if found and _matches(found, shapes):
+        return found
+    raise ValueError(_unknown("generator", "resnet_Nblocks, unet_N", shapes))
+
+
+def recognize_discriminator(state: Mapping[str, Any]) -> DiscriminatorArchitecture:
+    """Tell which discriminator has these weights, as ``recognize_generator`` does.
+
+    Raises:
+        ValueError: no discriminator has tensors of these names and shapes.
+    """
+    shapes = _shapes(state)
+    found = _pixel(shapes) or _patch(shapes)
+    if found and _matches(found, shapes):
+        return found
+    raise ValueError(_unknown("discriminator", "basic, n_layers, pixel", shapes))
+
+
+def compare(found: Architecture, wanted: Architecture) -> list[Difference]:
+    """Return the flags in which ``found``, recognized, is not ``wanted``, asked for; [] when the weights can load."""
+    assert type(found) is type(wanted), (found, wanted)
+    alike = {(f"--norm {one}", f"--norm {two}") for one, two in (("batch", "syncbatch"), ("instance", "none"))}
+    made, asked = found.flags(), wanted.flags()
+    differences = []
+    for about in dict.fromkeys([*made, *asked]):
+        pair = Difference(made.get(about, ""), asked.get(about, ""))
+        told = about != "dropout" or (pair.found and pair.wanted)
+        if told and pair.found != pair.wanted and pair not in alike:
+            differences.append(pair)
+    return differences
+
+
+def describe(differences: list[Difference]) -> str:
+    """Return e.g. ``--netG resnet_9blocks --ngf 32 (asked for: --netG unet_256 --ngf 64)``."""
+    found, wanted = (" ".join(filter(None, flags)) for flags in zip(*differences, strict=True))
+    return f"{found} (asked for: {wanted})"
+
+
+def without_wrapper(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``state`` without "module." before its keys, if all begin with it."""
+    wrapped = all(key.startswith(WRAPPER) for key in state)
+    return {key.removeprefix(WRAPPER) if wrapped else key: value for key, value in state.items()}
+
+
+def foreign_state(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Return ``state`` as a strict load into ``net`` takes it, whoever wrote it, if it is of the same architecture.
+
+    What does not change the network goes: "module." before all keys, statistics that an instance norm never used.
+    All else stays, so that the load still finds what does not fit.
+    """
+    return drop_stale_statistics(without_wrapper(state), net)
+
+
+def _shapes(state: Mapping[str, Any]) -> Shapes:
+    tensors = {str(k): tuple(v.shape) for k, v in state.items() if isinstance(v, Tensor) and 0 not in v.shape}
+    return without_wrapper(tensors)
+
+
+def _resnet(shapes: Shapes) -> GeneratorArchitecture | None:
+    first, blocks = shapes.get("model.1.weight", ()), _run(shapes, "model.{}.conv_block.1.weight", 10)
+    doubling, last = f"model.{10 + blocks}", f"model.{17 + blocks}.weight"
+    if len(first) != 4 or last not in shapes:
+        return None
+    return GeneratorArchitecture(
+        netG=f"resnet_{blocks}blocks",
+        input_nc=first[1],
+        output_nc=shapes[last][0],
+        ngf=first[0],
+        norm=_norm(shapes, "model.1", "model.2"),
+        dropout="model.10.conv_block.5.weight" not in shapes,  # without it, the second convolution stands there
+        upsample="resize" if f"{doubling}.1.weight" in shapes else "deconv",
+    )
+
+
+def _unet(shapes: Shapes) -> GeneratorArchitecture | None:
+    first = shapes.get("model.model.0.weight", ())
+    down = ("model.model.1" + depth * ".model.3" + ".model.1.weight" for depth in count())
+    levels = 1 + sum(1 for _ in takewhile(lambda key: key in shapes, down))
+    last = shapes.get("model.model.3.weight", ())  # of a transposed convolution: inputs come first
+    resized = shapes.get("model.model.3.1.weight", ())
+    if len(first) != 4 or len(last or resized) != 4:
+        return None
+    return GeneratorArchitecture(
+        netG=f"unet_{2**levels}",
+        input_nc=first[1],
+        output_nc=last[1] if last else resized[0],
+        ngf=first[0],
+        norm=_norm(shapes, "model.model.0", "model.model.1.model.2"),
+        dropout=None,
+        upsample="deconv" if last else "resize",
+    )
+
+
+def _patch(shapes: Shapes) -> DiscriminatorArchitecture | None:
+    first, layers = shapes.get("model.0.weight", ()), _run(shapes, "model.{}.weight", 2, 3) - 1
+    if len(first) != 4:
+        return None
+    name = "basic" if layers == 3 else "n_layers"
+    return DiscriminatorArchitecture(name, first[1], first[0], layers, _norm(shapes, "model.2", "model.3"))
+
+
+def _pixel(shapes: Shapes) -> DiscriminatorArchitecture | None:
+    first = shapes.get("net.0.weight", ())
+    if len(first) != 4:
+        return None
+    return DiscriminatorArchitecture("pixel", first[1], first[0], 3, _norm(shapes, "net.2", "net.3"))
+
+
+def _run(shapes: Shapes, pattern: str, start: int, step: int = 1) -> int:
+    """Return how many of ``pattern`` filled with start, start + step ... there are without a gap."""
+    return sum(1 for _ in takewhile(lambda i: pattern.format(i) in shapes, count(start, step)))
+
+
+def _norm(shapes: Shapes, convolution: str, norm: str) -> Norm:
+    """Tell the norm by its weights, not its statistics: an instance norm of before PyTorch 0.4 has those too."""
+    if f"{norm}.weight" in shapes:
+        return "batch"
+    return "instance" if f"{convolution}.bias" in shapes else "none"
+
+
+def _matches(net: Architecture, shapes: Shapes) -> bool:
+    """Say whether all weights are those of ``net``; biases and statistics are for the load to judge."""
+    try:
+        with torch.device("meta"):  # shapes without memory
+            if isinstance(net, GeneratorArchitecture):
+                state = create_generator(*net[:5], bool(net.dropout), net.upsample).state_dict()
+            else:
+                state = create_discriminator(*net).state_dict()
+    except ValueError:  # there is none with so few levels
+        return False
+    weights, own = ({k: v for k, v in s.items() if k.endswith("weight")} for s in (shapes, _shapes(state)))
+    return weights == own
+
+
+def _unknown(kind: str, known: str, shapes: Shapes) -> str:
+    first = next(iter(shapes), "")
+    what = f"{len(shapes)} tensors, the first of them {first}" if first else "no tensors"
+    return f"weights of no {kind} known here ({known}): {what}"
