@@ -3,23 +3,23 @@
     python test.py                                            the newest run
     python test.py --name rps --labels rock,paper --interpolate 10
     python test.py --name mnist --labels 1 --num_test 100 --epoch 20
+    python test.py --model test --name horse2zebra --dataroot my/horses --preprocess none
 
-What the model is and how its data looks is read from the run.
+What the model is and how its data looks is read from the run, or from the weights themselves.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from data import create_dataset, create_loader, find_dataset
-from models import create_model, find_model
+from models import find_model
 from options.parse import Config
 from options.parse_tested import parse_test
 from options.test_options import TestOptions
 
 if TYPE_CHECKING:
-    import torch
-
     from data.loader import Loader
+    from models.base_model import BaseModel
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,38 +36,38 @@ def test(config: Config[TestOptions]) -> None:
     import torch  # which a mistyped option need not wait for
 
     from models.noise import NoiseModel
-    from util.checkpoint import import_run
+    from models.trained import load_trained
     from util.device import pick_device
     from util.modes import evaluating
-    from util.results import Results, draw_samples, draw_walk, read_labels, translate_all
+    from util.results import Results, draw_samples, draw_walk, read_labels
     from util.summary import diagnose
-    from util.types import DataSpec
+    from util.translations import translate_all
 
     opt = config.run
-    spec = DataSpec.from_dict(config.spec)
-    model = create_model(config.model_name, config.model, spec, pick_device(opt.device))
-    weights = import_run(opt.run_dir, opt.epoch, model, opt.ema)
-    subtitle = f"{config.model_name}, epoch {opt.epoch}, {weights}, seed {opt.seed}"
-    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.epoch}", opt.name, subtitle)
+    model, weights = load_trained(config, pick_device(opt.device))
+    subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
+    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
-            labels = read_labels(opt.labels, spec.classes)
-            draw_samples(results, model, labels, opt.num_test or 100, opt.seed, opt.batch_size)
+            labels = read_labels(opt.labels, model.spec.classes)
+            draw_samples(results, model, labels, opt.num_test or 100, opt.seed, opt.batch_size or 50)
             if opt.interpolate:
                 draw_walk(results, model, labels, opt.interpolate, opt.seed)
         else:
-            loader = open_data(config, model.device)
-            num = min(opt.num_test or len(loader.dataset), len(loader.dataset))
-            translate_all(results, model, loader.in_order(num), num)
+            translate_all(results, model, open_data(config, model), opt)
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
-        print(diagnose(model, open_data(config, model.device).preview(8)))
+        print(diagnose(model, open_data(config, model).preview(8)))
 
 
-def open_data(config: Config[TestOptions], device: "torch.device") -> "Loader":
+def open_data(config: Config[TestOptions], model: "BaseModel") -> "Loader":
     """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested."""
-    dataset = create_dataset(config.dataset_mode, config.data)
-    return create_loader(dataset, config.run, min(config.run.batch_size, len(dataset)), device)
+    opt = config.run
+    dataset = create_dataset(config.dataset_mode, config.data.like(model.spec))
+    batch_size = opt.batch_size or 8
+    if not opt.eval:
+        batch_size = 1  # as the reference tests: batch norm with the statistics of one image
+    return create_loader(dataset, opt, min(batch_size, len(dataset)), model.device)
 
 
 if __name__ == "__main__":

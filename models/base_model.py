@@ -1,7 +1,7 @@
 """The interface of every model, and the mechanics of a step that models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -74,6 +74,10 @@ class BaseModel(nn.Module, ABC):
     def nets(self) -> dict[str, nn.Module]:
         """Return the networks by their names without ``net``: G, D, G_A ..."""
         return {name.removeprefix("net"): net for name, net in self.named_children() if name.startswith("net")}
+
+    def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
+        """Load network ``name`` from its state dict; raise RuntimeError or ValueError when it does not fit."""
+        self.nets[name].load_state_dict(state)
 
     def adam(self, *nets: nn.Module, lr: float = 0.0) -> Adam:
         """Return the optimizer that the options ask for, over all parameters of ``nets``; ``lr`` 0 means ``--lr``."""

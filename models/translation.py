@@ -1,7 +1,8 @@
 """What models have in common that translate an image of domain A into one of domain B."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,10 +11,18 @@ from torch import Tensor
 from models.adversarial import AdversarialModel
 from models.networks.init import Init
 from models.networks.norm import Norm, use_image_statistics
+from models.networks.recognize import (
+    compare,
+    describe,
+    foreign_state,
+    recognize_discriminator,
+    recognize_generator,
+)
 from models.networks.sides import Upsample, padded
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
 from options import option
 from util.image_pool import ImagePool
+from util.tiles import tiled
 from util.types import DataSpec
 
 
@@ -38,6 +47,7 @@ class TranslationModel(AdversarialModel):
         upsample: Upsample = option("deconv", help="how G doubles the sides; resize leaves no checkerboards")
 
     opt: Options
+    tile, tile_overlap = 0, 0  # pixels; test.py may set them, 0: images are translated whole
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:
         opt = self.opt
@@ -54,11 +64,22 @@ class TranslationModel(AdversarialModel):
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:
             raise ValueError(
-                f"--netD {opt.netD} judges images of at least {net.min_size} pixels, these are {sides[1]} x {sides[0]}: "
-                "use a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+                f"--netD {opt.netD} judges images of {net.min_size} pixels or more, not {sides[1]} x {sides[0]}: use "
+                " a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
             )
         self.bounded(net)
         return net
+
+    def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
+        """Load network ``name``, whoever saved it; raise ValueError that names the flags when it is another one."""
+        net = self.nets[name]
+        try:
+            net.load_state_dict(foreign_state(state, net))
+        except RuntimeError:
+            recognize = recognize_generator if name.startswith("G") else recognize_discriminator
+            if differences := compare(recognize(state), recognize(net.state_dict())):
+                raise ValueError(f"it was made with {describe(differences)}") from None
+            raise
 
     def pool(self, size: int, channels: int) -> ImagePool:
         """Return a history of ``size`` generated images.
@@ -82,5 +103,7 @@ class TranslationModel(AdversarialModel):
         return list(net(torch.cat(batches)).split([len(b) for b in batches]))
 
     def run(self, netG: Generator, images: Tensor) -> Tensor:
-        """Return ``netG`` of images of any sides, which are padded to those that it takes."""
+        """Return ``netG`` of images of any sides, which are padded to those that it takes, or worked through in tiles."""
+        if self.tile:
+            return tiled(partial(padded, netG), images, self.tile, self.tile_overlap)
         return padded(netG, images)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.tiny_models import CASES, create, make_batch
+from tests.tiny_models import LEARNERS, create, make_batch
 
 
 class NoSync(TorchDispatchMode):
@@ -67,7 +67,7 @@ def test_waiting_for_the_device_is_noticed(name, monkeypatch):
     WAITING[name](x)  # and afterwards is allowed again
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", LEARNERS)
 def test_a_step_does_not_wait_for_the_device(case, monkeypatch):
     model = create(case)
     batches = {step: make_batch(case, seed=step) for step in range(1, 13)}
@@ -89,7 +89,7 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", LEARNERS)
 def test_steps_of_one_variant_run_the_same_operations(case):
     model = create(case)
     recorded = defaultdict(list)

@@ -15,11 +15,14 @@ from util.types import Batch, DataSpec
 CPU = torch.device("cpu")
 NUM = 4  # images a batch
 RGB_32 = DataSpec((32, 32), 3, 3, ("paper", "rock", "scissors"))
+UNLABELLED_32 = RGB_32._replace(classes=(), batch_size=NUM)
 GREY_8 = DataSpec((8, 8), 1, 1, ("0", "1", "2", "3"))
 
 # Options that make a model tiny, and the data to try it on: several rows for a model that has several ways to be built.
 # A model without a row is tried with its own defaults on RGB_32, which may be slow: give it one.
 MLP = {"netG": "mlp", "netD": "mlp", "hidden_G": (16, 12), "hidden_D": (16, 12, 8), "nz": 8}
+UNET = {"netG": "unet_32", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
+RESNET = {"netG": "resnet_1blocks", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
 TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "cgan conv": ({"ngf": 4, "ndf": 4, "nz": 8, "label_dim": 5}, RGB_32),
     "cgan conv random labels": ({"ngf": 4, "ndf": 4, "nz": 8, "fake_labels": "random", "gan_mode": "lsgan"}, RGB_32),
@@ -29,10 +32,29 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         MLP | {"lambda_mismatch": 1.0, "diffaugment": ("color", "translation", "cutout")},
         GREY_8,
     ),
+    "pix2pix": (UNET, UNLABELLED_32),
+    "pix2pix one at a time": (UNET | {"netD": "pixel", "upsample": "resize"}, UNLABELLED_32._replace(batch_size=1)),
+    "pix2pix wgangp": (UNET | {"gan_mode": "wgangp", "norm": "instance", "n_critic": 3, "pool_size": 6}, UNLABELLED_32),
+    "pix2pix helped": (
+        UNET | {"spectral_norm": True, "instance_noise": 0.1, "label_smoothing": 0.1, "diffaugment": ("translation",)},
+        UNLABELLED_32,
+    ),
+    "cycle_gan": (RESNET | {"pool_size": 6}, DataSpec((16, 16), 3, 3, batch_size=NUM)),
+    "cycle_gan batch norm": (
+        RESNET | {"norm": "batch", "lambda_identity": 0.0, "pool_size": 0, "dropout": True},
+        DataSpec((16, 20), 1, 2, batch_size=NUM),
+    ),
+    "cycle_gan wgangp": (
+        RESNET | {"gan_mode": "wgangp", "n_critic": 2, "pool_size": 4},
+        DataSpec((18, 14), 2, 2, batch_size=NUM),
+    ),
+    "colorization": (UNET, DataSpec((32, 32), 1, 2, batch_size=NUM)),
+    "test": (RESNET, DataSpec((16, 16), 3, 1)),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")
 CASES = [case for name in NAMES for case in [c for c in TINY if c.split()[0] == name] or [name]]
+LEARNERS = [case for case in CASES if find_model(case.split()[0]).trains]
 
 
 def create(case: str, seed: int = 0, **options: Any) -> Any:
@@ -80,6 +102,6 @@ def assert_same(first: Any, second: Any) -> None:
 
 def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     assert images.dtype == torch.float32
-    assert images.shape[1] in (spec.input_nc, spec.output_nc)
+    assert images.shape[1] in (spec.input_nc, spec.output_nc, *((3,) if (spec.input_nc, spec.output_nc) == (1, 2) else ()))
     assert images.shape[2:] == spec.image_size
     assert images.abs().max() <= 1

@@ -1,9 +1,9 @@
 """Save and restore what a run needs to go on as if it had never stopped, and export its networks."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -90,25 +90,55 @@ def export_nets(folder: Path, label: str, nets: Mapping[str, nn.Module]) -> None
         save_whole(net.state_dict(), folder / f"{label}_net_{name}.pth")
 
 
-def import_net(folder: Path, label: str, name: str, net: nn.Module) -> None:
-    """Load ``<label>_net_<name>.pth`` into ``net``.
+class NetFile(NamedTuple):
+    """Where a network was saved, and whether it is a moving average."""
+
+    path: Path
+    averaged: bool
+
+
+def find_net(folder: Path, label: str, names: Sequence[str], ema: bool) -> NetFile:
+    """Return the file of the first of ``names`` that was saved as ``<label>_net_<name>.pth``, or as its average.
+
+    Args:
+        folder: of a run.
+        label: latest, the number of an epoch ...
+        names: of networks, such as G or G_A.
+        ema: prefer ``<label>_net_<name>_ema.pth``.
 
     Raises:
-        ValueError: there is no such file, or it is damaged or of another architecture.
+        ValueError: there is none; the message says which labels there are.
     """
-    path = folder / f"{label}_net_{name}.pth"
-    if not path.exists():
-        there = sorted({p.name.split("_net_")[0] for p in folder.glob("*_net_*.pth")})
-        raise ValueError(f"there is no {path}; --epoch can be {', '.join(there) or 'nothing yet: nothing was saved'}")
+    for name in names:
+        for averaged in (True, False) if ema else (False,):
+            path = folder / f"{label}_net_{name}{'_ema' * averaged}.pth"
+            if path.exists():
+                return NetFile(path, averaged)
+    there = sorted({p.name.split("_net_")[0] for p in folder.glob("*_net_*.pth")})
+    missing = " or ".join(f"{label}_net_{name}.pth" for name in names)
+    raise ValueError(
+        f"there is no {missing} in {folder}; --epoch can be {', '.join(there) or 'nothing yet: nothing was saved'}"
+    )
+
+
+def import_net(path: Path, name: str, model: Any) -> None:
+    """Load a file into network ``name`` of a BaseModel.
+
+    Raises:
+        ValueError: it is damaged or of another architecture.
+    """
+    state = load_safely(path)
     try:
-        net.load_state_dict(load_safely(path))
-    except (RuntimeError, TypeError, AttributeError) as error:
+        model.load_net(name, state)
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(f"{path} does not fit network {name} ({reason})") from None
 
 
 def import_run(folder: Path, label: str, model: Any, ema: bool) -> str:
     """Load a run's networks into ``model``, the averaged ones in their places if ``ema`` and the run has them.
+
+    Discriminators that were not saved stay as they are: weights that are passed on often come without.
 
     Returns:
         Which weights they are, for people.
@@ -117,8 +147,10 @@ def import_run(folder: Path, label: str, model: Any, ema: bool) -> str:
         ValueError: a network was not saved under ``label``, is damaged or of another architecture.
     """
     averaged = []
-    for name, net in model.nets.items():
-        has_average = ema and (folder / f"{label}_net_{name}_ema.pth").exists()
-        import_net(folder, label, f"{name}_ema" if has_average else name, net)
-        averaged += [name] * has_average
+    for name in model.nets:
+        if name.startswith("D") and not (folder / f"{label}_net_{name}.pth").exists():
+            continue
+        file = find_net(folder, label, [name], ema)
+        import_net(file.path, name, model)
+        averaged += [name] * file.averaged
     return f"moving average of {', '.join(averaged)}" if averaged else "weights as trained"

@@ -1,0 +1,69 @@
+"""Build a model from what was saved of it, by a run of ours or by pytorch-CycleGAN-and-pix2pix."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+
+from models import create_model
+from models.base_model import BaseModel
+from models.networks.recognize import GeneratorArchitecture, compare, describe, recognize_generator
+from options.parse import Config
+from options.test_options import TestOptions
+from util.checkpoint import find_net, import_net, import_run, load_safely
+from util.types import DataSpec
+
+ARCHITECTURE = ("netG", "ngf", "norm", "dropout", "upsample")  # the options that a generator's weights depend on
+CHANNELS = ("input_nc", "output_nc")  # likewise, of the data
+
+
+class Trained(NamedTuple):
+    """A model with its weights, and which weights they are, for people."""
+
+    model: BaseModel
+    weights: str
+
+
+def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
+    """Return the model that test.py is asked to show.
+
+    A run of ours is built as it says. Where there are weights alone, and for ``--model test``, which is one generator
+    of any model that translates, they tell how it is to be built.
+
+    Raises:
+        ValueError: weights are missing, damaged or of another architecture than the options say.
+    """
+    opt = config.run
+    spec = DataSpec.from_dict(config.spec) if config.spec else None
+    if spec and config.model_name != "test":
+        model = create_model(config.model_name, config.model, spec, device)
+        return Trained(model, import_run(opt.run_dir, opt.label, model, opt.ema))
+
+    file = find_net(opt.run_dir, opt.label, _generators(config), opt.ema)
+    found = recognize_generator(load_safely(file.path))
+    wanted = _wanted(config, found)
+    if differences := compare(found, wanted):
+        raise ValueError(f"{file.path} was made with {describe(differences)}")
+    options = {name: getattr(wanted, name) for name in ARCHITECTURE if getattr(wanted, name) is not None}
+    if hasattr(config.model, "pool_size"):
+        options["pool_size"] = 0  # it is for training, and would have to know the size of the images
+    spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=spec.batch_size if spec else 1)
+    model = create_model(config.model_name, replace(config.model, **options), spec, device)
+    if config.model_name != "test":
+        return Trained(model, import_run(opt.run_dir, opt.label, model, opt.ema))
+    import_net(file.path, "G", model)
+    return Trained(model, f"{file.path.name}: {found.netG}")
+
+
+def _generators(config: Config[TestOptions]) -> tuple[str, ...]:
+    """Return the names under which a generator may have been saved, in the order to look for them."""
+    if config.run.model_suffix:
+        return (f"G{config.run.model_suffix}",)
+    backwards = getattr(config.data, "direction", "AtoB") == "BtoA"
+    return ("G", "G_B", "G_A") if backwards else ("G", "G_A", "G_B")
+
+
+def _wanted(config: Config[TestOptions], found: GeneratorArchitecture) -> GeneratorArchitecture:
+    """Return ``found`` with all that the user asked for otherwise."""
+    asked: dict[str, Any] = {n: getattr(config.model, n) for n in ARCHITECTURE if n in config.given}
+    return found._replace(**asked, **{n: getattr(config.data, n) for n in CHANNELS if n in config.given})
