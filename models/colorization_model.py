@@ -1,19 +1,23 @@
 """Colorization: pix2pix (arXiv:1611.07004, Sec. 4.2) from the lightness of an image to its colours."""
 
+import torch
+from torch import Tensor
+
 from models.pix2pix_model import Pix2PixModel
 from util.color import lab_to_rgb
 from util.types import Batch, Visuals
 
 
 class ColorizationModel(Pix2PixModel):
-    """pix2pix whose A is L and whose B is a and b of the CIELAB colour space; what it shows is RGB."""
+    """pix2pix whose A is L / 50 - 1 and whose B is a / 110 and b / 110 of CIELAB; what it shows is RGB."""
 
     dataset_mode = "colorization"
 
     def forward(self, batch: Batch) -> Visuals:
-        real_A, real_B = batch["A"], batch["B"]
-        return {
-            "real_A": real_A,
-            "real_B_rgb": lab_to_rgb(real_A, real_B),
-            "fake_B_rgb": lab_to_rgb(real_A, self.translate(real_A)),
-        }
+        real_A, fake_B = batch["A"], self.translate(batch["A"])
+        return {"real_A": real_A, "real_B_rgb": rgb(real_A, batch["B"]), "fake_B_rgb": rgb(real_A, fake_B)}
+
+
+def rgb(A: Tensor, B: Tensor) -> Tensor:
+    """Return images float (N, 3, H, W) in [-1, 1] for A (N, 1, H, W) and B (N, 2, H, W)."""
+    return lab_to_rgb(torch.cat([50 * (A + 1), 110 * B], 1))

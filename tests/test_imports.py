@@ -37,7 +37,7 @@ FILES = [file for package in sorted(ALLOWED) for file in sorted((REPOSITORY / pa
 def test_there_is_something_to_look_at():
     assert {*ALLOWED, "datasets", "scripts"} <= PACKAGES
     assert {"train", "test"} <= SCRIPTS
-    assert "util.checkpoint.import_run" in imported(REPOSITORY / "test.py")  # inside a function
+    assert "models.trained.load_trained" in imported(REPOSITORY / "test.py")  # inside a function
     assert "torch" not in str(imported(REPOSITORY / "util/checkpoint.py"))
 
 

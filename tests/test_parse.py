@@ -20,7 +20,8 @@ from options.parse_tested import parse_test
 from util.config_file import dump, read_config
 from util.registry import list_names
 
-MODELS, DATASETS = list_names("models", "_model"), list_names("data", "_dataset")
+MODELS = [name for name in list_names("models", "_model") if find_model(name).trains]
+DATASETS = list_names("data", "_dataset")
 MINIMAL = "--model cgan --dataroot hands"
 
 
@@ -600,7 +601,7 @@ def test_testing_takes_model_and_data_from_the_run(folder, run):
         ("--epoch lates", "--epoch: 'lates' is neither 'latest' nor the number of an epoch"),
         ("--epoch ../latest", "--epoch: '../latest' is neither"),
         ("--num_test -1", "--num_test: -1 is too small: at least 0"),
-        ("--nz 5", "--nz 5: run 'old' was trained with 100"),
+        ("--nz 5", "--nz 5: run 'old' was trained with 4"),
         ("--model cgam", "no file models/cgam_model.py; did you mean 'cgan'?"),
         ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or say --model test"),
         ("--label rock", "there is no option --label here; did you mean '--labels'?"),
