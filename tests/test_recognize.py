@@ -203,6 +203,8 @@ STRANGERS = {
     "a weight too many": UNET | {"model.model.6.weight": torch.ones(3)},
     "another shape": UNET | {"model.model.1.model.1.weight": torch.ones(16, 8, 3, 3)},
     "no channels": RESNET | {"model.1.weight": torch.ones(0, 3, 7, 7)},
+    "numbers for weights": dict.fromkeys(RESNET, torch.tensor(1.0)),
+    "a number for the last weight": RESNET | {"model.19.weight": torch.tensor(1.0)},
     "too few levels": {key: value for key, value in UNET.items() if ".model.3.model.3" not in key},
     "no blocks": {key: value for key, value in RESNET.items() if "conv_block" not in key},
     "one norm lacks": {key: value for key, value in shapes("resnet_2blocks", "batch").items() if ".5." not in key},

@@ -111,7 +111,10 @@ def recognize_discriminator(state: Mapping[str, Any]) -> DiscriminatorArchitectu
 
 
 def compare(found: Architecture, wanted: Architecture) -> list[Difference]:
-    """Return the flags in which ``found``, recognized, is not ``wanted``, asked for; [] when the weights can load."""
+    """Return the flags in which ``found``, as recognized, is not ``wanted``, as asked for.
+
+    What nothing tells is no difference: a U-Net's dropout, batch norm for syncbatch, instance norm for none.
+    """
     assert type(found) is type(wanted), (found, wanted)
     alike = {(f"--norm {one}", f"--norm {two}") for one, two in (("batch", "syncbatch"), ("instance", "none"))}
     made, asked = found.flags(), wanted.flags()
@@ -125,7 +128,7 @@ def compare(found: Architecture, wanted: Architecture) -> list[Difference]:
 
 
 def describe(differences: list[Difference]) -> str:
-    """Return e.g. ``--netG resnet_9blocks --ngf 32 (asked for: --netG unet_256 --ngf 64)``."""
+    """Return e.g. ``--netG resnet_9blocks --ngf 32 (asked for: --netG unet_256 --ngf 64)``; needs a difference."""
     found, wanted = (" ".join(filter(None, flags)) for flags in zip(*differences, strict=True))
     return f"{found} (asked for: {wanted})"
 
@@ -153,7 +156,7 @@ def _shapes(state: Mapping[str, Any]) -> Shapes:
 def _resnet(shapes: Shapes) -> GeneratorArchitecture | None:
     first, blocks = shapes.get("model.1.weight", ()), _run(shapes, "model.{}.conv_block.1.weight", 10)
     doubling, last = f"model.{10 + blocks}", f"model.{17 + blocks}.weight"
-    if len(first) != 4 or last not in shapes:
+    if len(first) != 4 or len(shapes.get(last, ())) != 4:
         return None
     return GeneratorArchitecture(
         netG=f"resnet_{blocks}blocks",
