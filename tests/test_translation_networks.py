@@ -29,16 +29,19 @@ def one_thread():
 
 
 class Wave:
-    """0.02 sin(0.37 j + i) for any i, from one table by the addition theorem: the weights of the reference."""
+    """0.02 sin(0.37 j + i) for any i, from one table by the addition theorem: the weights of the reference.
+
+    In float64 until the end: resnets with instance norm magnify the last bit of a weight ten thousand times.
+    """
 
     def __init__(self, length: int) -> None:
         angles = 0.37 * torch.arange(length, dtype=torch.float64)
-        self.sin, self.cos = angles.sin().float(), angles.cos().float()
+        self.sin, self.cos = angles.sin(), angles.cos()
 
     def __call__(self, shape: torch.Size, i: int) -> Tensor:
         num = shape.numel()
         wave = torch.mul(self.sin[:num], 0.02 * math.cos(i))
-        return wave.add_(self.cos[:num], alpha=0.02 * math.sin(i)).reshape(shape)
+        return wave.add_(self.cos[:num], alpha=0.02 * math.sin(i)).float().reshape(shape)
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +80,13 @@ def test_known_networks(name, wave):
     with torch.inference_mode():
         output = net.eval()(images.reshape(known["input"]))
     assert list(output.shape) == known["output"]
-    # Instance norm under these weights magnifies rounding in a resnet: weights changed by 6e-8 of themselves move its
-    # output by up to 0.06 (9 blocks) in float64. What the figures cannot say there, the next test does.
+    # A resnet with instance norm magnifies rounding under these weights: on a processor with AVX-512 all figures are met
+    # to 1e-7, with convolutions that add up in another order to 0.02. What that leaves open, the next test does not.
     shaky = known["norm"] == "instance" and known["name"].startswith("resnet")
     summary = torch.tensor([output.mean(), output.std()])
     assert_close(summary, torch.tensor([known["mean"], known["std"]]), rtol=0, atol=1e-3 if shaky else 1e-5)
     sample = output.flatten()[known["index"]]
-    assert_close(sample, torch.tensor(known["sample"]), rtol=0, atol=0.1 if shaky else 1e-5)
+    assert_close(sample, torch.tensor(known["sample"]), rtol=0, atol=0.05 if shaky else 1e-5)
 
 
 @pytest.mark.parametrize("dropout", [False, True])
