@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def test(config: Config[TestOptions]) -> None:
     """Load the run, let its model draw or translate, and print where the page is."""
     import torch  # which a mistyped option need not wait for
+    from util.translations import translate_all
 
     from models.noise import NoiseModel
     from models.trained import load_trained
@@ -41,7 +42,6 @@ def test(config: Config[TestOptions]) -> None:
     from util.modes import evaluating
     from util.results import Results, draw_samples, draw_walk, read_labels
     from util.summary import diagnose
-    from util.translations import translate_all
 
     opt = config.run
     model, weights = load_trained(config, pick_device(opt.device))
@@ -54,10 +54,26 @@ def test(config: Config[TestOptions]) -> None:
             if opt.interpolate:
                 draw_walk(results, model, labels, opt.interpolate, opt.seed)
         else:
-            translate_all(results, model, open_data(config, model), opt)
+            if opt.tile:
+                use_tiles(model, opt.tile, opt.tile_overlap)
+            loader = open_data(config, model)
+            total = len(loader.dataset)
+            num = min(opt.num_test or total, total)
+            translate_all(results, model, loader.in_order(num), loader.dataset.names[:num], loader.dataset.spec, opt)
+            if num < total:
+                print(f"--num_test {num}: {total - num} of the {total} images are left out")
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
+
+
+def use_tiles(model: "BaseModel", tile: int, overlap: int) -> None:
+    """Let the model translate tile by tile; raise ValueError when it cannot, or not in such tiles."""
+    from models.translation import TranslationModel
+
+    if not isinstance(model, TranslationModel):
+        raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
+    model.use_tiles(tile, overlap)
 
 
 def open_data(config: Config[TestOptions], model: "BaseModel") -> "Loader":

@@ -63,9 +63,12 @@ class CycleGANModel(TranslationModel):
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
-        idt_A, idt_B = ((real_B,), (real_A,)) if opt.lambda_identity else ((), ())
-        fake_B, *idt_A = self.together(partial(self.run, self.netG_A), real_A, *idt_A)
-        fake_A, *idt_B = self.together(partial(self.run, self.netG_B), real_B, *idt_B)
+        to_B, to_A = [real_A], [real_B]
+        if opt.lambda_identity:
+            to_B.append(real_B)  # in the same pass
+            to_A.append(real_A)
+        fake_B, *idt_A = self.together(partial(self.run, self.netG_A), *to_B)
+        fake_A, *idt_B = self.together(partial(self.run, self.netG_B), *to_A)
         batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
         terms: Terms = {
             "G_A": self.gan.generator(self.judge(self.netD_A, fake_B)),  # Eq. 1
@@ -74,8 +77,8 @@ class CycleGANModel(TranslationModel):
             "cycle_B": opt.lambda_B * l1_loss(self.run(self.netG_A, fake_A), real_B),
         }
         if opt.lambda_identity:  # Sec. 5.2: a generator keeps what is already in its target domain
-            terms["idt_A"] = opt.lambda_identity * opt.lambda_B * l1_loss(*idt_A, real_B)
-            terms["idt_B"] = opt.lambda_identity * opt.lambda_A * l1_loss(*idt_B, real_A)
+            terms["idt_A"] = opt.lambda_identity * opt.lambda_B * l1_loss(idt_A[0], real_B)
+            terms["idt_B"] = opt.lambda_identity * opt.lambda_A * l1_loss(idt_B[0], real_A)
         return terms
 
     def loss_D(self, batch: Batch) -> Terms:

@@ -22,8 +22,7 @@ from models.networks.sides import Upsample, padded
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
 from options import option
 from util.image_pool import ImagePool
-from util.tiles import tiled
-from util.types import DataSpec
+from util.tiles import check_tile, tiled
 
 
 class TranslationModel(AdversarialModel):
@@ -47,7 +46,7 @@ class TranslationModel(AdversarialModel):
         upsample: Upsample = option("deconv", help="how G doubles the sides; resize leaves no checkerboards")
 
     opt: Options
-    tile, tile_overlap = 0, 0  # pixels; test.py may set them, 0: images are translated whole
+    tile, tile_overlap = 0, 0  # pixels; 0: images are translated whole
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:
         opt = self.opt
@@ -65,7 +64,7 @@ class TranslationModel(AdversarialModel):
         if any(sides) and min(sides) < net.min_size:
             raise ValueError(
                 f"--netD {opt.netD} judges images of {net.min_size} pixels or more, not {sides[1]} x {sides[0]}: use "
-                " a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
+                "a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
             )
         self.bounded(net)
         return net
@@ -102,8 +101,15 @@ class TranslationModel(AdversarialModel):
             return [net(b) for b in batches]
         return list(net(torch.cat(batches)).split([len(b) for b in batches]))
 
+    def use_tiles(self, tile: int, overlap: int) -> None:
+        """From now on translate in tiles of ``tile`` pixels; raise ValueError when they do not suit the generators."""
+        for net in self.nets.values():
+            if isinstance(net, Generator):
+                check_tile(tile, overlap, net.size_multiple, net.receptive_field)
+        self.tile, self.tile_overlap = tile, overlap
+
     def run(self, netG: Generator, images: Tensor) -> Tensor:
-        """Return ``netG`` of images of any sides, which are padded to those that it takes, or worked through in tiles."""
+        """Return ``netG`` of images of any sides: padded to those that it takes, in tiles where there are any."""
         if self.tile:
             return tiled(partial(padded, netG), images, self.tile, self.tile_overlap)
         return padded(netG, images)

@@ -14,11 +14,16 @@ from options.declare import flags
 from options.parser import Parser, shown
 from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
-from util.config_file import SECTIONS, Entry, read_config, read_section
+from util.config_file import SECTIONS, Entry, read_config
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, free_name, list_runs
 
-OF_ONE_COMMAND = ("config", "continue_train", "overwrite", "suffix")  # a record that repeated them would repeat the deed
+OF_ONE_COMMAND = (
+    "config",
+    "continue_train",
+    "overwrite",
+    "suffix",
+)  # a record that repeated them would repeat the deed
 FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
 HELP = {"-h", "--help"}
 Run = TypeVar("Run", bound=BaseOptions)

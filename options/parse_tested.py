@@ -8,7 +8,7 @@ from typing import Any
 
 from options.base_options import full_name
 from options.declare import flags
-from options.parse import HELP, Config, build, first_pass, message_of, print_help, texts
+from options.parse import Config, build, first_pass, message_of, print_help, texts
 from options.parser import Parser, shown
 from options.retired import RETIRED_TEST
 from options.test_options import TestOptions
@@ -18,7 +18,18 @@ from util.foreign import OPTIONS_TABLE, read_options_table
 from util.runs import OPTIONS_FILE, find_trained
 
 OWN = {f.name for f in fields(TestOptions)}  # test.py's own: what the run says of these is another matter
-FOREIGN = ("direction", "preprocess", "load_size", "crop_size", "netG", "ngf", "norm", "dropout", "input_nc", "output_nc")
+FOREIGN = (
+    "direction",
+    "preprocess",
+    "load_size",
+    "crop_size",
+    "netG",
+    "ngf",
+    "norm",
+    "dropout",
+    "input_nc",
+    "output_nc",
+)
 
 
 def parse_test(

@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n")
 
     def add(self, title: str, cls: type, defaults: Mapping[str, Any], known: bool = False) -> None:
-        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones, ``known`` leaves out what is there."""
+        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones, ``known`` skips what is there."""
         group = self.add_argument_group(title)
         for flag in flags(cls):
             if known and flag.name in self.flags:

@@ -33,6 +33,9 @@ class TinyModel(nn.Module):
     def nets(self):
         return {"G": self.netG}
 
+    def load_net(self, name, state):
+        self.nets[name].load_state_dict(state)
+
 
 def create_parts(folder, width=3):
     """Return one object of each kind that a run saves, none of them as it is at the start."""
@@ -129,7 +132,7 @@ def test_code_in_a_file_is_not_run(checkpoint, tmp_path, zipped):
     export_nets(tmp_path, "latest", checkpoint.parts["model"].nets)
     shutil.copy(checkpoint.path, tmp_path / "latest_net_G.pth")
     with pytest.raises(ValueError, match=r"latest_net_G\.pth .*it was not loaded"):
-        import_net(tmp_path, "latest", "G", checkpoint.parts["model"].netG)
+        import_run(tmp_path, "latest", checkpoint.parts["model"], ema=False)
     checkpoint.path.write_bytes(pickle.dumps(content, protocol=2))
     with pytest.raises(ValueError, match=r"latest_state.pth"):
         checkpoint.load()
@@ -189,7 +192,7 @@ def test_networks_are_plain_state_dicts(tmp_path):
     content = torch.load(tmp_path / "5_net_G.pth", weights_only=True)
     assert list(content) == ["weight", "bias"]
     other = TinyModel()
-    import_net(tmp_path, "5", "G", other.netG)
+    import_net(tmp_path / "5_net_G.pth", "G", other)
     assert torch.equal(other.netG.weight, model.netG.weight)
 
 
@@ -206,20 +209,20 @@ def test_the_moving_average_is_taken_where_there_is_one(tmp_path):
 
 
 def test_networks_that_are_missing_or_different_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"5_net_G.pth; --epoch can be nothing yet: nothing was saved"):
-        import_net(tmp_path, "5", "G", TinyModel().netG)
+    with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; --epoch can be nothing yet: nothing was saved"):
+        import_run(tmp_path, "5", TinyModel(), ema=False)
     for label in ("latest", "10"):
         export_nets(tmp_path, label, TinyModel().nets)
-    with pytest.raises(ValueError, match=r"5_net_G.pth; --epoch can be 10, latest"):
-        import_net(tmp_path, "5", "G", TinyModel().netG)
+    with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; --epoch can be 10, latest"):
+        import_run(tmp_path, "5", TinyModel(), ema=False)
     with pytest.raises(ValueError, match=r"10_net_G.pth does not fit network G \(size mismatch") as error:
-        import_net(tmp_path, "10", "G", TinyModel(width=4).netG)
+        import_run(tmp_path, "10", TinyModel(width=4), ema=False)
     assert "\n" not in str(error.value)
     contents: list[object] = [None, 5, [], {"weight": 5}, torch.ones(2)]
     for junk in contents:
         torch.save(junk, tmp_path / "10_net_G.pth")
         with pytest.raises(ValueError, match=r"10_net_G.pth does not fit network G"):
-            import_net(tmp_path, "10", "G", TinyModel().netG)
+            import_run(tmp_path, "10", TinyModel(), ema=False)
 
 
 # --- no space left

@@ -80,8 +80,8 @@ def test_known_networks(name, wave):
     with torch.inference_mode():
         output = net.eval()(images.reshape(known["input"]))
     assert list(output.shape) == known["output"]
-    # A resnet with instance norm magnifies rounding under these weights: on a processor with AVX-512 all figures are met
-    # to 1e-7, with convolutions that add up in another order to 0.02. What that leaves open, the next test does not.
+    # A resnet with instance norm magnifies rounding under these weights: with AVX-512 all figures are met to 1e-7, with
+    # convolutions that add up in another order to 0.02. What that leaves open, the next test does not.
     shaky = known["norm"] == "instance" and known["name"].startswith("resnet")
     summary = torch.tensor([output.mean(), output.std()])
     assert_close(summary, torch.tensor([known["mean"], known["std"]]), rtol=0, atol=1e-3 if shaky else 1e-5)

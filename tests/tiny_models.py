@@ -102,6 +102,10 @@ def assert_same(first: Any, second: Any) -> None:
 
 def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     assert images.dtype == torch.float32
-    assert images.shape[1] in (spec.input_nc, spec.output_nc, *((3,) if (spec.input_nc, spec.output_nc) == (1, 2) else ()))
+    assert images.shape[1] in (
+        spec.input_nc,
+        spec.output_nc,
+        *((3,) if (spec.input_nc, spec.output_nc) == (1, 2) else ()),
+    )
     assert images.shape[2:] == spec.image_size
     assert images.abs().max() <= 1

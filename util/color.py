@@ -21,7 +21,9 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     rgb = (images + 1) / 2
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
     x, y, z = _mixed(_TO_WHITE, linear).unbind(-3)
-    fx, fy, fz = (torch.where(t > _EDGE**3, t.clamp(min=_EDGE**3) ** (1 / 3), t / (3 * _EDGE**2) + 4 / 29) for t in (x, y, z))
+    fx, fy, fz = (
+        torch.where(t > _EDGE**3, t.clamp(min=_EDGE**3) ** (1 / 3), t / (3 * _EDGE**2) + 4 / 29) for t in (x, y, z)
+    )
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], -3)
 
 

@@ -41,10 +41,10 @@ class ImagePool(nn.Module):
         Raises:
             ValueError: there are more images than the history can hold.
         """
-        assert images.shape[1:] == self.images.shape[1:], (images.shape, self.images.shape)
-        num = len(images)
         if self.size == 0:
             return images.detach()
+        assert images.shape[1:] == self.images.shape[1:], (images.shape, self.images.shape)
+        num = len(images)
         if num > self.size:
             raise ValueError(
                 f"--pool_size {self.size} is less than --batch_size {num}: at least {num}, or 0 for no history"

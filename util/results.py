@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from util.files import written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
 from util.registry import did_you_mean
 from util.results_page import ResultsPage
-from util.types import Batch, Grid
+from util.types import Grid
 
 SHOWN = 20  # images a class on the page; the folders hold all
 ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
@@ -63,9 +63,14 @@ class Results:
 
     def save(self, kind: str, name: str, image: Any) -> Path:
         """Write one picture to images/<kind>/<name>.png and return its path."""
+        path = self.path(kind, name)
+        save_png(path, image)
+        return path
+
+    def path(self, kind: str, name: str) -> Path:
+        """Return images/<kind>/<name>.png in a folder that exists."""
         path = self.folder / "images" / kind / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(path, image)
         return path
 
     def finish(self) -> Path:
@@ -132,22 +137,3 @@ def draw_walk(results: Results, model: Any, labels: list[int], steps: int, seed:
     path = results.save("walk", "walk", make_grid(Grid(images.cpu(), steps)))
     results.page.add_section("Interpolation", "From one point of z to another, in equal steps; each row the same walk.")
     results.page.add_figure(path, "from top to bottom: " + ", ".join(names) if names else "the walk")
-
-
-def translate_all(results: Results, model: Any, batches: Iterable[tuple[Batch, list[str]]], num: int) -> None:
-    """Show the model's pictures of every sample: images/<kind>/<path of the sample>.png, and a row of the page each.
-
-    Args:
-        results: where they go.
-        model: a model whose ``forward`` returns pictures in the order of the batch.
-        batches: batches with the samples' names.
-        num: how many samples there are, for the progress bar.
-    """
-    results.page.add_section("Images", f"{num} samples; each kind is in a folder of its own below images/")
-    with tqdm(total=num, desc="translating", unit="img", leave=False, disable=None) as bar:
-        for batch, names in batches:
-            pictures = {kind: to_uint8(images) for kind, images in model(batch).items()}
-            for i, name in enumerate(names):
-                stem = "/".join(safe_name(part) for part in Path(name).with_suffix("").parts)
-                results.page.add_row(name, {k: results.save(k, stem, to_image(p[i])) for k, p in pictures.items()})
-            bar.update(len(names))
