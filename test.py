@@ -34,7 +34,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 def test(config: Config[TestOptions]) -> None:
     """Load the run, let its model draw or translate, and print where the page is."""
     import torch  # which a mistyped option need not wait for
-    from util.translations import translate_all
 
     from models.noise import NoiseModel
     from models.trained import load_trained
@@ -42,6 +41,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.modes import evaluating
     from util.results import Results, draw_samples, draw_walk, read_labels
     from util.summary import diagnose
+    from util.translations import translate_all
 
     opt = config.run
     model, weights = load_trained(config, pick_device(opt.device))

@@ -16,7 +16,7 @@ from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
 from util.config_file import SECTIONS, Entry, read_config
 from util.registry import list_names
-from util.runs import OPTIONS_FILE, find_run, free_name, list_runs
+from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
 
 OF_ONE_COMMAND = (
     "config",
@@ -116,7 +116,7 @@ def parse_train(
         if not folder:
             values["name"] = full_name(values["name"], values["suffix"], values | {"model": model})
         if values["init_from"] and not folder:
-            find_run(values["checkpoints_dir"], values["init_from"])
+            find_trained(values["checkpoints_dir"], values["init_from"])
         known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
         built = build(classes, values)
         return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)

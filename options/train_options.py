@@ -43,7 +43,9 @@ class TrainOptions(BaseOptions):
     )
     continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")
-    init_from: str = option("", help="start from the weights of that run")
+    init_from: str = option(
+        "", help="start from the weights of that run, or of a folder in checkpoints_dir with weights alone"
+    )
     deterministic: bool = option(False, help="make CUDA runs repeatable bit for bit (slower)")
     display: tuple[Literal["html", "visdom", "tensorboard", "wandb", "none"], ...] = option(
         ("html",), help="where losses and pictures go, such as html,visdom", resume="free"

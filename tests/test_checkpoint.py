@@ -209,7 +209,9 @@ def test_the_moving_average_is_taken_where_there_is_one(tmp_path):
 
 
 def test_networks_that_are_missing_or_different_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; --epoch can be nothing yet: nothing was saved"):
+    with pytest.raises(
+        ValueError, match=r"there is no 5_net_G.pth in .*; --epoch can be nothing yet: nothing was saved"
+    ):
         import_run(tmp_path, "5", TinyModel(), ema=False)
     for label in ("latest", "10"):
         export_nets(tmp_path, label, TinyModel().nets)

@@ -251,9 +251,7 @@ def test_what_cannot_be_built_is_refused_with_the_remedy(name, spec, options, me
 
 
 def test_identity_needs_equal_channels():
-    with pytest.raises(
-        ValueError, match=r"--lambda_identity 0\.5 compares .*, which have 1 and 3 channels"
-    ):
+    with pytest.raises(ValueError, match=r"--lambda_identity 0\.5 compares .*, which have 1 and 3 channels"):
         build("cycle_gan", DataSpec((16, 16), 1, 3), **RESNET)
     build("cycle_gan", DataSpec((16, 16), 1, 3), lambda_identity=0.0, **RESNET)
 

@@ -34,10 +34,12 @@ class ResultsPage:
         figures.add(tags.figure(tags.figcaption(caption), self._picture(image, caption, width=width)))
 
     def add_row(self, caption: str, images: dict[str, Path], width: int | None = None) -> None:
-        """Add pictures that belong together, by kind, such as real_A and fake_B, side by side, ``width`` pixels wide."""
+        """Add pictures that belong together, by kind (real_A, fake_B ...), side by side, each ``width`` pixels wide."""
         kinds = tuple(images)
         table = self._continue(kinds, lambda: _pictures_table(kinds))
-        pictures = tags.tr(tags.td(self._picture(path, f"{kind}, {caption}", width=width)) for kind, path in images.items())
+        pictures = tags.tr(
+            tags.td(self._picture(path, f"{kind}, {caption}", width=width)) for kind, path in images.items()
+        )
         table.add(tags.tbody(tags.tr(tags.th(caption, colspan=len(kinds), scope="rowgroup")), pictures))
 
     def add_gallery(self, rows: dict[str, list[Path]]) -> None:

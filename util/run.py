@@ -20,7 +20,7 @@ from util.meter import LossMeter
 from util.modes import evaluating
 from util.moving_average import MovingAverage
 from util.run_folder import check_same_data, describe_process, open_run_folder
-from util.runs import OPTIONS_FILE, find_run
+from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import Plateau, lr_factor
 from util.seeding import forked, mix, seed_all
 from util.summary import Inspection, mean_abs_gradients
@@ -51,7 +51,7 @@ class Run:
         self.progress, self.meter, self.plateau = Progress(epoch=1), LossMeter(), Plateau()
         self.losses_csv, self.text_logs = LossCsv(self.folder), TextLogs(self.folder)
         if opt.init_from and not opt.continue_train:
-            import_run(find_run(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
+            import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
@@ -129,7 +129,7 @@ class Run:
             if at.due(opt.display_freq):
                 self._show(batch, at, {})
             if at.due(opt.save_latest_freq):
-                self.save()
+                self.save(*[f"iter_{at.images}"] * opt.save_by_iter)
             if self.stop.signal:
                 self._leave()
             waiting = time.perf_counter()
