@@ -5,10 +5,11 @@ Nothing here imports torch before a data set class is asked for, so that a misty
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.image_paths import has_images
+from data.image_paths import has_images, list_images
 from util.registry import check_name, did_you_mean, find_class
 
 if TYPE_CHECKING:
@@ -52,13 +53,38 @@ def recognize(dataroot: str) -> tuple[str, Path]:
     from data.idx_files import find_idx_files
 
     root = find_dataroot(dataroot)
-    if find_idx_files(root):
+    if root.is_file():
+        mode = "single"
+    elif find_idx_files(root):
         mode = "idx"
+    elif (root / "trainA").is_dir() and (root / "trainB").is_dir():
+        mode = "unaligned"
+    elif _has_pairs(root / "train"):
+        mode = "aligned"
     elif has_images(root):
         mode = "image_folder"
     else:
         raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's")
     return mode, root / CARD
+
+
+def _has_pairs(folder: Path) -> bool:
+    """Say whether all images of a folder, as far as they can be read, are A|B: twice as wide as high; without classes.
+
+    Of many images, a hundred from all over are looked at.
+    """
+    names = list_images(folder)
+    if not names or any("/" in name for name in names):
+        return False
+    from data.decode import BadImageError
+    from data.pixels import read_header
+
+    shapes = set()
+    for name in names[:: max(1, len(names) // 100)]:
+        with contextlib.suppress(BadImageError):
+            header = read_header(folder / name)
+            shapes.add(header.width == 2 * header.height)
+    return shapes == {True}
 
 
 def find_dataset(name: str) -> type[BaseDataset]:

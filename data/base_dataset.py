@@ -4,14 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.transforms import to_float
+from data.transforms import MIDDLE, crop, to_float
 from options import option
 from util.types import DataSpec
 
@@ -19,8 +19,8 @@ from util.types import DataSpec
 class BaseDataset(Dataset[dict[str, Any]], ABC):
     """A map from index to one sample.
 
-    A subclass fills ``names`` (and ``labels``), sets ``spec``, decodes and names its files; caching, batches, flips
-    and workers are the loader's business.
+    A subclass fills ``names`` (and ``labels``), sets ``spec``, decodes and names its files; caching, batches, crops,
+    flips and workers are the loader's business.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -31,18 +31,30 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         phase: Literal["train", "val", "test"] = option("train", help="which part of the data")
         max_dataset_size: int = option(0, help="use so many samples only, spread over all; 0: all", min=0)
         flip: bool = option(False, help="mirror images at random")
+        serial_batches: bool = option(False, help="take the samples in the order of their names, not at random")
 
-    keys: ClassVar[tuple[str, ...]] = ("image",)  # the images of a sample: ("image",) or ("A", "B")
+        def like(self, spec: DataSpec) -> Self:
+            """Return these options with what was recognized in training instead of what would be in other data."""
+            return self
+
+    keys: ClassVar[tuple[str, ...]] = ("image",)  # the images that are decoded for a sample: ("image",) or ("A", "B")
+    paired: ClassVar[bool] = True  # whether image i of each key belongs to sample i; False: see unaligned_dataset.py
 
     def __init__(self, opt: Options) -> None:
         self.opt = opt
         self.names: list[str] = []  # what each sample is called: a path relative to the data, without "..".
         self.labels: Tensor | None = None  # int64 (N,), or None when the data has no labels
+        self.crop_size = 0  # side of the square that the loader cuts out of what is decoded; 0: it stays whole
         self.spec: DataSpec
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What ``decode`` returns: uint8, int16 (16-bit values less 32768) or float32 (in [-1, 1])."""
+        return {8: torch.uint8, 16: torch.int16, 32: torch.float32}[self.spec.bit_depth]
 
     @abstractmethod
     def decode(self, key: str, index: int) -> Tensor:
-        """Return image ``key`` of a sample as uint8 (C, H, W), without anything random.
+        """Return image ``index`` of ``key`` as ``dtype`` (C, H, W), without anything random.
 
         Raises:
             BadImageError: the file is damaged.
@@ -51,6 +63,32 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
     @abstractmethod
     def files(self) -> list[Path]:
         """Return the files that ``decode`` reads: decoded images are thrown away when one of them changes."""
+
+    def shape(self, key: str, index: int) -> tuple[int, int, int]:
+        """Return (C, H, W) of what ``decode`` returns, without decoding; as ``spec`` says unless overridden.
+
+        Raises:
+            BadImageError: the file is damaged.
+        """
+        return self.spec.input_nc if key == "A" else self.spec.output_nc, *self.spec.image_size
+
+    def image_names(self, key: str) -> list[str]:
+        """Return what each image of ``key`` is called."""
+        return self.names
+
+    def pick(self, key: str, indices: np.ndarray, draw: tuple[int, ...] | None) -> np.ndarray:
+        """Return which image of ``key`` each of the samples ``indices`` (N,) shows, int64 (N,).
+
+        Args:
+            key: one of ``keys``.
+            indices: samples.
+            draw: the numbers, such as (seed, epoch), that a random choice follows from; None: nothing is random.
+        """
+        return indices
+
+    def finish(self, images: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Turn float images (..., C, H, W) in [-1, 1] of ``keys`` into what a sample holds, on their device."""
+        return images
 
     def fingerprint(self) -> list[str]:
         """Return texts that change whenever what ``decode`` returns may change; the disk cache goes by them."""
@@ -64,20 +102,32 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         if self.labels is not None:
             self.labels = self.labels[torch.as_tensor(indices, dtype=torch.int64)]
 
+    def keep_images(self, key: str, indices: Sequence[int]) -> None:
+        """Keep these images of ``key`` only; where keys are paired, with all that belongs to their samples."""
+        self.keep(indices)
+
     def limit(self) -> None:
         """Apply ``--max_dataset_size``: samples from all over the list, of each class in proportion."""
         size = self.opt.max_dataset_size
         if 0 < size < len(self):
             by_class = np.arange(len(self)) if self.labels is None else np.argsort(self.labels.numpy(), kind="stable")
-            spread = np.linspace(0, len(self) - 1, size).round().astype(int)
-            self.keep(np.sort(by_class[spread]).tolist())
+            self.keep(np.sort(by_class[spread(len(self), size)]).tolist())
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return one sample, without anything random: float images (C, H, W) in [-1, 1], label and path."""
-        sample: dict[str, Any] = {key: to_float(self.decode(key, index)) for key in self.keys}
+        images = {}
+        for key in self.keys:
+            (row,) = self.pick(key, np.array([index]), None).tolist()
+            images[key] = to_float(crop(self.decode(key, row), self.crop_size, MIDDLE))
+        sample: dict[str, Any] = self.finish(images)
         if self.labels is not None:
             sample["label"] = self.labels[index]
         return sample | {"path": self.names[index]}
+
+
+def spread(num: int, size: int) -> np.ndarray:
+    """Return ``size`` of the numbers below ``num``, from all over, int64 in rising order; all when there are fewer."""
+    return np.linspace(0, num - 1, min(num, size)).round().astype(np.int64)

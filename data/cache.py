@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -18,9 +18,12 @@ from tqdm import tqdm
 
 from data.base_dataset import BaseDataset
 from data.decode import BadImageError
+from data.transforms import MIDDLE, crop, crop_all
 from util.files import write_text
 
 Place = Literal["auto", "gpu", "ram", "disk", "off"]
+Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are bad together -> all of them
+Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
 MAX_BAD = 0.1  # more bad files than this part of all is no accident
 SHOWN = 20  # bad files that are named
 PART = 16  # images that a thread decodes before it reports
@@ -28,17 +31,45 @@ SHARE = 0.25  # of free memory that a cache may take when nobody said where to p
 
 
 class Cache:
-    """All decoded images of a data set, uint8 (N, C, H, W) for each key, in memory, on the GPU or in a file."""
+    """All decoded images of a data set, in memory, on the GPU or in a file; they may be of many shapes."""
 
-    def __init__(self, stores: dict[str, Tensor], rows: Tensor) -> None:
-        """Args: stores: key -> images; rows: int64 (len(dataset),), where in the stores each sample lies."""
-        self.stores = stores
+    def __init__(self, stores: dict[str, Tensor], shapes: dict[str, np.ndarray], rows: dict[str, Tensor]) -> None:
+        """Put what was decoded within reach.
+
+        Args:
+            stores: key -> its images one after the other, flat, of the data set's dtype.
+            shapes: key -> int64 (N, 3), (C, H, W) of each image in the store.
+            rows: key -> int64, where in the store each image of the data set is.
+        """
         self.rows = rows
+        self.shapes = shapes
+        self.ends = {key: s.prod(1).cumsum() for key, s in shapes.items()}
+        self.stores = {k: s.view(-1, *shapes[k][0]) if _uniform(shapes[k]) else s for k, s in stores.items()}
 
-    def fetch(self, key: str, indices: Tensor) -> Tensor:
-        """Return image ``key`` of the samples ``indices`` (N,), uint8 (N, C, H, W), on the cache's device."""
-        store = self.stores[key]
-        return store.index_select(0, self.rows[indices].to(store.device, non_blocking=True))
+    def fetch(self, key: str, indices: Tensor, size: int = 0, places: np.ndarray = MIDDLE) -> Tensor:
+        """Return images ``indices`` (N,) of ``key`` as (N, C, H, W), in their own dtype, on the cache's device.
+
+        Args:
+            key: one of the data set's keys.
+            indices: which images.
+            size: side of the square to cut out of each; 0: whole images, which must be of one shape.
+            places: in [0, 1), (N, 2) or for all alike (2,), where to cut, as in ``transforms.crop``.
+        """
+        store, rows = self.stores[key], self.rows[key][indices]
+        if store.ndim == 4:
+            return crop_all(store.index_select(0, rows.to(store.device, non_blocking=True)), size, places)
+        images = [self._image(key, row) for row in rows.tolist()]
+        return torch.stack(
+            [crop(image, size, at) for image, at in zip(images, np.broadcast_to(places, (len(images), 2)), strict=True)]
+        )
+
+    def _image(self, key: str, row: int) -> Tensor:
+        shape, end = self.shapes[key][row].tolist(), int(self.ends[key][row])
+        return self.stores[key][end - math.prod(shape) : end].view(shape)
+
+
+def _uniform(shapes: np.ndarray) -> bool:
+    return bool(len(shapes)) and bool((shapes == shapes[0]).all())
 
 
 def build_cache(
@@ -47,7 +78,7 @@ def build_cache(
     """Look at every image once; drop the bad ones from ``dataset``, and keep what was decoded.
 
     Args:
-        dataset: all of its images of one key must decode to one shape.
+        dataset: knows the shapes of its images without decoding them.
         place: where to keep the images; "auto" takes the GPU, memory or a file, the first that has room; "off" keeps
             none, and None is returned.
         folder: where ``disk`` puts its file, to be found again by later runs on the same data.
@@ -55,27 +86,33 @@ def build_cache(
         num_threads: how many images are decoded at once.
 
     Raises:
-        ValueError: more than a tenth of the files are bad, or images differ in shape.
+        ValueError: more than a tenth of the files are bad, or an image is not of the shape that was promised.
     """
-    shapes = {key: _first_shape(dataset, key) for key in dataset.keys}
-    num = len(dataset)
+    # By the first key of those that share their bad images.
+    groups = {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
+    shapes, bad = _all_shapes(dataset, groups, num_threads)
     if place == "auto":
-        place = choose_place(num * sum(math.prod(s) for s in shapes.values()), device)
+        num = sum(int(s.prod(1).sum()) for s in shapes.values())
+        place = choose_place(num * dataset.dtype.itemsize, device)
     stores: dict[str, Tensor] = {}
     if place == "off":
-        bad = _decode_all(dataset, shapes, {}, num_threads)
+        bad = _decode_all(dataset, groups, shapes, bad, {}, num_threads)
     elif place == "disk":
-        stores, bad = _on_disk(dataset, shapes, folder, num_threads)
+        stores, bad = _on_disk(dataset, groups, shapes, bad, folder, num_threads)
     else:
-        stores = {key: torch.empty((num, *shape), dtype=torch.uint8) for key, shape in shapes.items()}
-        bad = _decode_all(dataset, shapes, {key: store.numpy() for key, store in stores.items()}, num_threads)
+        stores = {key: torch.empty(int(s.prod(1).sum()), dtype=dataset.dtype) for key, s in shapes.items()}
+        arrays = {key: store.numpy() for key, store in stores.items()}
+        bad = _decode_all(dataset, groups, shapes, bad, arrays, num_threads)
         if place == "gpu":
             stores = {key: store.to(device) for key, store in stores.items()}
-    good = [i for i in range(num) if i not in bad]
-    if bad:
-        print(f"skipped: {_listed(dataset, bad)}")
-        dataset.keep(good)
-    return Cache(stores, torch.tensor(good, dtype=torch.int64)) if stores else None
+    rows: dict[str, Tensor] = {}
+    for first, keys in groups.items():
+        good = [i for i in range(len(shapes[first])) if i not in bad[first]]
+        if bad[first]:
+            print(f"skipped: {_listed(dataset.image_names(first), bad[first])}")
+            dataset.keep_images(first, good)
+        rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
+    return Cache(stores, shapes, rows) if stores else None
 
 
 def choose_place(num_bytes: int, device: torch.device) -> Place:
@@ -94,65 +131,108 @@ def _free_memory() -> int:
         return 4 * 2**30
 
 
-def _first_shape(dataset: BaseDataset, key: str) -> tuple[int, ...]:
-    """Return the shape of the first image that decodes."""
-    for index in range(len(dataset)):
-        try:
-            return tuple(dataset.decode(key, index).shape)
-        except BadImageError:
-            continue
-    raise ValueError(f"none of the {len(dataset)} files in {dataset.opt.dataroot} is an image that can be read")
+def _all_shapes(dataset: BaseDataset, groups: Groups, num_threads: int) -> tuple[dict[str, np.ndarray], Problems]:
+    """Return the shapes of all images, int64 (N, 3) for each key, and which are bad by their headers already."""
+    shapes = {key: np.zeros((len(dataset.image_names(key)), 3), np.int64) for key in dataset.keys}
+    bad: Problems = {}
+    for first, keys in groups.items():
+
+        def look(index: int, keys: tuple[str, ...] = keys) -> None:
+            for key in keys:
+                shapes[key][index] = dataset.shape(key, index)
+
+        bad[first] = _each(len(shapes[first]), look, num_threads, "looking at images")
+        for key in keys if len(bad[first]) < len(shapes[first]) else ():
+            good = next(i for i in range(len(shapes[key])) if i not in bad[first])
+            shapes[key][list(bad[first])] = shapes[key][good]  # what is bad does not make the others differ
+    return shapes, bad
 
 
 def _decode_all(
-    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], stores: dict[str, np.ndarray], num_threads: int
-) -> dict[int, str]:
-    """Decode everything into ``stores``, or just look when there are none; return what is wrong with the bad samples.
+    dataset: BaseDataset,
+    groups: Groups,
+    shapes: dict[str, np.ndarray],
+    bad: Problems,
+    stores: dict[str, np.ndarray],
+    num_threads: int,
+) -> Problems:
+    """Decode what is not ``bad`` into ``stores``, or just look when there are none; return all that is bad.
 
     Raises:
         ValueError: more than a tenth is bad, or an image is of another shape than ``shapes`` says.
     """
+    found: Problems = {}
+    for first, keys in groups.items():
+        known = bad[first]
+        ends = {key: shapes[key].prod(1).cumsum() for key in keys}
 
-    def decode(indices: range) -> dict[int, str]:
+        def decode(
+            index: int,
+            keys: tuple[str, ...] = keys,
+            known: dict[int, str] = known,
+            ends: dict[str, np.ndarray] = ends,
+        ) -> None:
+            if index in known:
+                return
+            for key in keys:
+                image, shape = dataset.decode(key, index).numpy(), tuple(shapes[key][index].tolist())
+                if image.shape != shape:
+                    raise ValueError(f"{dataset.image_names(key)[index]} decodes to {image.shape}, not to {shape}")
+                if stores:
+                    end = int(ends[key][index])
+                    stores[key][end - image.size : end] = image.reshape(-1)
+
+        num = len(shapes[first])
+        found[first] = dict(sorted((known | _each(num, decode, num_threads, "reading images")).items()))
+        if len(found[first]) > MAX_BAD * num:
+            names = dataset.image_names(first)
+            raise ValueError(
+                f"{_listed(names, found[first])}. That is more than a tenth of {dataset.opt.dataroot}: "
+                "is this the right folder?"
+            )
+    return found
+
+
+def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -> dict[int, str]:
+    """Call ``work`` with each number below ``num``, several at once; return what is wrong with those that are bad."""
+
+    def some(indices: range) -> dict[int, str]:
         bad = {}
         for index in indices:
             try:
-                for key, shape in shapes.items():
-                    image = dataset.decode(key, index).numpy()
-                    if image.shape != shape:
-                        raise ValueError(f"{dataset.names[index]} decodes to {image.shape}, others to {shape}")
-                    if stores:
-                        stores[key][index] = image
+                work(index)
             except BadImageError as error:
                 bad[index] = str(error)
         return bad
 
-    num = len(dataset)
     parts = [range(i, min(i + PART, num)) for i in range(0, num, PART)]
     bad: dict[int, str] = {}
     pool = ThreadPoolExecutor(max(1, num_threads))
     try:
-        with tqdm(total=num, desc="reading images", unit="img", leave=False, disable=None) as bar:
-            for part, found in zip(parts, pool.map(decode, parts), strict=True):
+        with tqdm(total=num, desc=title, unit="img", leave=False, disable=None) as bar:
+            for part, found in zip(parts, pool.map(some, parts), strict=True):
                 bad |= found
                 bar.update(len(part))
     finally:
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for all the rest
-    if len(bad) > MAX_BAD * num:
-        raise ValueError(f"{_listed(dataset, bad)}. That is more than a tenth: is this the right folder?")
     return bad
 
 
-def _listed(dataset: BaseDataset, bad: dict[int, str]) -> str:
+def _listed(names: Sequence[str], bad: dict[int, str]) -> str:
     """Return how many files are bad, and the names of the first."""
-    named = [f"{dataset.names[i]} ({problem})" for i, problem in bad.items()]
+    named = [f"{names[i]} ({problem})" for i, problem in bad.items()]
     more = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return f"{len(bad)} of {len(dataset)} images cannot be read: {'; '.join(named[:SHOWN])}{more}"
+    return f"{len(bad)} of {len(names)} images cannot be read: {'; '.join(named[:SHOWN])}{more}"
 
 
 def _on_disk(
-    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], folder: Path, num_threads: int
-) -> tuple[dict[str, Tensor], dict[int, str]]:
+    dataset: BaseDataset,
+    groups: Groups,
+    shapes: dict[str, np.ndarray],
+    bad: Problems,
+    folder: Path,
+    num_threads: int,
+) -> tuple[dict[str, Tensor], Problems]:
     """Map files of decoded images into memory, which an earlier run may have written; return them and what is bad."""
     digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,31 +240,37 @@ def _on_disk(
     record = folder / f"{digest}.json"  # written last: where it stands, the files are whole
     if not (record.exists() and all(f.exists() for f in files.values())):
         _remove_leftovers(folder)
-        bad = _write_files(dataset, shapes, files, num_threads)
-        write_text(record, json.dumps(bad))
+        write_text(record, json.dumps(_write_files(dataset, groups, shapes, bad, files, num_threads)))
     # Mapped copy on write: torch wants it writable, and the files stay as they are.
     stores = {key: torch.from_numpy(np.load(file, mmap_mode="c")) for key, file in files.items()}
-    return stores, {int(i): problem for i, problem in json.loads(record.read_text()).items()}
+    noted = json.loads(record.read_text())
+    return stores, {key: {int(i): problem for i, problem in found.items()} for key, found in noted.items()}
 
 
 def _write_files(
-    dataset: BaseDataset, shapes: dict[str, tuple[int, ...]], files: dict[str, Path], num_threads: int
-) -> dict[int, str]:
+    dataset: BaseDataset,
+    groups: Groups,
+    shapes: dict[str, np.ndarray],
+    bad: Problems,
+    files: dict[str, Path],
+    num_threads: int,
+) -> Problems:
     """Decode into files under temporary names, and name them when all is there; return what is wrong with the bad."""
     unfinished = {key: file.with_suffix(f".{os.getpid()}.tmp") for key, file in files.items()}
     create: Callable[..., np.ndarray] = np.lib.format.open_memmap
+    dtype = torch.empty(0, dtype=dataset.dtype).numpy().dtype
     try:
-        stores = {k: create(unfinished[k], "w+", np.uint8, (len(dataset), *s)) for k, s in shapes.items()}
+        stores = {key: create(unfinished[key], "w+", dtype, (int(s.prod(1).sum()),)) for key, s in shapes.items()}
         for file in unfinished.values():
             _reserve(file)
-        bad = _decode_all(dataset, shapes, stores, num_threads)
+        found = _decode_all(dataset, groups, shapes, bad, stores, num_threads)
         for key, store in stores.items():
             store.flush()  # type: ignore[attr-defined]
             unfinished[key].replace(files[key])
     finally:
         for file in unfinished.values():
             file.unlink(missing_ok=True)
-    return bad
+    return found
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -26,11 +26,16 @@ def decode_image(path: str, size: tuple[int, int], channels: int) -> Tensor:
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
-            return to_tensor(_flatten(upright, channels).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+            return to_tensor(flatten(upright, channels).resize((size[1], size[0]), Image.Resampling.BICUBIC))
     except MemoryError:
         raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
-        raise BadImageError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+        raise BadImageError(problem(error)) from error
+
+
+def problem(error: Exception) -> str:
+    """Return what to say of an error that a decoder raised, in one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -48,12 +53,14 @@ def is_grey(path: str) -> bool | None:
         return None
 
 
-def _flatten(image: Image.Image, channels: int) -> Image.Image:
-    """Return ``image`` in mode L or RGB."""
+def flatten(image: Image.Image, channels: int) -> Image.Image:
+    """Return ``image`` in 8 bits, grey (1 channel), RGB (3) or RGBA (4); but for RGBA, transparency becomes white."""
     if image.mode.startswith("I"):  # 16 bits, whatever the byte order, or 32 that hold 16
         image = Image.fromarray((np.clip(np.asarray(image, np.int64), 0, 65535) >> 8).astype(np.uint8))
     elif image.mode == "F":
         raise ValueError("floating-point pixels, whose range nobody can know")
+    if channels == 4:
+        return image.convert("RGBA")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

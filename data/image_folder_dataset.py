@@ -1,8 +1,8 @@
 """Folders of images: one folder a class, or one flat folder without labels; with train/ and test/ or without."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -32,6 +32,9 @@ class ImageFolderDataset(BaseDataset):
             0.1, help="part of each class that is held out when the data has no test folder", min=0, max=0.9
         )
         val_list: str = option("", help="file that names the held-out images, one a line; instead of val_fraction")
+
+        def like(self, spec: DataSpec) -> Self:
+            return self if spec.output_nc not in (1, 3) else replace(self, channels=str(spec.output_nc))
 
     opt: Options
 

@@ -3,29 +3,51 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def list_images(folder: Path) -> list[str]:
+def list_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> list[str]:
     """Return the images anywhere below ``folder``, as sorted relative paths with forward slashes."""
-    return sorted(_walk(folder), key=natural)
+    return sorted(_walk(folder, extensions), key=natural)
 
 
 def has_images(folder: Path) -> bool:
     """Say whether there is an image anywhere below ``folder``."""
-    return next(_walk(folder), None) is not None
+    return next(_walk(folder, EXTENSIONS), None) is not None
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str]:
+    """Return {name of A: name of B} in the order of A: equal names, or equal but for the extension if all is clear.
+
+    It is not where two names of one folder, that have no equal in the other, differ in nothing else.
+    """
+    names_A, known = list(names_A), set(names_B)
+    partner = {name: name for name in names_A if name in known}
+    single_A, single_B = by_stem(n for n in names_A if n not in partner), by_stem(n for n in known if n not in partner)
+    for stem, found in single_A.items():
+        if len(found) == len(single_B.get(stem, ())) == 1:
+            partner[found[0]] = single_B[stem][0]
+    return {name: partner[name] for name in names_A if name in partner}
+
+
+def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return {name without its extension: names}."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.rpartition(".")[0], []).append(name)
+    return groups
+
+
+def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [f for f in folders if not f.startswith(".")]
         inside = Path(parent).relative_to(folder).as_posix()
         prefix = "" if inside == "." else f"{inside}/"
         for file in files:
-            if file.lower().endswith(EXTENSIONS) and not file.startswith("."):
+            if file.lower().endswith(extensions) and not file.startswith("."):
                 yield prefix + file
 
 

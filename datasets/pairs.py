@@ -3,13 +3,13 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from data.image_paths import EXTENSIONS, natural
+from data.image_paths import EXTENSIONS, by_stem, match_names, natural
 
 
 class SkippedError(Exception):
@@ -59,14 +59,12 @@ def find_pairs(fold_A: Path, fold_B: Path, fold_AB: Path, use_AB: bool, report: 
     is_shared = fold_A == fold_B
     images_A = list_images(fold_A, "_A" if use_AB else "", "_B" if is_shared else "", report)
     images_B = list_images(fold_B, "_B" if use_AB else "", "_A" if is_shared else "", report)
-    partner = {name: name for name in images_A if name in images_B}
-    single_A = _by_stem(name for name in images_A if name not in partner)
-    single_B = _by_stem(name for name in images_B if name not in partner)
+    partner = match_names(images_A, images_B)
+    taken = set(partner.values())
+    single_A = by_stem(name for name in images_A if name not in partner)
+    single_B = by_stem(name for name in images_B if name not in taken)
     for stem in sorted(single_A.keys() | single_B.keys(), key=natural):
         names_A, names_B = single_A.get(stem, []), single_B.get(stem, [])
-        if len(names_A) == len(names_B) == 1:
-            partner[names_A[0]] = names_B[0]
-            continue
         for names, images, other in ((names_A, images_A, fold_B), (names_B, images_B, fold_A)):
             kind = "with several partners" if names_A and names_B else "without a partner"
             reason = f"which of several is its partner in {other}?" if names_A and names_B else f"no partner in {other}"
@@ -100,14 +98,3 @@ def _walk(folder: Path) -> Iterator[str]:
     for parent, _, files in os.walk(folder, followlinks=True):
         for file in files:
             yield (Path(parent) / file).relative_to(folder).as_posix()
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
-
-
-def _by_stem(names: Iterable[str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(_stem(name), []).append(name)
-    return groups

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
 import data
 from data import create_dataset, find_dataroot, find_dataset, recognize
-from data.cache import build_cache
+from data.cache import Place, build_cache
 from data.loader import Loader
 from options.declare import flags
 from tests.bench import save_images
@@ -40,8 +41,37 @@ def class_folders(folder: Path) -> Path:
     return folder
 
 
+def pictures(folder: Path, size: tuple[int, int], num: int = NUM) -> Path:
+    """Write ``num`` RGB images of ``size`` = (width, height) into ``folder``; no two folders get the same."""
+    folder.mkdir(parents=True)
+    numbers = np.random.default_rng(list(folder.name.encode()))
+    for i in range(num):
+        pixels = numbers.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
+
+
+def pairs(folder: Path) -> Path:
+    for part in ("train", "test"):
+        pictures(folder / part, (24, 14))
+    return folder
+
+
+def collections(folder: Path) -> Path:
+    for part in ("trainA", "trainB", "testA", "testB"):
+        pictures(folder / part, (12, 14))
+    return folder
+
+
 # What a data set class is tried on, and with which options: class folders and --image_size unless it stands here.
-TRIED_ON: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {"idx": (idx_files, {"image_size": SIZE})}
+CROPPED = {"load_size": SIZE + 3, "crop_size": SIZE}
+TRIED_ON: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
+    "idx": (idx_files, {"image_size": SIZE}),
+    "aligned": (pairs, CROPPED),
+    "unaligned": (collections, CROPPED),
+    "single": (collections, CROPPED),
+    "colorization": (collections, CROPPED),
+}
 OTHERS: tuple[Callable[[Path], Path], dict[str, Any]] = (class_folders, {"image_size": SIZE})
 NAMES = list_names("data", "_dataset")
 
@@ -69,7 +99,7 @@ def open_dataset(name, root, **options):
 
 def test_every_row_of_the_table_is_for_a_class_that_exists():
     assert set(TRIED_ON) <= set(NAMES)
-    assert {"image_folder", "idx", "template"} <= set(NAMES)
+    assert {"image_folder", "idx", "template", "aligned", "unaligned", "single", "colorization"} <= set(NAMES)
 
 
 def test_every_option_but_dataroot_has_a_default_and_all_have_help(name):
@@ -93,8 +123,11 @@ def test_samples_are_float_images_from_minus_one_to_one(dataset):
     assert len(dataset) == NUM
     for index in range(NUM):
         sample = dataset[index]
-        assert set(sample) == {*dataset.keys, "path"} | ({"label"} if dataset.spec.classes else set())
-        for key in dataset.keys:
+        keys = set(sample) - {"path", "label"}
+        assert keys == ({"A", "B"} if dataset.keys == ("RGB",) else set(dataset.keys))
+        assert ("label" in sample) == bool(dataset.spec.classes)
+        assert sample["path"] == dataset.names[index]
+        for key in keys:
             nc = dataset.spec.input_nc if key == "A" else dataset.spec.output_nc
             assert sample[key].dtype == torch.float32
             assert sample[key].shape == (nc, *dataset.spec.image_size)
@@ -105,10 +138,12 @@ def test_samples_are_float_images_from_minus_one_to_one(dataset):
             assert 0 <= sample["label"] < dataset.spec.num_classes
 
 
-def test_what_is_decoded_is_bytes_and_always_the_same(dataset):
+def test_what_is_decoded_has_the_shape_that_was_promised_and_is_always_the_same(dataset):
     for key in dataset.keys:
         first, again = dataset.decode(key, 1), dataset.decode(key, 1)
-        assert first.dtype == torch.uint8
+        assert first.dtype == dataset.dtype == torch.uint8
+        for index in range(len(dataset.image_names(key))):
+            assert dataset.decode(key, index).shape == dataset.shape(key, index)
         assert torch.equal(first, again)
         assert not torch.equal(first, dataset.decode(key, 2))
         first.zero_()
@@ -137,6 +172,21 @@ def test_the_loader_gives_the_same_samples(dataset, tmp_path, place):
             assert name == expected[seen]["path"]
             seen += 1
     assert seen == NUM
+
+
+def test_an_epoch_is_the_same_from_every_place(name, root, tmp_path):
+    epochs = []
+    places: list[tuple[Place, int]] = [("ram", 2), ("disk", 0), ("off", 0), ("off", 2)]
+    for place, num_threads in places:
+        dataset = open_dataset(name, root, flip=True)
+        cache = build_cache(dataset, place, tmp_path / "cache", torch.device("cpu"), num_threads)
+        loader = Loader(dataset, cache, batch_size=5, seed=1, device=torch.device("cpu"), num_threads=num_threads)
+        batches = [*loader.epoch(1), *loader.epoch(2), *loader.epoch(2, first=1), loader.preview(3)]
+        epochs.append([dict(batch) for batch in batches])
+    assert len(epochs[0]) == 2 + 2 + 1 + 1
+    for epoch in epochs[1:]:
+        assert_close(epoch, epochs[0], rtol=0, atol=0)
+    assert_close(epochs[0][4], epochs[0][3], rtol=0, atol=0)
 
 
 def test_samples_that_are_dropped_leave_the_others_as_they_were(dataset):
@@ -207,6 +257,28 @@ def test_class_folders_and_flat_folders_are_recognized(tmp_path):
     mode, card = recognize(str(tmp_path / "hands"))
     assert (mode, card) == ("image_folder", tmp_path / "hands" / "card.yaml")
     assert recognize(str(tmp_path / "hands" / "rock"))[0] == "image_folder"
+
+
+@pytest.mark.parametrize(
+    ("layout", "mode"),
+    [
+        (collections, "unaligned"),
+        (pairs, "image_folder"),  # 24x14
+        (lambda folder: pictures(folder / "train", (16, 8)).parent, "aligned"),
+        (lambda folder: pictures(folder / "train" / "wide", (16, 8)).parents[1], "image_folder"),
+        (lambda folder: pictures(folder / "train", (16, 8)) / "0.png", "single"),
+    ],
+)
+def test_layouts_of_translation_are_recognized(tmp_path, layout, mode):
+    assert recognize(str(layout(tmp_path)))[0] == mode
+
+
+def test_one_image_that_is_not_a_pair_makes_a_folder_no_pairs(tmp_path):
+    folder = pictures(tmp_path / "train", (16, 8))
+    (folder / "text.png").write_text("no image")
+    assert recognize(str(tmp_path))[0] == "aligned"
+    Image.new("RGB", (15, 8)).save(folder / "7.png")
+    assert recognize(str(tmp_path))[0] == "image_folder"
 
 
 def test_a_folder_of_neither_images_nor_idx_files(tmp_path):

@@ -3,7 +3,9 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.testing import assert_close
 
+from data.pixels import read_pixels
 from util.images import (
     CELL_SIZE,
     GAP,
@@ -11,6 +13,7 @@ from util.images import (
     enlargement,
     make_grid,
     make_labelled_grid,
+    save_image,
     save_png,
     to_image,
     to_uint8,
@@ -119,3 +122,41 @@ def test_rows_are_labelled_beside_an_unchanged_grid(channels):
     inks = [(third < 128).sum() for third in thirds]
     assert inks[1] > inks[0] > inks[2] > 0  # the third is the number of its row
     assert all((third[[0, -1]] == 255).all() for third in thirds)
+
+
+# Saving at any depth
+
+
+def to_range(pixels):
+    """Return pixels (H, W, C) as a float image (C, H, W) in [-1, 1]."""
+    top = np.iinfo(pixels.dtype).max
+    return torch.from_numpy(pixels.astype(np.float32) / (top / 2) - 1).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_are_saved_at_their_depth_and_not_turned(tmp_path, depth, channels):
+    dtype = {8: np.uint8, 16: np.uint16}[depth]
+    pixels = np.random.default_rng(0).integers(0, 2**depth, (5, 9, channels), dtype=dtype)
+    files = save_image(tmp_path / "a.b.png", to_range(pixels), depth)
+    assert [f.name for f in files] == (["a.b.png"] if channels in (1, 3) else ["a.b.png", "a.b.npy"])
+    with Image.open(files[0]) as shown:
+        assert shown.size == (9, 5)
+        assert shown.mode == {(16, 1): "I;16"}.get((depth, channels), "RGB" if channels >= 3 else "L")
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert (read_pixels(files[-1], channels, depth) == pixels).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_float_images_are_saved_in_their_own_range(tmp_path, channels):
+    image = torch.rand(channels, 5, 9) * 2 - 1
+    shown, array = save_image(tmp_path / "image.png", image, 32, (-1000, 3000))
+    values = np.load(array)
+    assert values.dtype == np.float32
+    assert values.shape == ((5, 9) if channels == 1 else (5, 9, channels))
+    assert_close(
+        torch.from_numpy(values).reshape(5, 9, channels), image.permute(1, 2, 0) * 2000 + 1000, rtol=0, atol=1e-3
+    )
+    assert_close(torch.from_numpy(read_pixels(array, channels, 32, (-1000, 3000))), image.permute(1, 2, 0))
+    with Image.open(shown) as preview:
+        assert preview.size == (9, 5)

@@ -1,7 +1,9 @@
 """Batches that follow from (seed, epoch) alone, wherever the images come from."""
 
 import itertools
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -10,7 +12,7 @@ from data.base_dataset import BaseDataset
 from data.cache import build_cache
 from data.image_folder_dataset import ImageFolderDataset
 from data.loader import Loader
-from data.transforms import flip_some, to_float
+from data.transforms import MIDDLE, crop, crop_all, flip_some, to_float
 from tests.bench import save_images
 from util.types import Batch, DataSpec
 
@@ -232,3 +234,124 @@ def test_the_preview_is_from_all_over_the_data_and_always_the_same(tmp_path):
     assert len(loader.preview()["A"]) == 66
     assert len(load(Numbered(), tmp_path).preview()["A"]) == NUM
     assert_same([loader.preview()], [loader.preview()])
+
+
+# Crops
+
+
+class Squares(Numbered):
+    """Images of 6 rows and 7 columns whose pixels say where they are: 10 * row + column, for both keys."""
+
+    def __init__(self, *, paired: bool = True, phase: str = "train") -> None:
+        super().__init__(40, labels=False)
+        self.opt = BaseDataset.Options(dataroot="squares", phase=cast(Any, phase))
+        self.spec = DataSpec((3, 3), 1, 1)
+        self.crop_size = 3
+        self.paired = paired  # type: ignore[misc]
+
+    def decode(self, key, index):
+        return (10 * torch.arange(6)[:, None] + torch.arange(7)).to(torch.uint8)[None]
+
+    def shape(self, key, index):
+        return 1, 6, 7
+
+
+def corners(images):
+    """Return (top, left) of each square; all of it must be there."""
+    pixels = columns(images.flatten(2)[:, :, None]).reshape(-1, 3, 3)
+    offset = 10 * torch.arange(3)[:, None] + torch.arange(3)
+    assert (pixels - pixels[:, :1, :1] == offset).all()
+    return [divmod(int(p[0, 0]), 10) for p in pixels]
+
+
+def test_crops_are_everywhere_and_the_same_for_both_of_a_pair(tmp_path):
+    batches = [b for e in range(1, 13) for b in load(Squares(), tmp_path).epoch(e)]
+    found = [c for b in batches for c in corners(b["A"])]
+    assert set(found) == {(top, left) for top in range(4) for left in range(5)}
+    assert found == [c for b in batches for c in corners(b["B"])]
+
+
+def test_unpaired_images_are_cropped_and_mirrored_each_on_its_own(tmp_path):
+    batches = list(load(Squares(paired=False), tmp_path).epoch(1))
+    same = [a == b for batch in batches for a, b in zip(corners(batch["A"]), corners(batch["B"]), strict=True)]
+    assert 0 < sum(same) < 10
+    mirrored = Numbered(200, flip=True)
+    mirrored.paired = False  # type: ignore[misc]
+    batches = list(load(mirrored, tmp_path).epoch(1))
+    both = [(row[0] > row[2]) for batch in batches for key in "AB" for row in columns(batch[key])]
+    assert 140 < sum(map(int, both)) < 260
+    per_key = [[row[0] > row[2] for batch in batches for row in columns(batch[key])] for key in "AB"]
+    assert 60 < sum(a == b for a, b in zip(*per_key, strict=True)) < 140
+
+
+def test_crops_are_from_the_middle_where_nothing_is_random(tmp_path):
+    loader = load(Squares(), tmp_path)
+    assert set(corners(loader.preview()["A"])) == {(2, 2)}
+    assert all(set(corners(batch["A"])) == {(2, 2)} for batch, _ in loader.in_order(40))
+    assert corners(loader.dataset[5]["B"][None]) == [(2, 2)]
+
+
+def test_crop_all_crops_each_image_where_crop_does():
+    images = torch.rand(20, 2, 9, 7)
+    places = np.random.default_rng(0).random((20, 2))
+    expected = torch.stack([crop(image, 4, place) for image, place in zip(images, places, strict=True)])
+    assert torch.equal(crop_all(images, 4, places), expected)
+    assert crop_all(images, 0, MIDDLE) is images
+    assert crop(images[0], 9 - 2, places[0]).shape == (2, 7, 7)
+
+
+def test_16_bits_become_floats_from_minus_one_to_one():
+    floats = to_float(torch.tensor([-32768, 0, 32767], dtype=torch.int16))
+    assert_close(floats, torch.tensor([-1, 1 / 65535, 1]), rtol=0, atol=1e-7)
+
+
+# Several sizes
+
+
+class Ragged(Numbered):
+    """Images of two sizes, in runs of three."""
+
+    def __init__(self, *, phase: str = "train", labels: bool = False) -> None:
+        super().__init__(14, labels=labels)
+        self.opt = BaseDataset.Options(dataroot="ragged", phase=cast(Any, phase), flip=True)
+        self.spec = DataSpec((0, 0), 1, 1)
+
+    def decode(self, key, index):
+        _, height, width = self.shape(key, index)
+        return torch.full((1, height, width), int(self.names[index].split(".")[0]), dtype=torch.uint8)
+
+    def shape(self, key, index):
+        return 1, 2 + int(self.names[index].split(".")[0]) // 3 % 2, 5
+
+
+@pytest.mark.parametrize("place", ["ram", "disk", "off"])
+def test_images_of_several_sizes_train_one_by_one(tmp_path, place):
+    loader = load(Ragged(), tmp_path, place=place, batch_size=1)
+    assert_same(loader.epoch(1), load(Ragged(), tmp_path, batch_size=1).epoch(1))
+    assert sorted(samples(loader.epoch(1))) == list(range(14))
+    for batch in loader.epoch(1):
+        assert batch["A"].shape == batch["B"].shape == (1, 1, 2 + samples([batch])[0] // 3 % 2, 5)
+
+
+@pytest.mark.parametrize("place", ["ram", "disk", "off"])
+def test_images_of_several_sizes_are_batched_by_size_in_order(tmp_path, place):
+    loader = load(Ragged(phase="test"), tmp_path, place=place, batch_size=2)
+    pairs = list(loader.in_order(14))
+    assert [len(names) for _, names in pairs] == [2, 1] * 4 + [2]
+    assert samples(batch for batch, _ in pairs) == list(range(14))
+    assert len(loader.preview()["A"]) == 8  # those of the size of the first
+    assert set(samples([loader.preview()])) == {0, 1, 2, 6, 7, 8, 12, 13}
+
+
+def test_images_of_several_sizes_make_no_larger_batches_for_training(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"--batch_size 2: 0\.png is 5x2, 3\.png is 5x3: use --batch_size 1, or a --pr"
+    ):
+        load(Ragged(), tmp_path, batch_size=2)
+
+
+def test_serial_batches_come_in_order(tmp_path):
+    dataset = Numbered()
+    dataset.opt = BaseDataset.Options(dataroot="numbers", serial_batches=True)
+    loader = load(dataset, tmp_path)
+    assert samples(loader.epoch(1)) == samples(loader.epoch(2)) == list(range(20))

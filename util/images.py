@@ -80,6 +80,54 @@ def make_labelled_grid(grid: Grid) -> Image.Image:
     return canvas
 
 
+def to_uint16(images: Tensor) -> NDArray[np.uint16]:
+    """Turn float (N, C, H, W) in [-1, 1] into uint16 (N, H, W, C), rounded and clamped; NaN becomes black."""
+    levels = (images.detach().double().cpu().nan_to_num(-1.0) + 1.0) * 32767.5
+    return np.ascontiguousarray(levels.round().clamp(0, 65535).permute(0, 2, 3, 1).numpy().astype(np.uint16))
+
+
+def save_image(path: Path, image: Tensor, bit_depth: int = 8, value_range: tuple[float, ...] = ()) -> list[Path]:
+    """Write one image at its own depth; return the files, first the PNG that can be shown.
+
+    Grey and RGB of 8 or 16 bits are that PNG. Other images are a .npy beside it, which data sets read, uint8, uint16 or
+    float32, (H, W) or (H, W, C); the PNG then is a preview in 8 bits, of the first three channels or of the mean.
+
+    Args:
+        path: the PNG; the .npy gets the same name.
+        image: float (C, H, W) in [-1, 1].
+        bit_depth: 8, 16, or 32 for float numbers.
+        value_range: (lo, hi), the float numbers that -1 and 1 stand for.
+    """
+    channels = len(image)
+    if channels in (1, 3) and bit_depth == 8:
+        save_png(path, to_image(to_uint8(image[None])[0]))
+        return [path]
+    if channels in (1, 3) and bit_depth == 16:
+        _save_png16(path, to_uint16(image[None])[0])
+        return [path]
+    shown = image[:3] if channels >= 3 else image.mean(0, keepdim=True)
+    save_png(path, to_image(to_uint8(shown[None])[0]))
+    if bit_depth == 32:
+        lo, hi = value_range
+        pixels = ((image.detach().double().cpu() + 1) / 2 * (hi - lo) + lo).permute(1, 2, 0).numpy().astype(np.float32)
+    else:
+        pixels = (to_uint8 if bit_depth == 8 else to_uint16)(image[None])[0]
+    array = path.with_suffix(".npy")
+    with written_whole(array) as file:
+        np.save(file, pixels[:, :, 0] if channels == 1 else pixels, allow_pickle=False)
+    return [path, array]
+
+
+def _save_png16(path: Path, pixels: NDArray[np.uint16]) -> None:
+    """Write uint16 (H, W, 1) or (H, W, 3), RGB, as PNG: Pillow has no 16-bit colours."""
+    import cv2
+
+    done, encoded = cv2.imencode(".png", pixels[:, :, ::-1])
+    assert done, pixels.shape
+    with written_whole(path) as file:
+        file.write(encoded.tobytes())
+
+
 def save_png(path: Path, image: Image.Image) -> None:
     """Write ``image`` to ``path`` as PNG, whole or not at all."""
     with written_whole(path) as file:

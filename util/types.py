@@ -12,11 +12,13 @@ Visuals = dict[str, Tensor]  # name -> float (N, C, H, W) in [-1, 1]
 class DataSpec(NamedTuple):
     """What a model must know about its data before it has seen any."""
 
-    image_size: tuple[int, int]  # height and width in pixels
+    image_size: tuple[int, int]  # height and width in pixels; (0, 0): they differ from image to image
     input_nc: int  # channels of the images that go in (A)
     output_nc: int  # channels of the images to generate (image, B)
     classes: tuple[str, ...] = ()  # class names in the order of their indices; () when there are no labels
     batch_size: int = 0  # images per training step; 0: not known
+    bit_depth: int = 8  # of the images as they are read and saved: 8, 16, or 32 for float numbers
+    value_range: tuple[float, ...] = ()  # (lo, hi): the float numbers that -1 and 1 stand for; () for 8 and 16 bits
 
     @property
     def num_classes(self) -> int:
@@ -28,8 +30,9 @@ class DataSpec(NamedTuple):
         try:
             height, width = values["image_size"]
             nc = int(values["input_nc"]), int(values["output_nc"])
+            depth, limits = int(values.get("bit_depth", 8)), tuple(float(v) for v in values.get("value_range", ()))
             classes = tuple(str(c) for c in values["classes"])
-            return cls((int(height), int(width)), *nc, classes, int(values.get("batch_size", 0)))
+            return cls((int(height), int(width)), *nc, classes, int(values.get("batch_size", 0)), depth, limits)
         except (KeyError, TypeError) as error:
             raise ValueError(f"the spec section of options.yaml is damaged: {error}") from None
 

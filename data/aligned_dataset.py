@@ -1,0 +1,102 @@
+"""Pairs of images A and B that show the same: A|B side by side in one file, or in two folders under equal names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data import find_dataroot
+from data.decode import BadImageError
+from data.image_paths import match_names
+from data.translation import TranslationDataset
+from data.translation_folders import PHASES, list_or_raise, pair_folders, say_stand_in
+
+
+class AlignedDataset(TranslationDataset):
+    """Pairs, cropped and mirrored alike.
+
+    These layouts are read, the first that is there; val and test stand in for each other:
+
+        root/trainA/*.png, root/trainB/*.png    and the others of ``translation_folders.pair_folders``
+        root/train/*.png                        A is the left half of each, B the right
+
+    A partner has the same path below its folder; the extension may differ.
+    """
+
+    opt: TranslationDataset.Options
+    keys = ("A", "B")
+
+    def __init__(self, opt: TranslationDataset.Options) -> None:
+        super().__init__(opt)
+        root = find_dataroot(opt.dataroot)
+        folders, stand_in = self._find(root)
+        say_stand_in(root, opt.phase, stand_in)
+        self.halves = folders[0] == folders[1]  # one file holds both
+        partner = {n: n for n in list_or_raise(folders[0])} if self.halves else self._match(*folders)
+        left, right = (folders[0] / a for a in partner), (folders[1] / b for b in partner.values())
+        sides = ("A", "B") if opt.direction == "AtoB" else ("B", "A")
+        self.paths = dict(zip(sides, (list(left), list(right)), strict=True))
+        self.names = list(partner)
+        self.limit()
+        self.describe({"A": opt.input_nc, "B": opt.output_nc})
+
+    def part(self, key: str, index: int, pixels: np.ndarray) -> np.ndarray:
+        _, width = self.file_size(key, index)
+        if not self.halves:
+            return pixels
+        return pixels[:, :width] if (key == "A") == (self.opt.direction == "AtoB") else pixels[:, width:]
+
+    def file_size(self, key: str, index: int) -> tuple[int, int]:
+        """Return height and width of an image, which its partner must have too, from the headers.
+
+        Raises:
+            BadImageError: a file is damaged, the sizes differ, or a width cannot be halved.
+        """
+        height, width = super().file_size(key, index)
+        if self.halves:
+            if width % 2:
+                raise BadImageError(f"a width of {width} pixels cannot be halved into A and B")
+            return height, width // 2
+        A, B = self.paths["A"][index], self.paths["B"][index]
+        sizes = [(h.width, h.height) for h in (self.header(A), self.header(B))]
+        if sizes[0] != sizes[1]:
+            (w, h), (other_w, other_h) = sizes
+            raise BadImageError(f"{A} is {w}x{h}, {B} is {other_w}x{other_h}: pairs must be of one size")
+        return height, width
+
+    def _find(self, root: Path) -> tuple[tuple[Path, Path], str]:
+        """Return the folders of A and B, or one folder twice, and the phase whose they are."""
+        for phase in PHASES[self.opt.phase]:
+            if folders := pair_folders(root, phase):
+                return folders, phase
+            if (root / phase).is_dir():
+                return (root / phase, root / phase), phase
+        wanted = self.opt.phase
+        raise FileNotFoundError(
+            f"--dataroot {root} has no pairs for --phase {wanted}: neither {wanted}/ with A|B in each file, nor "
+            f"{wanted}A/ and {wanted}B/, {wanted}/A/ and {wanted}/B/, A/{wanted}/ and B/{wanted}/, or A/ and B/"
+        )
+
+    @staticmethod
+    def _match(folder_A: Path, folder_B: Path) -> dict[str, str]:
+        """Return {name of A: name of B}; say which files have no partner.
+
+        Raises:
+            FileNotFoundError: none has.
+        """
+        names_A, names_B = list_or_raise(folder_A), list_or_raise(folder_B)
+        partner = match_names(names_A, names_B)
+        if not partner:
+            raise FileNotFoundError(f"no name in {folder_A}, such as {names_A[0]}, is also in {folder_B}")
+        taken = set(partner.values())
+        alone = [str(folder_A / a) for a in names_A if a not in partner]
+        alone += [str(folder_B / b) for b in names_B if b not in taken]
+        report_skipped(alone)
+        return partner
+
+
+def report_skipped(alone: Sequence[str]) -> None:
+    """Print how many files have no partner, and the first of them."""
+    if alone:
+        more = f" and {len(alone) - 20} more" if len(alone) > 20 else ""
+        print(f"skipped: {len(alone)} files without a partner of the same name: {', '.join(alone[:20])}{more}")

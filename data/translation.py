@@ -1,0 +1,212 @@
+"""What the data sets for image-to-image translation share: their options, sizes, channels and depths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data import find_dataroot
+from data.base_dataset import BaseDataset, spread
+from data.decode import BadImageError
+from data.pixels import Header, read_header, read_pixels, resize, value_limits
+from data.transforms import HALF_OF_16_BITS
+from data.translation_folders import list_or_raise, one_folder
+from options import option
+from util.types import DataSpec
+
+SAMPLED = 100  # files whose headers say how many channels and bits the data has
+
+
+class TranslationDataset(BaseDataset):
+    """Images A to be turned into images B; with ``--direction BtoA``, A is what the files call B.
+
+    What ``--preprocess`` does, with the sizes in pixels:
+
+        resize_and_crop         squash to load_size squared, crop crop_size squared
+        crop                    crop crop_size squared
+        scale_width             width load_size, the height in proportion
+        scale_width_and_crop    the same, but at least crop_size high, then crop crop_size squared
+        none                    as the files are
+
+    In training, crops and flips are random. In the other phases nothing is: crops are from the middle, and
+    resize_and_crop squashes to crop_size, so that nothing is cut off.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(BaseDataset.Options):
+        direction: Literal["AtoB", "BtoA"] = option("AtoB", help="which way to translate")
+        preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = option(
+            "resize_and_crop", help="how images come to their size"
+        )
+        load_size: int = option(286, help="resize to this many pixels", min=1)
+        crop_size: int = option(256, help="then crop to this many pixels", min=1)
+        flip: bool = True
+        input_nc: int = option(0, help="channels of the images that go in; 0: as the files are", min=0)
+        output_nc: int = option(0, help="channels of the images that come out; 0: as the files are", min=0)
+        bit_depth: Literal["auto", "8", "16", "float"] = option(
+            "auto", help="bits of a pixel; auto: as the files are, of several kinds the deepest"
+        )
+        value_range: tuple[float, ...] = option(
+            (), help="LO,HI: the float numbers in the files that are black and white (--value_range=LO,HI if negative)"
+        )
+
+        def like(self, spec: DataSpec) -> Self:
+            return replace(self, input_nc=spec.input_nc, output_nc=spec.output_nc)
+
+        def __post_init__(self) -> None:
+            if self.preprocess in ("resize_and_crop", "scale_width_and_crop") and self.load_size < self.crop_size:
+                raise ValueError(
+                    f"--load_size {self.load_size} is smaller than --crop_size {self.crop_size}: nothing to crop from"
+                )
+            if self.value_range and (len(self.value_range) != 2 or self.value_range[0] >= self.value_range[1]):
+                shown = ",".join(f"{value:g}" for value in self.value_range)
+                raise ValueError(f"--value_range {shown}: two numbers are needed, the smaller one first")
+
+    opt: Options
+
+    def __init__(self, opt: Options) -> None:
+        super().__init__(opt)
+        self.paths: dict[str, list[Path]] = {}  # key -> the file of each image
+        self.channels: dict[str, int] = {}  # key -> of what is decoded
+        self._headers: dict[Path, Header] = {}  # of the files that were looked at
+        self.crop_size = opt.crop_size if "crop" in opt.preprocess else 0
+
+    def read_collection(self, key: str, side: str) -> None:
+        """Take as images of ``key`` those of a folder, or one file: where ``one_folder`` finds ``side``."""
+        folder = one_folder(find_dataroot(self.opt.dataroot), self.opt.phase, side)
+        if folder.is_file():
+            folder, self.names = folder.parent, [folder.name]
+        else:
+            self.names = list_or_raise(folder)
+        self.paths = {key: [folder / name for name in self.names]}
+        self.limit()
+
+    def describe(self, wanted: dict[str, int]) -> None:
+        """Set ``channels`` and ``spec`` for the files in ``paths``.
+
+        Args:
+            wanted: key -> number of channels; 0: as the files are.
+
+        Raises:
+            ValueError: files differ in their channels, or float numbers have no range.
+        """
+        samples = {key: self._sample(key) for key in self.keys}
+        self.channels = {key: wanted[key] or self._common_channels(samples[key]) for key in self.keys}
+        depth = self._choose_depth({path: header for found in samples.values() for path, header in found.items()})
+        nc = self.channels[self.keys[0]], wanted.get("B") or self.channels[self.keys[-1]]
+        limits = self.opt.value_range if depth == 32 else ()
+        self.spec = DataSpec((self.crop_size, self.crop_size), *nc, bit_depth=depth, value_range=limits)
+        if not self.crop_size:
+            self.spec = self.spec._replace(image_size=self._common_size())
+
+    def decode(self, key: str, index: int) -> Tensor:
+        path = self.paths[key][index]
+        pixels = read_pixels(path, self.channels[key], self.spec.bit_depth, self.opt.value_range)  # (H, W, C)
+        pixels = self.part(key, index, pixels)
+        planes = np.ascontiguousarray(resize(pixels, self._size(*pixels.shape[:2])).transpose(2, 0, 1))
+        if planes.dtype == np.uint16:
+            return torch.from_numpy((planes.astype(np.int32) - HALF_OF_16_BITS).astype(np.int16))
+        return torch.from_numpy(planes)
+
+    def part(self, key: str, index: int, pixels: np.ndarray) -> np.ndarray:
+        """Return the part of a file's pixels (H, W, C) that is the image: all of it unless overridden."""
+        return pixels
+
+    def file_size(self, key: str, index: int) -> tuple[int, int]:
+        """Return height and width of an image as its file has it, from the header.
+
+        Raises:
+            BadImageError: the file is damaged.
+        """
+        header = self.header(self.paths[key][index])
+        return header.height, header.width
+
+    def header(self, path: Path) -> Header:
+        """Return what ``read_header`` says of ``path``; it is read once."""
+        if path not in self._headers:
+            self._headers[path] = read_header(path)
+        return self._headers[path]
+
+    def shape(self, key: str, index: int) -> tuple[int, int, int]:
+        if self.opt.preprocess == "resize_and_crop":
+            return self.channels[key], *self._size(0, 0)
+        height, width = self._size(*self.file_size(key, index))
+        if min(height, width) < self.crop_size:
+            raise ValueError(
+                f"{self.paths[key][index]} is {width}x{height} pixels, smaller than --crop_size {self.crop_size}: "
+                f"use --crop_size {min(height, width)} or less, or --preprocess resize_and_crop"
+            )
+        return self.channels[key], height, width
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width after the resizing that ``--preprocess`` asks for."""
+        opt = self.opt
+        if opt.preprocess == "resize_and_crop":
+            side = opt.load_size if opt.phase == "train" else opt.crop_size
+            return side, side
+        if opt.preprocess in ("crop", "none"):
+            return height, width
+        return max(1, round(opt.load_size * height / width), self.crop_size), opt.load_size
+
+    def files(self) -> list[Path]:
+        return list(dict.fromkeys(path for paths in self.paths.values() for path in paths))
+
+    def keep(self, indices: Sequence[int]) -> None:
+        super().keep(indices)
+        self.paths = {key: [paths[i] for i in indices] for key, paths in self.paths.items()}
+
+    def _sample(self, key: str) -> dict[Path, Header]:
+        """Return the headers of some files from all over the list, without those that cannot be read."""
+        found = {}
+        for i in spread(len(self.paths[key]), SAMPLED):
+            path = self.paths[key][i]
+            try:
+                found[path] = self.header(path)
+            except BadImageError:  # named, counted and skipped later, with the rest
+                continue
+        return found
+
+    def _common_channels(self, headers: dict[Path, Header]) -> int:
+        """Return how many channels the files have; 3 for a mixture of grey and RGB."""
+        first_with = {header.channels: path for path, header in reversed(headers.items())}
+        if len(first_with) < 2:
+            return next(iter(first_with), 3)
+        if set(first_with) == {1, 3}:
+            return 3
+        (some, path), (others, other) = sorted(first_with.items())[:2]
+        raise ValueError(f"{path} has {some} channels, {other} has {others}: they cannot be one data set")
+
+    def _choose_depth(self, headers: dict[Path, Header]) -> int:
+        """Return 8, 16 or 32, as ``--bit_depth`` says; check what goes with it, and say what is lost."""
+        opt = self.opt
+        deepest = max((header.depth for header in headers.values()), default=8)
+        depth = {"auto": deepest, "8": 8, "16": 16, "float": 32}[opt.bit_depth]
+        of_deepest = next((path for path, header in headers.items() if header.depth == deepest), None)
+        if of_deepest and deepest == 32 and not opt.value_range:
+            lo, hi = value_limits(of_deepest)
+            raise ValueError(
+                f"{of_deepest} holds float numbers from {lo:g} to {hi:g}: say which are black and white, "
+                f"with --value_range={lo:g},{hi:g} or another range that suits all files"
+            )
+        if depth < deepest:
+            lost = "only their upper byte is read" if deepest == 16 else "they are rounded"
+            kind = {16: "16-bit values", 32: "float numbers"}[deepest]
+            print(f"--bit_depth {depth}: {of_deepest} holds {kind}, {lost} (also in others of its kind)")
+        return depth
+
+    def _common_size(self) -> tuple[int, int]:
+        """Return height and width of all images; (0, 0) when they differ."""
+        sizes = set()
+        for key in self.keys:
+            for index in range(len(self.paths[key])):
+                try:
+                    sizes.add(self.shape(key, index)[1:])
+                except BadImageError:  # named, counted and skipped later, with the rest
+                    continue
+                if len(sizes) > 1:
+                    return 0, 0
+        return sizes.pop() if sizes else (0, 0)
