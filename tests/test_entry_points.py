@@ -279,7 +279,7 @@ def test_verbose_prints_what_the_networks_consist_of(trained):
         ("--labels rok", 1, "--labels rok: no class of that name, and indices go from 0 to 1; did you mean 'rock'?"),
         ("--labels 2", 1, "--labels 2: no class of that name, and indices go from 0 to 1"),
         ("--labels rock,-1", 1, "--labels -1: no class of that name"),
-        ("--epoch 7", 1, "7_net_G.pth; --epoch can be 1, 2, latest"),
+        ("--epoch 7", 1, "there is no 7_net_G.pth in checkpoints/first; --epoch can be 1, 2, latest"),
         ("--name frist", 2, "no run 'frist' in checkpoints/; did you mean 'first'?"),
         ("--checkpoints_dir nowhere", 2, "there is no run in nowhere/; train one first"),
         ("--verbose --dataroot nowhere --num_test 1", 1, "--dataroot nowhere: neither a path nor a name"),
