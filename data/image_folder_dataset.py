@@ -34,7 +34,7 @@ class ImageFolderDataset(BaseDataset):
         val_list: str = option("", help="file that names the held-out images, one a line; instead of val_fraction")
 
         def like(self, spec: DataSpec) -> Self:
-            return self if spec.output_nc not in (1, 3) else replace(self, channels=str(spec.output_nc))
+            return replace(self, channels="1" if spec.output_nc == 1 else "3")
 
     opt: Options
 

@@ -45,6 +45,8 @@ class BaseModel(nn.Module, ABC):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
         super().__init__()
+        if spec.batch_size % opt.accumulate:
+            raise ValueError(f"--accumulate {opt.accumulate} does not divide --batch_size {spec.batch_size} evenly")
         self.opt = opt
         self.spec = spec
         self.optimizers: dict[str, Optimizer] = {}

@@ -34,9 +34,8 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
         ValueError: weights are missing, damaged or of another architecture than the options say.
     """
     opt = config.run
-    spec = DataSpec.from_dict(config.spec) if config.spec else None
-    if spec and config.model_name != "test":
-        model = create_model(config.model_name, config.model, spec, device)
+    if "image_size" in config.spec and config.model_name != "test":
+        model = create_model(config.model_name, config.model, DataSpec.from_dict(config.spec), device)
         return Trained(model, import_run(opt.run_dir, opt.label, model, opt.ema))
 
     file = find_net(opt.run_dir, opt.label, _generators(config), opt.ema)
@@ -47,7 +46,7 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
     options = {name: getattr(wanted, name) for name in ARCHITECTURE if getattr(wanted, name) is not None}
     if hasattr(config.model, "pool_size"):
         options["pool_size"] = 0  # it is for training, and would have to know the size of the images
-    spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=spec.batch_size if spec else 1)
+    spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=int(config.spec.get("batch_size", 1)))
     model = create_model(config.model_name, replace(config.model, **options), spec, device)
     if config.model_name != "test":
         return Trained(model, import_run(opt.run_dir, opt.label, model, opt.ema))

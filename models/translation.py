@@ -81,14 +81,14 @@ class TranslationModel(AdversarialModel):
             raise
 
     def pool(self, size: int, channels: int) -> ImagePool:
-        """Return a history of ``size`` generated images.
-
-        Raises:
-            ValueError: images of different sides cannot be kept together.
-        """
+        """Return a history of ``size`` generated images; raise ValueError when this run's images do not fit into it."""
         if size and not any(self.spec.image_size):
             raise ValueError(
                 f"--pool_size {size} needs images of one size: use a --preprocess with crop, or --pool_size 0"
+            )
+        if 0 < size < self.spec.batch_size // self.opt.accumulate:
+            raise ValueError(
+                f"--pool_size {size} is less than --batch_size {self.spec.batch_size}: use a larger one, or 0"
             )
         return ImagePool(size, (channels, *self.spec.image_size))
 

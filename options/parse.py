@@ -39,7 +39,7 @@ class Config(Generic[Run]):
     model_name: str
     dataset_mode: str
     defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
-    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted, in all or in part
     given: frozenset[str] = frozenset()  # test.py: the options that the user gave
 
     def sections(self) -> dict[str, dict[str, Any]]:

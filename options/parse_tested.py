@@ -18,6 +18,7 @@ from util.foreign import OPTIONS_TABLE, read_options_table
 from util.runs import OPTIONS_FILE, find_trained
 
 OWN = {f.name for f in fields(TestOptions)}  # test.py's own: what the run says of these is another matter
+CHANNELS = ("input_nc", "output_nc")  # of the data, but the model is built for them
 FOREIGN = (
     "direction",
     "preprocess",
@@ -70,9 +71,13 @@ def parse_test(
         print_help(parser, argv)
 
         given = parser.convert(config) | parser.parse(argv)
+        spec = (
+            read_section(record, "spec") if trained else {k: e.value for k, e in entries.items() if k == "batch_size"}
+        )
         if trained:
             stored = _options_of(entries, find_model, find_dataset)
-            _check_model_options(model_options, stored, given, folder.name)
+            fixed = {f.name: stored[f.name] for f in flags(model_options) if f.name in stored and f.name not in OWN}
+            _check_same(fixed | {k: spec[k] for k in CHANNELS if k in spec}, given, folder.name)
         else:
             stored = parser.convert({k: e for k, e in entries.items() if k in FOREIGN and k in parser.flags})
         values = {n: f.default for n, f in parser.flags.items()} | {k: v for k, v in stored.items() if k not in OWN}
@@ -84,7 +89,7 @@ def parse_test(
             model_name=model,
             dataset_mode=mode,
             defaults={},
-            spec=read_section(record, "spec") if record.exists() else {},
+            spec=spec,
             given=frozenset(given),
         )
     except KeyError as error:
@@ -123,9 +128,8 @@ def _options_of(
     return {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
 
 
-def _check_model_options(cls: type, stored: dict[str, Any], given: dict[str, Any], name: str) -> None:
+def _check_same(trained: Mapping[str, Any], given: Mapping[str, Any], name: str) -> None:
     """Refuse to show another model than was trained."""
-    for flag in flags(cls):
-        if flag.name in given and flag.name not in OWN and given[flag.name] != stored.get(flag.name, given[flag.name]):
-            before = shown(stored[flag.name])
-            raise ValueError(f"--{flag.name} {shown(given[flag.name])}: run {name!r} was trained with {before}")
+    for option, before in trained.items():
+        if option in given and given[option] != before:
+            raise ValueError(f"--{option} {shown(given[option])}: run {name!r} was trained with {shown(before)}")

@@ -1,7 +1,9 @@
 """A page as a browser would see it, for the tests of all pages."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 
 class Document(HTMLParser):
@@ -21,3 +23,7 @@ class Document(HTMLParser):
 
     def of(self, tag):
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def links(page):
+    return [unquote(link) for link in re.findall(r'(?:src|href)="([^"#]+)"', page.read_text(encoding="utf-8"))]

@@ -7,13 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 import torch
 from PIL import Image
 
 from tests.bench import SMALL, Bench
+from tests.document import links
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -46,10 +46,6 @@ def samples(folder):
     """Return the rows of samples.csv, each with the picture it tells of."""
     with (folder / "samples.csv").open(newline="") as file:
         return [row | {"image": Image.open(folder / row["file"])} for row in csv.DictReader(file)]
-
-
-def links(page):
-    return [unquote(link) for link in re.findall(r'(?:src|href)="([^"#]+)"', page.read_text(encoding="utf-8"))]
 
 
 # --- train.py
@@ -166,7 +162,7 @@ def test_a_run_may_begin_from_the_weights_of_another(bench):
         ("--image_size 12 --netG conv", 1, "--image_size"),
         ("--device cuda:77", 1, "--device cuda:77"),
         ("--device gpu", 1, "--device gpu: not a device"),
-        ("--accumulate 3", 1, "--accumulate 3 does not divide the batch of 2 images evenly"),
+        ("--accumulate 3", 1, "--accumulate 3 does not divide --batch_size 2 evenly"),
         ("--lr_policy plateau --plateau_loss H", 1, "--plateau_loss H: this model logs D_real, D_fake, G"),
         ("--val_list nowhere.txt", 1, "nowhere.txt"),
         ("--checkpoints_dir hands/rock/0.png", 1, "hands/rock/0.png"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.tiny_models import TINY, create, train
+from tests.tiny_models import LEARNERS, create, train
 
 torch.set_num_threads(1)
 
@@ -22,7 +22,7 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize("case", TINY)
+@pytest.mark.parametrize("case", LEARNERS)
 def test_losses_are_those_of_before(case):
     assert case in GOLDEN, "run python -m tests.test_golden_losses and add what it prints"
     losses = {name: loss.item() for name, loss in train(create(case), case, range(1, 4))[-1].items()}
@@ -30,6 +30,6 @@ def test_losses_are_those_of_before(case):
 
 
 if __name__ == "__main__":
-    for golden in TINY:
+    for golden in LEARNERS:
         last = train(create(golden), golden, range(1, 4))[-1]
         print(f'    "{golden}": {{' + ", ".join(f'"{k}": {v.item():.7g}' for k, v in last.items()) + "},")

@@ -166,10 +166,10 @@ def test_colorization_shows_colours():
 
 def test_batch_norm_of_one_image_at_a_time_is_tested_so():
     """As pix2pix is: the statistics of each image, whatever else is in the batch, and no dropout."""
-    case = "pix2pix one at a time"
-    model = create(case)
-    train(model, case, range(1, 4))
-    images = make_batch(case, num=3)["A"]
+    model = build("pix2pix", TINY["pix2pix"][1]._replace(batch_size=1), **UNET)
+    for step in range(1, 4):
+        model.optimize_parameters(make_batch("pix2pix", seed=step, num=1), step)
+    images = make_batch("pix2pix", num=3)["A"]
     with evaluating(model):
         together = model.translate(images)
         alone = torch.cat([model.translate(image[None]) for image in images])
@@ -208,7 +208,7 @@ def test_tiles_are_blended_into_the_whole():
         tiled = model.translate(images)
     assert tiled.shape == whole.shape
     assert not torch.equal(tiled, whole)
-    assert float((tiled - whole).abs().mean()) < 0.02 * float(whole.std())
+    assert float((tiled - whole).abs().mean()) < 0.05 * float(whole.std())
     assert_close(tiled[..., :64, :64], whole[..., :64, :64])  # out of reach of every seam
 
 

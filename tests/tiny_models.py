@@ -33,7 +33,7 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         GREY_8,
     ),
     "pix2pix": (UNET, UNLABELLED_32),
-    "pix2pix one at a time": (UNET | {"netD": "pixel", "upsample": "resize"}, UNLABELLED_32._replace(batch_size=1)),
+    "pix2pix pixels": (UNET | {"netD": "pixel", "upsample": "resize"}, UNLABELLED_32),
     "pix2pix wgangp": (UNET | {"gan_mode": "wgangp", "norm": "instance", "n_critic": 3, "pool_size": 6}, UNLABELLED_32),
     "pix2pix helped": (
         UNET | {"spectral_norm": True, "instance_noise": 0.1, "label_smoothing": 0.1, "diffaugment": ("translation",)},

@@ -1,0 +1,337 @@
+"""Translation from the command line: every model trains, goes on after a kill, and is shown; so are others' weights."""
+
+import json
+import math
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.bench import Bench, in_child, save_images
+from tests.document import links
+from tests.test_resume import assert_same_run, by, interrupted, state
+from tests.tiny_models import create
+
+REFERENCE = json.loads((Path(__file__).parent / "reference" / "networks.json").read_text())
+SMALL = (
+    "--batch_size 2 --load_size 36 --crop_size 32 --ngf 2 --ndf 2 --netD n_layers --n_layers_D 1 --device cpu "
+    "--n_epochs 1 --n_epochs_decay 1 --print_freq 4 --save_latest_freq 4 --num_threads 1 --ema .9"
+)
+MODELS = {
+    "pix2pix": "--netG unet_32 --pool_size 3",
+    "cycle_gan": "--netG resnet_1blocks --pool_size 3",
+    "colorization": "--netG unet_32",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A bench with ``pairs`` (trainA and so on, 6 images of 32 pixels each) and a run of each model, named after it."""
+    bench = Bench(tmp_path_factory.mktemp("translation"))
+    save_images(bench.folder / "pairs", ("trainA", "trainB", "testA", "testB"), num=6, size=32)
+    for model in MODELS:
+        train(bench, model, model)
+    return bench
+
+
+def train(bench, model, name, more=""):
+    outcome = bench.train(f"--model {model} --dataroot pairs --name {name} {MODELS[model]} {SMALL} {more}")
+    assert outcome.status == 0, outcome.err
+    return outcome
+
+
+def shown(bench, options):
+    """Return the folder of results that a successful test.py wrote, and what it printed."""
+    outcome = bench.test(options)
+    assert outcome.status == 0, outcome.err
+    page = Path(outcome.out.rsplit("results: ", 1)[1].splitlines()[0])
+    assert all((page.parent / link).is_file() for link in links(page))
+    return page.parent, outcome.out
+
+
+def refused(outcome, status):
+    assert (outcome.status, outcome.err.count("\n")) == (status, 1), outcome
+    return outcome.err
+
+
+def pictures(folder, kind):
+    return sorted(p.relative_to(folder / "images" / kind).as_posix() for p in (folder / "images" / kind).rglob("*.*"))
+
+
+# Training
+
+
+@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_killed_run_goes_on_as_if_nothing_had_been(home, model, step):
+    """Bit for bit, the history of generated images included, with the state of before the kill or of the start."""
+    name = f"killed_{model}_{step}"
+    with interrupted(step, by(signal.SIGKILL)):
+        assert in_child(lambda: train(home, model, name)) == -signal.SIGKILL
+    assert home.train(f"--name {name} --continue_train").status == 0
+    assert_same_run(home.run_dir(name), home.run_dir(model))
+
+
+def test_the_history_is_saved(home):
+    assert state(home.run_dir("cycle_gan"))["model"]["pool_A.count"] == 3
+
+
+def test_losses_have_the_names_that_users_know(home):
+    names = {m: (home.run_dir(m) / "losses.csv").read_text().split("\n")[0].split(",")[3:] for m in MODELS}
+    assert set(names["pix2pix"]) == set(names["colorization"]) == {"G_GAN", "G_L1", "D_real", "D_fake"}
+    assert set(names["cycle_gan"]) == {"D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"}
+
+
+def test_a_save_may_be_kept_by_its_number(home):
+    train(home, "pix2pix", "kept", "--save_by_iter --no_html --suffix {model}_{netG}_{crop_size}")
+    folder = home.run_dir("kept_pix2pix_unet_32_32")
+    assert sorted(p.name for p in folder.glob("iter_*_net_G.pth")) == [
+        "iter_12_net_G.pth",
+        "iter_4_net_G.pth",
+        "iter_8_net_G.pth",
+    ]
+    assert not (folder / "web").exists()
+    results, _ = shown(home, "--name kept --suffix pix2pix_unet_32_32 --load_iter 8")
+    assert results.name == "test_iter_8"
+
+
+def test_flags_without_a_meaning_warn_once_and_say_what_to_do(home):
+    words = "--epoch_count 5 --update_html_freq 1000 --display_ncols 4 --display_winsize 256 --epoch latest"
+    outcome = train(home, "pix2pix", "old_words", words)
+    warnings = outcome.err.splitlines()
+    assert [w.split(" means nothing here: ")[0] for w in warnings] == [
+        f"warning: --{name}"
+        for name in ("display_ncols", "epoch", "epoch_count", "update_html_freq", "display_winsize")
+    ]
+    assert all(len(w.split(" means nothing here: ")[1]) > 10 for w in warnings)
+
+
+# Testing
+
+
+@pytest.mark.parametrize(
+    ("model", "kinds"),
+    [
+        ("pix2pix", "real_A fake_B real_B"),
+        ("cycle_gan", "real_A fake_B rec_A idt_B real_B fake_A rec_B idt_A"),
+        ("colorization", "real_A real_B_rgb fake_B_rgb"),
+    ],
+)
+def test_every_image_is_shown_in_a_folder_of_its_kind(home, model, kinds):
+    folder, out = shown(home, f"--name {model}")
+    assert sorted(p.name for p in (folder / "images").iterdir()) == sorted(kinds.split())
+    for kind in kinds.split():
+        assert pictures(folder, kind) == [f"{i}.png" for i in range(6)]
+    assert "left out" not in out
+    assert "moving average" in out
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_results_do_not_depend_on_the_batch(home, model):
+    alone, together = (shown(home, f"--name {model} --batch_size {n} --results_dir r{n}")[0] for n in (1, 4))
+    for kind in ("fake_B", "fake_B_rgb"):
+        for name in pictures(together, kind) if (together / "images" / kind).exists() else []:
+            pixels = [np.asarray(Image.open(f / "images" / kind / name), np.int16) for f in (alone, together)]
+            assert abs(pixels[0] - pixels[1]).max() <= 1
+
+
+def test_what_is_left_out_is_said(home):
+    folder, out = shown(home, "--name pix2pix --num_test 2")
+    assert "--num_test 2: 4 of the 6 images are left out" in out
+    assert len(pictures(folder, "fake_B")) == 2
+
+
+def test_one_direction_of_a_cycle_is_found(home):
+    forth, out = shown(home, "--name cycle_gan --model test --results_dir forth")
+    assert "latest_net_G_A_ema.pth: resnet_1blocks" in out
+    assert sorted(p.name for p in (forth / "images").iterdir()) == ["fake", "real"]
+    back, out = shown(home, "--name cycle_gan --model test --direction BtoA --no_ema --results_dir back")
+    assert "latest_net_G_B.pth" in out
+    _, out = shown(home, "--name cycle_gan --model test --model_suffix _B --results_dir suffix")
+    assert "latest_net_G_B_ema.pth" in out
+    whole, _ = shown(home, "--name cycle_gan")
+    for kind, folder in (("fake_B", forth), ("real_A", forth)):
+        other = {"fake_B": "fake", "real_A": "real"}[kind]
+        assert (whole / "images" / kind / "3.png").read_bytes() == (folder / "images" / other / "3.png").read_bytes()
+    assert (back / "images/real/3.png").read_bytes() == (whole / "images/real_B/3.png").read_bytes()
+
+
+def test_sub_folders_and_equal_names_stay_apart(home):
+    for name in ("a/1.png", "b/1.png", "b/1.jpg", "2.png"):
+        path = home.folder / "mixed" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 20), "red").save(path)
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot mixed --preprocess none")
+    assert pictures(folder, "fake") == ["2.png", "a/1.png", "b/1.jpg.png", "b/1.png.png"]
+    assert Image.open(folder / "images/fake/2.png").size == (40, 20)
+
+
+def test_one_file_may_be_the_data(home):
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot pairs/testA/3.png")
+    assert pictures(folder, "fake") == ["3.png"]
+
+
+def test_a_large_rectangle_is_translated_in_tiles(home):
+    (home.folder / "large").mkdir(exist_ok=True)
+    Image.new("RGB", (301, 97), "blue").save(home.folder / "large/1.png")
+    options = "--name cycle_gan --model test --dataroot large --preprocess none --tile 64 --tile_overlap 16"
+    folder, _ = shown(home, options)
+    assert Image.open(folder / "images/fake/1.png").size == (301, 97)
+
+
+def test_images_may_be_stretched(home):
+    wide, _ = shown(home, "--name pix2pix --aspect_ratio 1.5 --display_winsize 99")
+    assert Image.open(wide / "images/fake_B/1.png").size == (48, 32)
+    assert 'width="99"' in (wide / "index.html").read_text()
+    high, _ = shown(home, "--name pix2pix --aspect_ratio 0.5")
+    assert Image.open(high / "images/fake_B/1.png").size == (32, 64)
+
+
+def test_sixteen_bits_come_out_as_sixteen_bits(home):
+    import cv2
+
+    (home.folder / "deep").mkdir(exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 65536, (32, 32, 3), dtype=np.uint16)
+    cv2.imwrite(str(home.folder / "deep/1.png"), pixels)
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot deep")
+    real, fake = (cv2.imread(str(folder / f"images/{kind}/1.png"), cv2.IMREAD_UNCHANGED) for kind in ("real", "fake"))
+    assert real is not None and np.array_equal(real, pixels)
+    assert fake is not None and fake.dtype == np.uint16
+
+
+def test_the_reference_behaviour_is_there_for_those_who_ask(home):
+    """In training mode: dropout is on, so that two passes differ, and batch norm sees one image at a time."""
+    name = "pix2pix"
+    first, _ = shown(home, f"--name {name} --no_eval --results_dir n1")
+    calm, _ = shown(home, f"--name {name} --results_dir n2")
+    assert (first / "images/fake_B/1.png").read_bytes() != (calm / "images/fake_B/1.png").read_bytes()
+
+
+# Weights from elsewhere
+
+
+def wave(shape, i):
+    return (0.02 * torch.sin(0.37 * torch.arange(math.prod(shape), dtype=torch.float64) + i)).float().reshape(shape)
+
+
+@pytest.mark.parametrize("wrapper", ["", "module."])
+def test_weights_of_the_reference_give_its_outputs(bench, wrapper):
+    """Keys and figures are those of networks.json; the network's option is not needed but may be given."""
+    name = "resnet_9blocks, batch"
+    known = next(
+        n for n in REFERENCE["networks"].values() if (n["name"], n["norm"], n["dropout"]) == (*name.split(", "), False)
+    )
+    weights = {}
+    for i, (key, shape) in enumerate(REFERENCE["layouts"][known["layout"]]):
+        kind = key.rsplit(".", 1)[1]
+        if kind == "num_batches_tracked":
+            weights[wrapper + key] = torch.tensor(0)
+        elif kind.startswith("running"):
+            weights[wrapper + key] = torch.full(shape, float(kind == "running_var"))
+        else:
+            weights[wrapper + key] = wave(shape, i) + float(kind == "weight" and len(shape) == 1)
+    bench.run_dir("theirs").mkdir(parents=True)
+    torch.save(weights, bench.run_dir("theirs") / "latest_net_G.pth")
+    # The figures are those of running statistics, which a run of larger batches has.
+    table = "----- Options -----\n   batch_size: 8  \t[default: 1]\n  no_dropout: True\n max_dataset_size: inf\n"
+    (bench.run_dir("theirs") / "train_opt.txt").write_text(table)
+    images = (
+        torch.cos(0.01 * torch.arange(math.prod(known["input"]), dtype=torch.float64)).float().reshape(known["input"])
+    )
+    (bench.folder / "waves").mkdir()
+    np.save(bench.folder / "waves/1.npy", images[0].permute(1, 2, 0).numpy())
+    words = "--netG resnet_9blocks --no_dropout" if wrapper else ""
+    options = f"--model test --name theirs --dataroot waves --value_range=-1,1 --preprocess none {words}"
+    folder, _ = shown(bench, options)
+    output = np.load(folder / "images/fake/1.npy").transpose(2, 0, 1)
+    np.testing.assert_allclose(output.ravel()[known["index"]], known["sample"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose((output.mean(), output.std(ddof=1)), (known["mean"], known["std"]), rtol=0, atol=1e-5)
+
+
+def test_weights_that_are_saved_have_the_keys_of_the_reference(home):
+    for name in ("G", "D"):
+        saved = torch.load(home.run_dir("pix2pix") / f"latest_net_{name}.pth", weights_only=True)
+        model = create("pix2pix", ngf=2, ndf=2)
+        assert list(saved) == list(model.nets[name].state_dict())
+        model.load_net(name, saved)
+    layout = REFERENCE["layouts"][REFERENCE["networks"][next(iter(REFERENCE["networks"]))]["layout"]]
+    assert all(re.fullmatch(r"model\.\d+(\.conv_block\.\d+)?\.(weight|bias)", key) for key, _ in layout)
+
+
+def test_a_run_may_begin_from_weights_alone(home):
+    folder = home.run_dir("weights")
+    folder.mkdir()
+    source = home.run_dir("pix2pix") / "latest_net_G.pth"
+    (folder / source.name).write_bytes(source.read_bytes())
+    train(home, "pix2pix", "begun", "--init_from weights --lr 1e-12")
+    ours, theirs = (torch.load(f / "latest_net_G.pth", weights_only=True) for f in (home.run_dir("begun"), folder))
+    key = "model.model.0.weight"
+    torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=1e-6)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "complaint"),
+    [
+        (
+            "--model test --name pix2pix --netG resnet_9blocks",
+            2,
+            "--netG resnet_9blocks: run 'pix2pix' was trained with unet_32",
+        ),
+        ("--name pix2pix --ngf 3", 2, "--ngf 3: run 'pix2pix' was trained with 2"),
+        ("--name pix2pix --model cycle_gan", 2, "run 'pix2pix' is of --model pix2pix"),
+        ("--name pix2pix --direction BtoB", 2, "--direction: 'BtoB' is not a choice; did you mean"),
+        ("--name pix2pix --tile 8", 1, "--tile 8 is smaller than the 158 x 158 pixels"),
+        (
+            "--name cycle_gan --model test --tile 66",
+            1,
+            "--tile 66 is not a multiple of 4, as the network needs: the nearest is 68",
+        ),
+        ("--name cycle_gan --model test --model_suffix _C", 1, "there is no latest_net_G_C.pth"),
+        ("--name pix2pix --load_iter 7", 1, "there is no iter_7_net_G.pth in checkpoints/pix2pix"),
+        ("--name pix2pix --dataroot pairs/testA", 1, "pairs/testA"),
+        ("--name pix2pix --suffix {netg}", 2, "--suffix {netg}: 'netg' is not an option that is known here"),
+        ("--name pix2pix --input_nc 1", 2, "--input_nc 1: run 'pix2pix' was trained with 3"),
+    ],
+)
+def test_mistakes_of_testing(home, options, status, complaint):
+    assert complaint in refused(home.test(options), status)
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "complaint"),
+    [
+        ("--model test", 2, "--model test shows what another model has learnt: python test.py --model test"),
+        ("--model pix2pix --crop_size 300", 2, "--load_size 36 is smaller than --crop_size 300"),
+        ("--model pix2pix --netG unet_33", 1, "no generator 'unet_33'"),
+        ("--model pix2pix --gan_mode wgangp", 1, "batch norm in D mixes them"),
+        ("--model pix2pix --gan_mode wgan-gp", 2, "--gan_mode: 'wgan-gp' is not a choice; did you mean 'wgangp'?"),
+        ("--model cycle_gan --lambda_A -1", 2, "--lambda_A: -1.0 is too small: at least 0"),
+        ("--model cycle_gan --pool_size 3 --batch_size 4", 1, "--pool_size 3 is less than --batch_size 4"),
+        (
+            "--model pix2pix --crop_size 16 --load_size 16",
+            1,
+            "--netD basic judges images of 24 pixels or more, not 16 x 16",
+        ),
+        ("--model pix2pix --init_from cycle_gan", 1, "there is no latest_net_G.pth"),
+        (
+            "--model cycle_gan --init_from cycle_gan --ngf 3 --pool_size 0",
+            1,
+            "it was made with --netG resnet_1blocks --ngf 2 (asked for: --netG unet_32 --ngf 3)",
+        ),
+        ("--model pix2pix --n_layers_D 0", 2, "--n_layers_D: 0 is too small: at least 1"),
+        ("--model pix2pix --direction BtoB", 2, "--direction: 'BtoB' is not a choice"),
+    ],
+)
+def test_mistakes_of_training(home, options, status, complaint):
+    outcome = home.train(
+        f"--dataroot pairs --name bad --netG unet_32 --crop_size 32 --load_size 36 --device cpu {options}"
+    )
+    assert complaint in refused(outcome, status)
+    assert not (home.run_dir("bad")).exists()
