@@ -55,7 +55,8 @@ class Cache:
             size: side of the square to cut out of each; 0: whole images, which must be of one shape.
             places: in [0, 1), (N, 2) or for all alike (2,), where to cut, as in ``transforms.crop``.
         """
-        store, rows = self.stores[key], self.rows[key][indices]
+        store, rows = self.stores[key], self.rows[key]
+        rows = indices if len(rows) == len(self.shapes[key]) else rows[indices]  # nothing was dropped: all are in place
         if store.ndim == 4:
             return crop_all(store.index_select(0, rows.to(store.device, non_blocking=True)), size, places)
         images = [self._image(key, row) for row in rows.tolist()]
@@ -164,22 +165,25 @@ def _decode_all(
     found: Problems = {}
     for first, keys in groups.items():
         known = bad[first]
-        ends = {key: shapes[key].prod(1).cumsum() for key in keys}
+        promised = {key: [tuple(shape) for shape in shapes[key].tolist()] for key in keys}
+        ends = {key: shapes[key].prod(1).cumsum().tolist() for key in keys}
 
         def decode(
             index: int,
             keys: tuple[str, ...] = keys,
             known: dict[int, str] = known,
-            ends: dict[str, np.ndarray] = ends,
+            promised: dict[str, list[tuple[int, ...]]] = promised,
+            ends: dict[str, list[int]] = ends,
         ) -> None:
             if index in known:
                 return
             for key in keys:
-                image, shape = dataset.decode(key, index).numpy(), tuple(shapes[key][index].tolist())
-                if image.shape != shape:
-                    raise ValueError(f"{dataset.image_names(key)[index]} decodes to {image.shape}, not to {shape}")
+                image = dataset.decode(key, index).numpy()
+                if image.shape != promised[key][index]:
+                    name = dataset.image_names(key)[index]
+                    raise ValueError(f"{name} decodes to {image.shape}, not to {promised[key][index]}")
                 if stores:
-                    end = int(ends[key][index])
+                    end = ends[key][index]
                     stores[key][end - image.size : end] = image.reshape(-1)
 
         num = len(shapes[first])
