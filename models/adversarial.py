@@ -1,7 +1,7 @@
 """What models have in common whose generator plays against a discriminator."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class AdversarialModel(BaseModel):
         instance_noise: float = option(0.0, help="standard deviation of the noise added to all that D sees", min=0)
 
     opt: Options
+    norm_flag: ClassVar[str] = "--norm"  # which option says what normalizes D
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
@@ -53,7 +54,7 @@ class AdversarialModel(BaseModel):
         if self.opt.gan_mode == "wgangp" and any(isinstance(m, BATCH_NORMS) for m in netD.modules()):
             raise ValueError(
                 "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
-                "(arXiv:1704.00028, Sec. 4): use --norm instance or none"
+                f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
             )
         return add_spectral_norm(netD) if self.opt.spectral_norm else netD
 
