@@ -3,11 +3,13 @@
     python test.py                                            the newest run
     python test.py --name rps --labels rock,paper --interpolate 10
     python test.py --name mnist --labels 1 --num_test 100 --epoch 20
+    python test.py --name faces --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
 
 What the model is and how its data looks is read from the run.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from data import create_dataset, create_loader, find_dataset
@@ -37,8 +39,10 @@ def test(config: Config[TestOptions]) -> None:
     from models.noise import NoiseModel
     from util.checkpoint import import_run
     from util.device import pick_device
+    from util.latent_results import show_latents
+    from util.latents import truncated
     from util.modes import evaluating
-    from util.results import Results, draw_samples, draw_walk, read_labels, translate_all
+    from util.results import Results, draw_samples, read_labels, translate_all
     from util.summary import diagnose
     from util.types import DataSpec
 
@@ -50,10 +54,10 @@ def test(config: Config[TestOptions]) -> None:
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.epoch}", opt.name, subtitle)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
-            labels = read_labels(opt.labels, spec.classes)
-            draw_samples(results, model, labels, opt.num_test or 100, opt.seed, opt.batch_size)
-            if opt.interpolate:
-                draw_walk(results, model, labels, opt.interpolate, opt.seed)
+            labels = read_labels(opt.labels, model.spec.classes)
+            z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
+            draw_samples(results, model, labels, z, opt.seed, opt.batch_size)
+            show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model.device, phase))
         else:
             loader = open_data(config, model.device)
             num = min(opt.num_test or len(loader.dataset), len(loader.dataset))
@@ -63,9 +67,9 @@ def test(config: Config[TestOptions]) -> None:
         print(diagnose(model, open_data(config, model.device).preview(8)))
 
 
-def open_data(config: Config[TestOptions], device: "torch.device") -> "Loader":
-    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested."""
-    dataset = create_dataset(config.dataset_mode, config.data)
+def open_data(config: Config[TestOptions], device: "torch.device", phase: str = "") -> "Loader":
+    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another."""
+    dataset = create_dataset(config.dataset_mode, replace(config.data, phase=phase or config.data.phase))
     return create_loader(dataset, config.run, min(config.run.batch_size, len(dataset)), device)
 
 

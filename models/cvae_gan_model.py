@@ -11,7 +11,7 @@ from models.losses import kl_divergence, squared_error
 from models.networks.cvae import SIZES, Encoder, create_decoder, create_judge
 from models.noise import NoiseModel, check_classes
 from options import option
-from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
+from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals, Weighted
 
 
 class CVAEGANModel(NoiseModel):
@@ -84,16 +84,17 @@ class CVAEGANModel(NoiseModel):
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return self.netG(z, labels)
 
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance of z, each (N, nz), for images (N, C, H, W) in [-1, 1]."""
-        return self.netE(images)
+    def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
+        """Encode images (N, C, H, W) in [-1, 1] and decode the mean of their z as ``labels`` say, int64 (N,)."""
+        mean, logvar = self.netE(images)
+        return Autoencoded(mean, self.netG(mean, labels), kl_divergence(mean, logvar))
 
     def forward(self, batch: Batch) -> Visuals:
         """Return samples, a row a class, and beside them the first real images with their reconstructions."""
         visuals = super().forward(batch)
         if "label" in batch:
             real, labels = batch["image"][:SHOWN], batch["label"][:SHOWN]
-            visuals |= {"real": real, "rec": self.netG(self.encode(real)[0], labels)}
+            visuals |= {"real": real, "rec": self.autoencode(real, labels).images}
         return visuals
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
