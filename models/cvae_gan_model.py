@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from models.base_model import SHOWN, Terms
 from models.losses import kl_divergence, squared_error
 from models.networks.cvae import SIZES, Encoder, create_decoder, create_judge
+from models.networks.dcgan import NormD
 from models.noise import NoiseModel, check_classes
 from options import option
 from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals, Weighted
@@ -23,12 +24,14 @@ class CVAEGANModel(NoiseModel):
 
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options):
+        norm_D: NormD = option("batch", help="normalization in D; at 28 px it has none")
         lambda_rec: float = option(1.0, help="weight of the reconstruction's squared error", min=0)
         lambda_kl: float = option(1.0, help="weight of the KL divergence of z from the standard normal", min=0)
         lambda_adv: float = option(10.0, help="weight of fooling D", min=0)
         lambda_cls: float = option(10.0, help="weight of being classified as the label", min=0)
 
     opt: Options
+    norm_flag = "--norm_D"
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         check_classes("--model cvae_gan", spec)
@@ -39,7 +42,7 @@ class CVAEGANModel(NoiseModel):
             raise ValueError(f"--model cvae_gan makes images of {made} pixels, not {height}: change --image_size")
         self.netE = Encoder(nc, height, opt.ngf, opt.nz, opt.norm_eps)
         self.netG = create_decoder(opt.nz, nc, height, opt.ngf, opt.norm_eps, num)
-        self.netD = self.bounded(create_judge(nc, height, opt.ndf, opt.norm_eps, 1))
+        self.netD = self.bounded(create_judge(nc, height, opt.ndf, opt.norm_eps, 1, opt.norm_D))
         self.netC = create_judge(nc, height, opt.ndf, opt.norm_eps, num)
         self.optimizers = {
             "C": self.create_optimizer(self.netC),

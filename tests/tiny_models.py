@@ -73,6 +73,11 @@ def create(case: str, seed: int = 0, **options: Any) -> Any:
     return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed)
 
 
+def build(name: str, spec: DataSpec, **options: Any) -> Any:
+    """Build a model, a BaseModel, for data of ``spec`` with these options and its own defaults for the rest."""
+    return create_model(name, find_model(name).Options(**options), spec, CPU)
+
+
 def make_batch(case: str, seed: int = 1, num: int = NUM) -> Batch:
     """Return random images and labels that fit a case, under every key that a data set may have."""
     spec = TINY.get(case, ({}, RGB_32))[1]

@@ -6,7 +6,7 @@ At 28 pixels the layers are small, as digits need them; channels are given for n
 from torch import Tensor, nn
 
 from models.networks import dcgan
-from models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from models.networks.dcgan import DCGANDiscriminator, DCGANGenerator, NormD
 from models.networks.init import init_weights
 from models.networks.labels import LabelCode, LabelledGenerator
 from models.networks.one_size import Conv28Discriminator
@@ -78,8 +78,8 @@ def create_decoder(nz: int, nc: int, size: int, ngf: int, eps: float, num_classe
     return DCGANGenerator(nz, nc, size, ngf, eps, code)
 
 
-def create_judge(nc: int, size: int, ndf: int, eps: float, num_logits: int) -> nn.Module:
+def create_judge(nc: int, size: int, ndf: int, eps: float, num_logits: int, norm: NormD = "batch") -> nn.Module:
     """Return a network from images to logits (N, num_logits): one for D, as many as there are classes for C."""
     if size == 28:
         return Conv28Discriminator(nc, ndf, num_logits=num_logits)
-    return DCGANDiscriminator(nc, size, ndf, eps, num_logits=num_logits)
+    return DCGANDiscriminator(nc, size, ndf, eps, norm=norm, num_logits=num_logits)
