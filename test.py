@@ -4,11 +4,13 @@
     python test.py --name rps --labels rock,paper --interpolate 10
     python test.py --name mnist --labels 1 --num_test 100 --epoch 20
     python test.py --model test --name horse2zebra --dataroot my/horses --preprocess none
+    python test.py --name faces --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
 
 What the model is and how its data looks is read from the run, or from the weights themselves.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from data import create_dataset, create_loader, find_dataset
@@ -38,8 +40,10 @@ def test(config: Config[TestOptions]) -> None:
     from models.noise import NoiseModel
     from models.trained import load_trained
     from util.device import pick_device
+    from util.latent_results import show_latents
+    from util.latents import truncated
     from util.modes import evaluating
-    from util.results import Results, draw_samples, draw_walk, read_labels
+    from util.results import Results, draw_samples, read_labels
     from util.summary import diagnose
     from util.translations import translate_all
 
@@ -50,9 +54,9 @@ def test(config: Config[TestOptions]) -> None:
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes)
-            draw_samples(results, model, labels, opt.num_test or 100, opt.seed, opt.batch_size or 50)
-            if opt.interpolate:
-                draw_walk(results, model, labels, opt.interpolate, opt.seed)
+            z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
+            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
+            show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             if opt.tile:
                 use_tiles(model, opt.tile, opt.tile_overlap)
@@ -76,10 +80,11 @@ def use_tiles(model: "BaseModel", tile: int, overlap: int) -> None:
     model.use_tiles(tile, overlap)
 
 
-def open_data(config: Config[TestOptions], model: "BaseModel") -> "Loader":
-    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested."""
+def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "") -> "Loader":
+    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another."""
     opt = config.run
-    dataset = create_dataset(config.dataset_mode, config.data.like(model.spec))
+    options = replace(config.data.like(model.spec), phase=phase or config.data.phase)
+    dataset = create_dataset(config.dataset_mode, options)
     batch_size = opt.batch_size or 8
     if not opt.eval:
         batch_size = 1  # as the reference tests: batch norm with the statistics of one image

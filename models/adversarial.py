@@ -1,6 +1,7 @@
 """What models have in common whose generator plays against a discriminator."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class AdversarialModel(BaseModel):
         instance_noise: float = option(0.0, help="standard deviation of the noise added to all that D sees", min=0)
 
     opt: Options
+    norm_flag: ClassVar[str] = "--norm"  # which option says what normalizes D
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
@@ -41,6 +43,14 @@ class AdversarialModel(BaseModel):
         """Say whether G is updated at ``step``, and not D alone."""
         return step % self.opt.n_critic == 0
 
+    @property
+    def share_D(self) -> float:
+        """A half, for D's loss on real and generated images, so that D sees one image's worth of loss as G does.
+
+        1 for a Wasserstein objective: lambda_gp is meant for the whole difference.
+        """
+        return 1.0 if self.opt.gan_mode in ("wgan", "wgangp") else 0.5
+
     def bounded(self, netD: nn.Module) -> nn.Module:
         """Return a new discriminator with what the options ask for to keep it in bounds.
 
@@ -50,7 +60,7 @@ class AdversarialModel(BaseModel):
         if self.opt.gan_mode == "wgangp" and any(isinstance(m, BATCH_NORMS) for m in netD.modules()):
             raise ValueError(
                 "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
-                "(arXiv:1704.00028, Sec. 4): use --norm instance or none"
+                f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
             )
         return add_spectral_norm(netD) if self.opt.spectral_norm else netD
 

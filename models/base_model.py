@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from models.rmsprop import RMSprop
 from options import option
 from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
 
@@ -32,7 +33,8 @@ class BaseModel(nn.Module, ABC):
     class Options:
         """Options of every model; a subclass adds its own and redeclares those it wants otherwise."""
 
-        lr: float = option(2e-4, help="initial learning rate of Adam", above=0)
+        optimizer: Literal["adam", "rmsprop"] = option("adam", help="how gradients become steps")
+        lr: float = option(2e-4, help="initial learning rate", above=0)
         beta1: float = option(0.5, help="decay rate of Adam's first moment", min=0, max=0.9999)
         beta2: float = option(0.999, help="decay rate of Adam's second moment", min=0, max=0.999999)
         accumulate: int = option(1, help="micro-batches that a batch is worked through in, to save memory", min=1)
@@ -81,10 +83,12 @@ class BaseModel(nn.Module, ABC):
         """Load network ``name`` from its state dict; raise RuntimeError or ValueError when it does not fit."""
         self.nets[name].load_state_dict(state)
 
-    def adam(self, *nets: nn.Module, lr: float = 0.0) -> Adam:
+    def create_optimizer(self, *nets: nn.Module, lr: float = 0.0) -> Optimizer:
         """Return the optimizer that the options ask for, over all parameters of ``nets``; ``lr`` 0 means ``--lr``."""
         params = [p for net in nets for p in net.parameters()]
         rate = torch.tensor(lr or self.opt.lr)  # a tensor, so that a schedule reaches steps recorded with the old value
+        if self.opt.optimizer == "rmsprop":
+            return RMSprop(params, rate)
         return Adam(params, lr=rate, betas=(self.opt.beta1, self.opt.beta2), fused=True)
 
     def scale_lr(self, factor: float) -> None:

@@ -46,8 +46,8 @@ class CycleGANModel(TranslationModel):
         self.netG_A, self.netD_A = self.generator(spec.input_nc, spec.output_nc), self.discriminator(spec.output_nc)
         self.netG_B, self.netD_B = self.generator(spec.output_nc, spec.input_nc), self.discriminator(spec.input_nc)
         self.optimizers = {
-            "G": self.adam(self.netG_A, self.netG_B, lr=opt.lr_G),
-            "D": self.adam(self.netD_A, self.netD_B, lr=opt.lr_D),
+            "G": self.create_optimizer(self.netG_A, self.netG_B, lr=opt.lr_G),
+            "D": self.create_optimizer(self.netD_A, self.netD_B, lr=opt.lr_D),
         }
         self.pool_A, self.pool_B = self.pool(opt.pool_size, spec.input_nc), self.pool(opt.pool_size, spec.output_nc)
 
@@ -93,7 +93,7 @@ class CycleGANModel(TranslationModel):
     def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
         of_real, of_fake = self.together(partial(self.judge, netD), real, fake)
-        return (self.gan.real(of_real) + self.gan.fake(of_fake)) / 2
+        return self.share_D * (self.gan.real(of_real) + self.gan.fake(of_fake))
 
     def forward(self, batch: Batch) -> Visuals:
         real_A, real_B = batch["A"], batch["B"]

@@ -1,4 +1,4 @@
-"""Adversarial objectives, as functions of discriminator logits of any shape, and the penalty that one of them needs."""
+"""Adversarial objectives, as functions of logits of any shape, the penalty that one of them needs, a VAE's terms."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -86,3 +86,23 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     values = critic(x).reshape(len(x), -1).mean(1)
     (grad,) = torch.autograd.grad(values.sum(), x, create_graph=True)
     return (grad.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:
+    """Return KL(N(mean, exp(logvar)) || N(0, 1)), summed over the dimensions and averaged over the batch.
+
+    Kingma and Welling 2013, arXiv:1312.6114, Appendix B.
+
+    Args:
+        mean: (N, nz).
+        logvar: logarithm of the variance, (N, nz).
+    """
+    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+
+
+def squared_error(images: Tensor, targets: Tensor) -> Tensor:
+    """Return half the squared distance of ``images`` (N, C, H, W) to ``targets``, averaged over the batch.
+
+    It is minus the log likelihood of a normal distribution of variance 1, without its constant (arXiv:1312.6114, C.2).
+    """
+    return 0.5 * (images - targets).square().flatten(1).sum(1).mean()

@@ -2,25 +2,41 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
 from models.base_model import SHOWN
+from models.networks.dcgan import NormD
+from models.networks.labels import LabelCode, LabelInput
+from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
+from models.networks.sides import Upsample
 from options import option
 from util.seeding import generator
-from util.types import Batch, Grid, Visuals
+from util.types import Batch, DataSpec, Grid, Visuals
 
 
 class NoiseModel(AdversarialModel):
-    """A model whose generator turns z, and a label where the data has labels, into an image."""
+    """A model whose generator turns z, and a label where it was trained with labels, into an image."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
         nz: int = option(100, help="length of the noise vector z", min=1)
+        ngf: int = option(64, help="G's channels, which all its layers scale with", min=1)
+        ndf: int = option(64, help="D's channels, which all its layers scale with", min=1)
+        norm_eps: float = option(1e-5, help="epsilon of batch norm and of D's norm", above=0)
 
     opt: Options
+    defaults: ClassVar = {
+        "batch_size": 128,
+        "n_epochs_decay": 0,
+        "lr_policy": "constant",
+        "print_freq": 1000,
+        "display_freq": 0,
+        "save_epoch_freq": 10,
+    }
 
     @abstractmethod
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -44,3 +60,94 @@ class NoiseModel(AdversarialModel):
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         return {name: Grid(images.cpu(), SHOWN, self.spec.classes) for name, images in self(batch).items()}
+
+
+class GeneratorModel(NoiseModel):
+    """A noise model whose G and D are chosen by name, with labels or without.
+
+    ``spec.classes`` is empty when it is trained without, whatever the data has.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(NoiseModel.Options):
+        netG: NoiseNet = option(
+            "conv",
+            help="generator: conv or dcgan (32, 64, 128, 256 px), mlp (any size), conv28, conv32, conv_k8 (128 px)",
+        )
+        netD: NoiseNet = option("conv", help="discriminator: as for netG")
+        norm_D: NormD = option("batch", help="normalization in D; mlp and conv28 have none")
+        upsample: Upsample = option(
+            "deconv", help="conv, dcgan: how G doubles the sides; resize leaves no checkerboards"
+        )
+        hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
+        hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)
+        dropout: float = option(0.0, help="dropout in D", min=0, max=0.99)
+        conditional: bool = option(False, help="train with labels, so that images of a given class can be drawn")
+        label_input: LabelInput = option("embedding", help="how a label enters the networks")
+        label_dim: int = option(
+            0, help="length of the embedding; 0: the number of classes for mlp, 100 for all others", min=0
+        )
+        projection: bool = option(
+            False,
+            help="D compares the label with its features (arXiv:1802.05637), instead of seeing it beside the image",
+        )
+        fake_labels: Literal["batch", "random"] = option("batch", help="labels of fakes: the batch's or random ones")
+
+    opt: Options
+    norm_flag = "--norm_D"
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        if opt.conditional:
+            check_classes("--conditional", spec)
+        super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
+        self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
+        self.optimizers = {
+            "D": self.create_optimizer(self.netD, lr=opt.lr_D),
+            "G": self.create_optimizer(self.netG, lr=opt.lr_G),
+        }
+
+    def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
+        """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.
+
+        One pass of G serves the updates of both networks; ``differentiable`` says whether G is to be updated.
+        """
+        with torch.set_grad_enabled(differentiable):
+            for part in batch.parts(self.opt.accumulate):
+                labels = self.labels(part)
+                if labels and self.opt.fake_labels == "random":
+                    labels = (torch.randint_like(labels[0], self.spec.num_classes),)
+                part["fake"], part["fake_label"] = self.netG(self.noise(len(part["image"])), *labels), labels
+
+    def labels(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return what D is told beside the real images: their labels, or nothing."""
+        return (batch["label"],) if self.spec.classes else ()
+
+    def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        return self.netG(z, labels)
+
+    def generator(self) -> nn.Module:
+        opt, spec = self.opt, self.spec
+        check_size("--netG", opt.netG, spec.image_size)
+        shape = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G)
+        return create_generator(opt.netG, opt.nz, shape, opt.norm_eps, opt.upsample, self.label_code(opt.netG))
+
+    def discriminator(self) -> nn.Module:
+        opt, spec = self.opt, self.spec
+        check_size("--netD", opt.netD, spec.image_size)
+        shape = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D)
+        code = self.label_code(opt.netD, "onehot" if opt.projection else opt.label_input)
+        return create_discriminator(opt.netD, shape, opt.norm_eps, opt.dropout, opt.norm_D, code, opt.projection)
+
+    def label_code(self, net: NoiseNet, kind: LabelInput | None = None) -> LabelCode | None:
+        """Return how labels enter ``net``, by default as ``--label_input`` says; None when there are none."""
+        num = self.spec.num_classes
+        if not num:
+            return None
+        return LabelCode(num, kind or self.opt.label_input, self.opt.label_dim or (num if net == "mlp" else 100))
+
+
+def check_classes(who: str, spec: DataSpec) -> None:
+    """Raise ValueError when the data has fewer than two classes, which ``who`` cannot do without."""
+    if spec.num_classes < 2:
+        found = f"one class only, {spec.classes[0]!r}" if spec.classes else "no labels"
+        raise ValueError(f"{who} needs images of two or more classes, one folder each; this data has {found}")

@@ -33,7 +33,10 @@ class Pix2PixModel(TranslationModel):
         super().__init__(opt, spec)
         self.netG = self.generator(spec.input_nc, spec.output_nc)
         self.netD = self.discriminator(spec.input_nc + spec.output_nc)
-        self.optimizers = {"D": self.adam(self.netD, lr=opt.lr_D), "G": self.adam(self.netG, lr=opt.lr_G)}
+        self.optimizers = {
+            "D": self.create_optimizer(self.netD, lr=opt.lr_D),
+            "G": self.create_optimizer(self.netG, lr=opt.lr_G),
+        }
         self.pool_AB = self.pool(opt.pool_size, spec.input_nc + spec.output_nc)
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
@@ -47,8 +50,8 @@ class Pix2PixModel(TranslationModel):
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
         fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
         return {  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
-            "D_real": Weighted(self.gan.real(self.judge(self.netD, real_AB)), 0.5),
-            "D_fake": Weighted(self.gan.fake(self.judge(self.netD, fake_AB)), 0.5),
+            "D_real": Weighted(self.gan.real(self.judge(self.netD, real_AB)), self.share_D),
+            "D_fake": Weighted(self.gan.fake(self.judge(self.netD, fake_AB)), self.share_D),
         } | self.penalty("gp", self.netD, real_AB, fake_AB)
 
     def loss_G(self, batch: Batch) -> Terms:

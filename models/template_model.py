@@ -37,7 +37,7 @@ class TemplateModel(BaseModel):
             nn.Conv2d(opt.ngf, spec.output_nc, 3, padding=1),
             nn.Tanh(),
         )
-        self.optimizers = {"G": self.adam(self.netG)}
+        self.optimizers = {"G": self.create_optimizer(self.netG)}
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         return self.minimize("G", self.loss_G, batch)  # what is returned is what is logged

@@ -33,6 +33,15 @@ class TestOptions(BaseOptions):
     interpolate: int = option(
         0, help="also draw a walk of so many steps between two points of z, a row per class", min=0
     )
+    interpolation: Literal["lerp", "slerp"] = option(
+        "lerp", help="the walk's way: a straight line, or along a circle, where z keeps the length of a normal one"
+    )
+    truncation: float = option(
+        0.0,
+        help="draw z from a normal distribution cut off at plus and minus this, such as .7; 0: from all of it",
+        min=0,
+    )
+    nearest: int = option(0, help="also show so many of the nearest training images beside the first samples", min=0)
     ema: bool = option(True, help="use the moving average of G when the run has one")
     eval: bool = option(
         True,

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from models import create_model, find_model
 from models.losses import ADVERSARIAL
 from tests.tiny_models import CPU, GREY_8, RGB_32, assert_same, create, make_batch
+from util.types import Batch
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,10 @@ def test_cgan_draws_the_labels_of_the_batch_or_random_ones():
     seen = {}
     for choice in ("batch", "random"):
         model = create("cgan mlp", fake_labels=choice)
-        images, seen[choice] = model.draw(labels)
-        assert len(images) == 64
+        batch = Batch({"image": torch.zeros(64, 1, 8, 8), "label": labels})
+        model.draw_fakes(batch)
+        (seen[choice],) = batch["fake_label"]
+        assert len(batch["fake"]) == 64
     assert_same(seen["batch"], labels)
     assert set(seen["random"].tolist()) == {0, 1, 2, 3}
     assert seen["random"].dtype == torch.int64
@@ -39,7 +42,7 @@ def test_cgan_draws_the_labels_of_the_batch_or_random_ones():
 
 def with_fakes(model, batch):
     """Return the batch with generated images in it, as a step puts them there."""
-    batch["fake"], batch["fake_label"] = model.draw(batch["label"])
+    model.draw_fakes(batch)
     return batch
 
 

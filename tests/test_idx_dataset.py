@@ -51,7 +51,7 @@ def test_files_are_found_packed_or_not_in_every_layout(tmp_path, layout, packed)
     assert len(dataset) == 30
     assert dataset.labels.tolist() == [i % 10 for i in range(30)]
     assert all((dataset.decode("image", i) == i).all() for i in range(30))
-    assert dataset.spec == ((SIZE, SIZE), 1, 1, tuple("0123456789"))
+    assert dataset.spec == DataSpec((SIZE, SIZE), 1, 1, tuple("0123456789"))
 
 
 @pytest.mark.parametrize("phase", ["val", "test"])

@@ -1,5 +1,6 @@
 """Tiny models provably learn: with everything small, in seconds, from a fixed seed."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from torch.testing import assert_close
 
 from models import create_model
 from models.cgan_model import CGANModel
+from models.cvae_gan_model import CVAEGANModel
 from models.template_model import TemplateModel
+from models.wgan_gp_model import WGANGPModel
 from util.modes import evaluating
 from util.seeding import seed_all
 from util.types import Batch, DataSpec
@@ -21,10 +24,10 @@ DARK_RED, BRIGHT_BLUE = (-0.2, -0.9, -0.9), (0.3, 0.3, 0.9)
 COLOURS = torch.tensor([DARK_RED, BRIGHT_BLUE])
 
 
-def two_colours(num: int) -> Batch:
+def two_colours(num: int, size: int = SIZE) -> Batch:
     """Return images of one colour each, give or take a little, that depends on the class."""
     labels = torch.randint(2, (num,))
-    images = COLOURS[labels][:, :, None, None] + 0.05 * torch.randn(num, 3, SIZE, SIZE)
+    images = COLOURS[labels][:, :, None, None] + 0.05 * torch.randn(num, 3, size, size)
     return Batch({"image": images.clamp(-1, 1), "label": labels})
 
 
@@ -101,3 +104,53 @@ def test_the_template_learns_its_regression():
     with evaluating(model):
         fake_B = model.translate(torch.full((1, 1, 8, 8), 0.5))
     assert_close(fake_B[0, :, 4, 4], torch.tensor([0.4, -0.4, 0.5]), rtol=0, atol=0.1)
+
+
+RING = torch.stack([torch.tensor([math.cos(a), math.sin(a)]) for a in torch.arange(8) * math.pi / 4]) * 0.8
+SPREAD = 0.02
+
+
+def ring(num: int) -> Batch:
+    """Return points of 8 normal distributions on a circle, as grey images of two pixels."""
+    points = RING[torch.randint(8, (num,))] + SPREAD * torch.randn(num, 2)
+    return Batch({"image": points.reshape(num, 1, 1, 2)})
+
+
+@pytest.mark.slow
+def test_wgan_gp_finds_all_modes_of_a_ring():
+    nets: dict[str, Any] = {"hidden_G": (64, 64, 64), "hidden_D": (64, 64, 64), "nz": 2}
+    quick: dict[str, Any] = {"lr": 2e-3, "beta1": 0.5, "lambda_gp": 0.1, "n_critic": 2}
+    model: Any = create_model("wgan_gp", WGANGPModel.Options(**nets, **quick), DataSpec((1, 2), 1, 1), CPU)
+    for step in range(1, 2501):
+        if step == 2001:
+            model.scale_lr(0.2)
+        seed_all(0, step)
+        model.optimize_parameters(ring(64), step)
+    with evaluating(model):
+        points = model.sample(model.latents(2000), None).flatten(1)
+    distances, modes = torch.cdist(points, RING).min(1)
+    counts = torch.bincount(modes[distances < 5 * SPREAD], minlength=8)
+    assert (counts > 80).all(), counts  # of 250, were all alike
+    assert counts.sum() > 1200  # of 2000: more lies on them than between
+
+
+@pytest.mark.slow
+def test_cvae_gan_learns_two_colours():
+    spec = DataSpec((28, 28), 3, 3, ("dark", "bright"))
+    options: dict[str, Any] = {"ngf": 8, "ndf": 4, "nz": 4, "lr": 5e-3}
+    model: Any = create_model("cvae_gan", CVAEGANModel.Options(**options), spec, CPU)
+    for step in range(1, 251):
+        seed_all(0, step)
+        losses = model.optimize_parameters(two_colours(16, 28), step)
+    assert losses["C"] < 0.1
+    batch = two_colours(50, 28)
+    with evaluating(model):
+        for label in (0, 1):
+            colours = mean_colours(model.sample(model.latents(100), torch.full((100,), label)))
+            assert_close(colours.mean(0), COLOURS[label], rtol=0, atol=0.25)
+            distances = torch.cdist(colours, COLOURS)
+            assert (distances[:, label] < 0.5 * distances[:, 1 - label]).sum() >= 90  # of 100
+        again = model.autoencode(batch["image"], batch["label"])
+        swapped = model.sample(again.z, 1 - batch["label"])
+    assert (again.images - batch["image"]).square().mean() < 0.05
+    assert_close(mean_colours(swapped), COLOURS[1 - batch["label"]], rtol=0, atol=0.4)

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.testing import assert_close
 
-from models.losses import ADVERSARIAL
+from models.losses import ADVERSARIAL, kl_divergence, squared_error
 
 LOGITS = 3 * torch.cos(0.5 * torch.arange(2 * 30 * 30, dtype=torch.float32)).reshape(2, 1, 30, 30)
 
@@ -93,3 +93,26 @@ def test_large_logits_of_vanilla_are_linear():
     logits = torch.tensor([-500.0, 500.0])
     gan = ADVERSARIAL["vanilla"]
     assert gan.real(logits).item() == gan.fake(logits).item() == gan.generator(logits).item() == 250.0
+
+
+def test_kl_is_that_of_torch_and_zero_for_the_standard_normal():
+    torch.manual_seed(0)
+    mean, logvar = torch.randn(2, 6, 5, dtype=torch.float64)
+    ours = torch.distributions.Normal(mean, (0.5 * logvar).exp())  # the head gives a log variance, not a deviation
+    prior = torch.distributions.Normal(torch.zeros_like(mean), 1.0)
+    assert_close(kl_divergence(mean, logvar), torch.distributions.kl_divergence(ours, prior).sum(1).mean())
+    assert kl_divergence(torch.zeros(3, 5), torch.zeros(3, 5)) == 0
+
+
+def test_kl_in_closed_form():
+    assert_close(kl_divergence(torch.tensor([[2.0, 0.0]]), torch.zeros(1, 2)), torch.tensor(2.0))
+    variance = torch.tensor([[4.0]])
+    assert_close(kl_divergence(torch.zeros(1, 1), variance.log()), torch.tensor(0.5 * (4 - 1 - math.log(4))))
+
+
+def test_squared_error_is_the_log_likelihood_of_a_normal_distribution():
+    torch.manual_seed(0)
+    images, targets = torch.randn(2, 3, 2, 4, 4, dtype=torch.float64)
+    likelihood = torch.distributions.Normal(images, 1.0).log_prob(targets).flatten(1).sum(1).mean()
+    constant = 32 / 2 * math.log(2 * math.pi)
+    assert_close(squared_error(images, targets), -likelihood - constant)

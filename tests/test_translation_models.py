@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 from torch.testing import assert_close
 
 from models import create_model, find_model
-from models.networks.norm import BatchNorm
+from models.networks.norm import BatchNorm2d
 from models.translation import TranslationModel
 from tests.tiny_models import CPU, RESNET, TINY, UNET, assert_same, create, make_batch, train
 from util.modes import evaluating
@@ -96,7 +96,7 @@ def test_larger_passes_give_the_numbers_of_separate_ones(case, monkeypatch):
         for model in (together, apart):
             torch.manual_seed(step)
             seen.append(model.optimize_parameters(Batch(batch), step))
-        assert_close(*seen, rtol=1e-3, atol=1e-5)
+        assert_close(*seen, rtol=1e-3, atol=1e-4)
         grads = [{n: p.grad for n, p in m.named_parameters() if n.endswith("weight")} for m in (together, apart)]
         assert_close(*grads, rtol=1e-2, atol=1e-4)  # of the biases before a norm only rounding is left
 
@@ -186,8 +186,8 @@ def test_batch_norm_of_one_image_at_a_time_is_tested_so():
 @pytest.mark.parametrize("batch_size", [0, 1, 4])
 def test_larger_batches_are_tested_with_running_statistics(batch_size):
     model = build("pix2pix", TINY["pix2pix"][1]._replace(batch_size=batch_size), **UNET)
-    assert {m.per_image for m in model.netG.modules() if isinstance(m, BatchNorm)} == {batch_size == 1}
-    assert not any(m.per_image for m in model.netD.modules() if isinstance(m, BatchNorm))
+    assert {m.per_image for m in model.netG.modules() if isinstance(m, BatchNorm2d)} == {batch_size == 1}
+    assert not any(m.per_image for m in model.netD.modules() if isinstance(m, BatchNorm2d))
 
 
 @pytest.mark.parametrize("sides", [(33, 50), (20, 90), (5, 7)])
@@ -201,7 +201,7 @@ def test_images_of_any_sides_are_translated(case, sides):
 
 def test_tiles_are_blended_into_the_whole():
     model = create("test", norm="none", init_type="kaiming")
-    images = 0.5 * torch.randn(1, 3, 128, 160)
+    images = 0.5 * torch.randn(1, 3, 112, 300)
     with evaluating(model):
         whole = model.translate(images)
         model.tile, model.tile_overlap = 112, 24

@@ -17,6 +17,8 @@ NUM = 4  # images a batch
 RGB_32 = DataSpec((32, 32), 3, 3, ("paper", "rock", "scissors"))
 UNLABELLED_32 = RGB_32._replace(classes=(), batch_size=NUM)
 GREY_8 = DataSpec((8, 8), 1, 1, ("0", "1", "2", "3"))
+GREY_28 = DataSpec((28, 28), 1, 1, ("0", "1", "2", "3"))
+RGB_128 = DataSpec((128, 128), 3, 3)
 
 # Options that make a model tiny, and the data to try it on: several rows for a model that has several ways to be built.
 # A model without a row is tried with its own defaults on RGB_32, which may be slow: give it one.
@@ -50,6 +52,35 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     ),
     "colorization": (UNET, DataSpec((32, 32), 1, 2, batch_size=NUM)),
     "test": (RESNET, DataSpec((16, 16), 3, 1)),
+    "cgan conv projection": (
+        {
+            "ngf": 4,
+            "ndf": 4,
+            "nz": 8,
+            "projection": True,
+            "spectral_norm": True,
+            "norm_D": "none",
+            "gan_mode": "hinge",
+            "upsample": "resize",
+        },
+        RGB_32,
+    ),
+    "cvae_gan 28": ({"ngf": 16, "ndf": 8, "nz": 6}, GREY_28),
+    "cvae_gan 32": ({"ngf": 8, "ndf": 8, "nz": 6, "n_critic": 3, "instance_noise": 0.1}, RGB_32),
+    "dcgan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
+    "dcgan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "label_smoothing": 0.1}, RGB_32),
+    "dcgan conv28": ({"netG": "conv28", "netD": "conv28", "ngf": 8, "ndf": 8, "nz": 8}, GREY_28),
+    "dcgan conv32": ({"netG": "conv32", "netD": "conv32", "ngf": 8, "ndf": 8, "nz": 8}, RGB_32),
+    "dcgan conv_k8": ({"netG": "conv_k8", "netD": "conv_k8", "ngf": 1, "ndf": 1, "nz": 8}, RGB_128),
+    "gan": (MLP, GREY_8),
+    "gan conditional": (MLP | {"conditional": True, "projection": True, "fake_labels": "random"}, GREY_8),
+    "wgan": (MLP | {"n_critic": 3}, GREY_8),
+    "wgan conv28": ({"netG": "conv28", "netD": "conv28", "ngf": 8, "ndf": 8, "nz": 8, "n_critic": 3}, GREY_28),
+    "wgan_gp": (MLP | {"n_critic": 3}, GREY_8),
+    "wgan_gp dcgan conditional": (
+        {"netG": "dcgan", "netD": "dcgan", "ngf": 4, "ndf": 4, "nz": 8, "n_critic": 3, "conditional": True},
+        RGB_32,
+    ),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")
@@ -62,6 +93,11 @@ def create(case: str, seed: int = 0, **options: Any) -> Any:
     name = case.split()[0]
     tiny, spec = TINY.get(case, ({}, RGB_32))
     return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed)
+
+
+def build(name: str, spec: DataSpec, **options: Any) -> Any:
+    """Build a model, a BaseModel, for data of ``spec`` with these options and its own defaults for the rest."""
+    return create_model(name, find_model(name).Options(**options), spec, CPU)
 
 
 def make_batch(case: str, seed: int = 1, num: int = NUM) -> Batch:

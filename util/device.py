@@ -1,6 +1,9 @@
 """Choose the device that computes, and how repeatable it is to be."""
 
 import os
+import resource
+import sys
+from pathlib import Path
 
 import torch
 
@@ -34,3 +37,16 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
     elif device.type == "cuda":
         torch.backends.cudnn.benchmark = True
     return device
+
+
+def memory_report(device: torch.device) -> str:
+    """Return how much memory is in use and how much was at most, by tensors on a GPU, elsewhere by the process."""
+    if device.type == "cuda":
+        in_use, peak = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
+        return f"memory on {device}: {in_use / 2**20:.0f} MiB allocated, {peak / 2**20:.0f} MiB at most"
+    # ru_maxrss is in KiB on Linux and in bytes on macOS.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    statm = Path("/proc/self/statm")  # Linux only; its second number counts resident pages
+    pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+    now = f"{pages * resource.getpagesize() / 2**20:.0f} MiB in use, " if pages else ""
+    return f"memory of the process: {now}{peak / 2**20:.0f} MiB at most"

@@ -29,7 +29,7 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str]) -> list[int]:
     """
     if not classes:
         if wanted:
-            raise ValueError(f"--labels {','.join(wanted)}: this model knows no classes")
+            raise ValueError(f"--labels {','.join(wanted)}: this model was trained without labels")
         return []
     labels = []
     for word in wanted or classes:
@@ -84,19 +84,19 @@ class Results:
         return self.final / "index.html"
 
 
-def draw_samples(results: Results, model: Any, labels: list[int], num: int, seed: int, batch_size: int) -> None:
-    """Draw ``num`` images from noise; image i has label ``labels[i % len(labels)]``, and depends on (seed, i) alone.
+def draw_samples(results: Results, model: Any, labels: list[int], z: Tensor, seed: int, batch_size: int) -> None:
+    """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
 
     Args:
         results: where they go.
         model: a NoiseModel in the mode to test it in.
         labels: classes in the order to cycle through; [] for a model without classes.
-        num: how many.
-        seed: what z follows from.
+        z: points of noise (N, nz).
+        seed: what ``z`` follows from, for the record.
         batch_size: images per pass.
     """
-    classes = model.spec.classes
-    z, chosen = model.latents(num, seed), [labels[i % len(labels)] for i in range(num)] if labels else None
+    classes, num = model.spec.classes, len(z)
+    chosen = [labels[i % len(labels)] for i in range(num)] if labels else None
     label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
     first: list[Tensor] = []
     rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
@@ -124,16 +124,3 @@ def draw_samples(results: Results, model: Any, labels: list[int], num: int, seed
     grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
-
-
-def draw_walk(results: Results, model: Any, labels: list[int], steps: int, seed: int) -> None:
-    """Draw the straight walk between two points of z, the same for each class: a row a class, ``steps`` columns."""
-    z0, z1 = model.latents(2, seed)
-    walk = torch.stack([torch.lerp(z0, z1, t) for t in torch.linspace(0, 1, steps).tolist()])
-    rows = list(dict.fromkeys(labels))
-    parts: list[Tensor] = [model.sample(walk, torch.full((steps,), k, device=model.device)) for k in rows]
-    images = torch.cat(parts or [model.sample(walk, None)])
-    names = tuple(model.spec.classes[k] for k in rows)
-    path = results.save("walk", "walk", make_grid(Grid(images.cpu(), steps)))
-    results.page.add_section("Interpolation", "From one point of z to another, in equal steps; each row the same walk.")
-    results.page.add_figure(path, "from top to bottom: " + ", ".join(names) if names else "the walk")

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from util.checkpoint import Checkpoint, export_nets, import_run
 from util.config_file import dump, format_options, is_changed, plain
 from util.console import StopRequest
+from util.device import memory_report
 from util.displays import create_displays
 from util.files import write_text
 from util.meter import LossMeter
@@ -110,6 +111,7 @@ class Run:
                 self.report_start = (self.epoch_start, 0.0, at.step)
                 yield epoch
                 self._end_epoch(epoch, preview)
+        print(memory_report(self.model.device))
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield the batches of an epoch, each with its step counted and its random numbers seeded."""

@@ -102,3 +102,11 @@ class Grid(NamedTuple):
     images: Tensor  # float (N, C, H, W) in [-1, 1]
     columns: int
     rows: tuple[str, ...] = ()  # what each row shows, such as a class name; () when rows mean nothing
+
+
+class Autoencoded(NamedTuple):
+    """What a model makes of real images by way of its latent space."""
+
+    z: Tensor  # the mean of each image's z, (N, nz)
+    images: Tensor  # decoded from it, float (N, C, H, W) in [-1, 1]
+    kl: Tensor  # divergence of z from the standard normal, in nats, averaged over the images

@@ -1,12 +1,32 @@
 """Convolutional G and D for 32 to 256 pixels, after Radford et al. 2015 (DCGAN, arXiv:1511.06434), with labels."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-from models.networks.init import init_normal
-from models.networks.labels import LabelCode
+from models.networks.init import init_normal, init_weights
+from models.networks.labels import (
+    LabelCode,
+    LabelledDiscriminator,
+    LabelledGenerator,
+    label_planes,
+    label_projection,
+)
+from models.networks.norm import norm_layer
+from models.networks.sides import Upsample, doubling
 
 SIZES = (32, 64, 128, 256)  # pixels
+
+NormD = Literal["batch", "instance", "none"]
+
+
+def norm_D(kind: NormD, channels: int, eps: float) -> nn.Module:
+    """Return a discriminator's normalization layer; "none" keeps its place."""
+    layer = norm_layer(kind, channels)
+    if isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d):
+        layer.eps = eps
+    return layer
 
 
 class ConvGenerator(nn.Module):
@@ -16,25 +36,24 @@ class ConvGenerator(nn.Module):
     512 + 1, 512, 256, 128, 64 and 3 channels.
     """
 
-    def __init__(self, nz: int, nc: int, size: int, ngf: int, eps: float, label_code: LabelCode | None = None) -> None:
+    def __init__(
+        self,
+        nz: int,
+        nc: int,
+        size: int,
+        ngf: int,
+        eps: float,
+        label_code: LabelCode | None = None,
+        upsample: Upsample = "deconv",
+    ) -> None:
         """Build the network for images (nc, size, size); ``eps`` is batch norm's; ``size`` is one of SIZES."""
         super().__init__()
         assert size in SIZES, size
         self.seed = nn.Sequential(nn.Linear(nz, 8 * ngf * 16), nn.LeakyReLU(0.2), nn.Unflatten(1, (8 * ngf, 4, 4)))
-        self.label = None
-        if label_code:
-            self.label = nn.Sequential(label_code, nn.Linear(label_code.width, 16), nn.Unflatten(1, (1, 4, 4)))
+        self.label = label_planes(label_code, 1, 4) if label_code else None
         widths = [min(8, 2**i) * ngf for i in reversed(range(size.bit_length() - 4))]  # 128 px: 8, 4, 2, 1 times ngf
-        layers: list[nn.Module] = []
         before = 8 * ngf + (1 if label_code else 0)
-        for width in widths:
-            layers += [
-                nn.ConvTranspose2d(before, width, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(width, eps),
-                nn.ReLU(True),
-            ]
-            before = width
-        self.main = nn.Sequential(*layers, nn.ConvTranspose2d(before, nc, 4, 2, 1, bias=False), nn.Tanh())
+        self.main = _growing(before, widths, nc, eps, upsample)
         init_normal(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -44,35 +63,116 @@ class ConvGenerator(nn.Module):
         return self.main(x)
 
 
-class ConvDiscriminator(nn.Module):
+class ConvDiscriminator(LabelledDiscriminator):
     """Image, beside it planes made from the label -> one logit.
 
     The first convolution halves the sides, three more divide them by three; at 128 pixels 3 x 3 are left.
     """
 
     def __init__(
-        self, nc: int, size: int, ndf: int, eps: float, dropout: float, label_code: LabelCode | None = None
+        self,
+        nc: int,
+        size: int,
+        ndf: int,
+        eps: float,
+        dropout: float,
+        label_code: LabelCode | None = None,
+        norm: NormD = "batch",
+        projection: bool = False,
     ) -> None:
-        """Build the network for images (nc, size, size); ``eps`` is batch norm's."""
-        super().__init__()
+        """Build the network for images (nc, size, size); ``eps`` is the norm's."""
         assert size in SIZES, size
-        self.label = None
-        if label_code:
-            plane = nn.Linear(label_code.width, nc * size * size)
-            self.label = nn.Sequential(label_code, plane, nn.Unflatten(1, (nc, size, size)))
-        layers = [nn.Conv2d(nc * (2 if label_code else 1), ndf, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+        planes = label_planes(label_code, nc, size) if label_code and not projection else None
+        layers = [nn.Conv2d(nc * (2 if planes else 1), ndf, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         side, before = size // 2, ndf
         for width in (2 * ndf, 4 * ndf, 8 * ndf):
             layers += [
                 nn.Conv2d(before, width, 4, 3, 2, bias=False),
-                nn.BatchNorm2d(width, eps),
+                norm_D(norm, width, eps),
                 nn.LeakyReLU(0.2, True),
             ]
             side, before = side // 3 + 1, width
-        self.main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(before * side * side, 1))
+        num = before * side * side
+        main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num, 1))
+        super().__init__(main, planes, label_projection(label_code, num) if label_code and projection else None)
         init_normal(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return logits (N, 1)."""
-        x = images if self.label is None else torch.cat([images, self.label(labels)], 1)
-        return self.main(x)
+
+class DCGANGenerator(LabelledGenerator):
+    """z and the label's code -> 4 x 4 features -> each layer doubles the sides and halves the channels (Fig. 1).
+
+    Batch norm and ReLU after every layer but the last. With 64 pixels: 8, 4, 2, 1 times ngf channels; each further
+    doubling begins with 8 * ngf once more.
+    """
+
+    def __init__(
+        self,
+        nz: int,
+        nc: int,
+        size: int,
+        ngf: int,
+        eps: float,
+        label_code: LabelCode | None = None,
+        upsample: Upsample = "deconv",
+    ) -> None:
+        """Build the network for images (nc, size, size); ``eps`` is batch norm's; ``size`` is one of SIZES."""
+        assert size in SIZES, size
+        first, *widths = _doublings(size, ngf)[::-1]
+        seed = [
+            nn.Linear(nz + (label_code.width if label_code else 0), first * 16, bias=False),
+            nn.Unflatten(1, (first, 4, 4)),
+            nn.BatchNorm2d(first, eps),
+            nn.ReLU(True),
+        ]
+        super().__init__(nn.Sequential(*seed, *_growing(first, widths, nc, eps, upsample)), label_code)
+        init_weights(self)
+
+
+class DCGANDiscriminator(LabelledDiscriminator):
+    """Image, beside it a plane made from the label -> each convolution halves the sides -> 4 x 4 features -> logits.
+
+    LeakyReLU after every convolution, the norm after every one but the first (Sec. 3).
+    """
+
+    def __init__(
+        self,
+        nc: int,
+        size: int,
+        ndf: int,
+        eps: float,
+        dropout: float = 0.0,
+        label_code: LabelCode | None = None,
+        norm: NormD = "batch",
+        projection: bool = False,
+        num_logits: int = 1,
+    ) -> None:
+        """Build the network for images (nc, size, size); ``eps`` is the norm's."""
+        assert size in SIZES, size
+        planes = label_planes(label_code, 1, size) if label_code and not projection else None
+        layers: list[nn.Module] = []
+        before = nc + (1 if planes else 0)
+        for i, width in enumerate(_doublings(size, ndf)):
+            layers += [
+                nn.Conv2d(before, width, 4, 2, 1, bias=norm == "none" or not i),
+                *([norm_D(norm, width, eps)] if i else []),
+                nn.LeakyReLU(0.2, True),
+            ]
+            before = width
+        num = before * 16
+        main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num, num_logits))
+        init_weights(main)
+        super().__init__(main, planes, label_projection(label_code, num) if label_code and projection else None)
+
+
+def _doublings(size: int, width: int) -> list[int]:
+    """Return the channels at size / 2, size / 4 ... down to 4 pixels."""
+    return [min(8, 2**i) * width for i in range(size.bit_length() - 3)]
+
+
+def _growing(before: int, widths: list[int], nc: int, eps: float, upsample: Upsample) -> nn.Sequential:
+    """Return layers that double the sides, with batch norm and ReLU between, and end in ``nc`` channels and tanh."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [doubling(upsample, before, width, 4, bias=False), nn.BatchNorm2d(width, eps), nn.ReLU(True)]
+        before = width
+    return nn.Sequential(*layers, doubling(upsample, before, nc, 4, bias=False), nn.Tanh())

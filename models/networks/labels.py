@@ -23,3 +23,58 @@ class LabelCode(nn.Module):
 
     def forward(self, labels: Tensor) -> Tensor:
         return embedding(labels, self.weight)
+
+
+class LabelledGenerator(nn.Module):
+    """z, and behind it the label's code where there is one -> image."""
+
+    def __init__(self, main: nn.Sequential, label_code: LabelCode | None = None) -> None:
+        """Args: main: (N, nz + width of the code) -> images (N, C, H, W) in [-1, 1]."""
+        super().__init__()
+        self.label = label_code
+        self.main = main
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.main(z if self.label is None else torch.cat([z, self.label(labels)], 1))
+
+
+class LabelledDiscriminator(nn.Module):
+    """Image -> logits; a label joins the image at the entrance, or is compared with the features at the exit."""
+
+    def __init__(
+        self, main: nn.Sequential, label: nn.Module | None = None, projection: nn.Module | None = None
+    ) -> None:
+        """Build D from its parts; without ``label`` and ``projection`` it knows no labels.
+
+        Args:
+            main: images, beside them what ``label`` gives -> features (N, F) -> logits by its last layer, a linear one.
+            label: labels -> what is joined to the images along their channels.
+            projection: labels -> vectors (N, F), whose product with the features is added to the logit (Miyato and
+                Koyama 2018, arXiv:1802.05637, Eq. 8).
+        """
+        super().__init__()
+        self.label = label
+        self.main = main
+        self.projection = projection
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1)."""
+        x = images if self.label is None else torch.cat([images, self.label(labels)], 1)
+        if self.projection is None:
+            return self.main(x)
+        *body, last = self.main
+        for layer in body:
+            x = layer(x)
+        return last(x) + (self.projection(labels) * x).sum(1, keepdim=True)
+
+
+def label_planes(code: LabelCode, num: int, size: int) -> nn.Sequential:
+    """Return what turns labels into ``num`` planes of ``size`` x ``size`` pixels."""
+    return nn.Sequential(code, nn.Linear(code.width, num * size * size), nn.Unflatten(1, (num, size, size)))
+
+
+def label_projection(code: LabelCode, num_features: int) -> nn.Sequential:
+    """Return what turns labels into vectors to compare with features, initialized as arXiv:1802.05637 does."""
+    linear = nn.Linear(code.width, num_features, bias=False)
+    nn.init.xavier_uniform_(linear.weight)
+    return nn.Sequential(code, linear)

@@ -4,13 +4,12 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
-from models.networks.labels import LabelCode
+from models.networks.labels import LabelCode, LabelledDiscriminator, LabelledGenerator, label_projection
 
 
-class MLPGenerator(nn.Module):
+class MLPGenerator(LabelledGenerator):
     """z and the label's code -> hidden layers -> image; batch norm after each hidden layer but the first."""
 
     def __init__(
@@ -22,19 +21,15 @@ class MLPGenerator(nn.Module):
         label_code: LabelCode | None = None,
     ) -> None:
         """Build the network for images of ``shape`` (C, H, W); ``eps`` is batch norm's."""
-        super().__init__()
-        self.label = label_code
         widths = [nz + (label_code.width if label_code else 0), *hidden]
         layers: list[nn.Module] = []
         for i, (before, width) in enumerate(pairwise(widths)):
             layers += [nn.Linear(before, width), *([nn.BatchNorm1d(width, eps)] if i else []), nn.LeakyReLU(0.2, True)]
-        self.main = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(shape)), nn.Tanh(), nn.Unflatten(1, shape))
-
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.main(z if self.label is None else torch.cat([z, self.label(labels)], 1))
+        last = [nn.Linear(widths[-1], math.prod(shape)), nn.Tanh(), nn.Unflatten(1, shape)]
+        super().__init__(nn.Sequential(*layers, *last), label_code)
 
 
-class MLPDiscriminator(nn.Module):
+class MLPDiscriminator(LabelledDiscriminator):
     """Flattened image and the label's code -> hidden layers -> one logit.
 
     Dropout after each hidden layer but the first.
@@ -46,17 +41,17 @@ class MLPDiscriminator(nn.Module):
         hidden: Sequence[int],
         dropout: float,
         label_code: LabelCode | None = None,
+        projection: bool = False,
     ) -> None:
-        """Build the network for images of ``shape`` (C, H, W)."""
-        super().__init__()
-        self.label = label_code
-        widths = [math.prod(shape) + (label_code.width if label_code else 0), *hidden]
+        """Build the network for images of ``shape`` (C, H, W); ``projection``: the label is compared with features."""
+        joined = None if projection else label_code
+        widths = [math.prod(shape) + (joined.width if joined else 0), *hidden]
         layers: list[nn.Module] = []
         for i, (before, width) in enumerate(pairwise(widths)):
             layers += [nn.Linear(before, width), nn.LeakyReLU(0.2, True), *([nn.Dropout(dropout)] if i else [])]
-        self.main = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
+        compared = label_projection(label_code, widths[-1]) if label_code and projection else None
+        super().__init__(nn.Sequential(*layers, nn.Linear(widths[-1], 1)), joined, compared)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits (N, 1)."""
-        x = images.flatten(1)
-        return self.main(x if self.label is None else torch.cat([x, self.label(labels)], 1))
+        return super().forward(images.flatten(1), labels)

@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 Norm = Literal["instance", "batch", "syncbatch", "none"]
 
 
-class BatchNorm(nn.BatchNorm2d):
+class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm that can be told to treat each image by itself when it is tested, with its own learned scales."""
 
     per_image = False
@@ -23,7 +23,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
-    "batch": BatchNorm,  # Ioffe and Szegedy 2015, arXiv:1502.03167
+    "batch": BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
     "syncbatch": nn.SyncBatchNorm,  # batch norm with the statistics of all processes: the same state dict
     "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
 }
@@ -43,7 +43,7 @@ def use_image_statistics(net: nn.Module) -> None:
     So pix2pix is tested, whose batch norm saw batches of one image (Isola et al. 2017, arXiv:1611.07004, Sec. 3.4).
     """
     for module in net.modules():
-        if isinstance(module, BatchNorm):
+        if isinstance(module, BatchNorm2d):
             module.per_image = True
 
 

@@ -1,0 +1,105 @@
+"""CVAE-GAN (Bao et al. 2017, "Fine-Grained Image Generation through Asymmetric Training", arXiv:1703.10155)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from models.base_model import SHOWN, Terms
+from models.losses import kl_divergence, squared_error
+from models.networks.cvae import SIZES, Encoder, create_decoder, create_judge
+from models.networks.dcgan import NormD
+from models.noise import NoiseModel, check_classes
+from options import option
+from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals, Weighted
+
+
+class CVAEGANModel(NoiseModel):
+    """An autoencoder of images of known classes, whose images D must take for real and C for what they are to be.
+
+    Each step updates the classifier C, then D on real images and decoded noise of random classes, then encoder E and
+    decoder G together. Here G plays against D and C by their verdicts, where the paper matches their features.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(NoiseModel.Options):
+        norm_D: NormD = option("batch", help="normalization in D; at 28 px it has none")
+        lambda_rec: float = option(1.0, help="weight of the reconstruction's squared error", min=0)
+        lambda_kl: float = option(1.0, help="weight of the KL divergence of z from the standard normal", min=0)
+        lambda_adv: float = option(10.0, help="weight of fooling D", min=0)
+        lambda_cls: float = option(10.0, help="weight of being classified as the label", min=0)
+
+    opt: Options
+    norm_flag = "--norm_D"
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        check_classes("--model cvae_gan", spec)
+        super().__init__(opt, spec)
+        (height, width), nc, num = spec.image_size, spec.output_nc, spec.num_classes
+        if height != width or height not in SIZES:
+            made = ", ".join(map(str, SIZES))
+            raise ValueError(f"--model cvae_gan makes images of {made} pixels, not {height}: change --image_size")
+        self.netE = Encoder(nc, height, opt.ngf, opt.nz, opt.norm_eps)
+        self.netG = create_decoder(opt.nz, nc, height, opt.ngf, opt.norm_eps, num)
+        self.netD = self.bounded(create_judge(nc, height, opt.ndf, opt.norm_eps, 1, opt.norm_D))
+        self.netC = create_judge(nc, height, opt.ndf, opt.norm_eps, num)
+        self.optimizers = {
+            "C": self.create_optimizer(self.netC),
+            "D": self.create_optimizer(self.netD, lr=opt.lr_D),
+            "G": self.create_optimizer(self.netE, self.netG, lr=opt.lr_G),
+        }
+
+    def optimize_parameters(self, batch: Batch, step: int) -> Losses:
+        update_G = self.variant(step)
+        with torch.set_grad_enabled(update_G):
+            for part in batch.parts(self.opt.accumulate):
+                part["fake_label"] = torch.randint_like(part["label"], self.spec.num_classes)
+                part["fake"] = self.netG(self.noise(len(part["label"])), part["fake_label"])
+        losses = self.minimize("C", self.loss_C, batch) | self.minimize("D", self.loss_D, batch)
+        return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
+
+    def loss_C(self, batch: Batch) -> Terms:
+        return {"C": cross_entropy(self.netC(batch["image"]), batch["label"])}
+
+    def loss_D(self, batch: Batch) -> Terms:
+        real, fake = batch["image"], batch["fake"].detach()
+        return {
+            "D_real": self.gan.real(self.judge(self.netD, real)),
+            "D_fake": self.gan.fake(self.judge(self.netD, fake)),
+        } | self.penalty("gp", self.netD, real, fake)
+
+    def loss_G(self, batch: Batch) -> Terms:
+        real, labels = batch["image"], batch["label"]
+        mean, logvar = self.netE(real)
+        z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)  # arXiv:1312.6114, Eq. 10
+        rec = self.netG(z, labels)
+
+        # Both what is decoded from images and what is decoded from noise must look real and be of its class.
+        images, classes = torch.cat([rec, batch["fake"]]), torch.cat([labels, batch["fake_label"]])
+        return {
+            "rec": Weighted(squared_error(rec, real), self.opt.lambda_rec),
+            "kl": Weighted(kl_divergence(mean, logvar), self.opt.lambda_kl),
+            "G_adv": Weighted(self.gan.generator(self.judge(self.netD, images)), self.opt.lambda_adv),
+            "G_cls": Weighted(cross_entropy(self.netC(images), classes), self.opt.lambda_cls),
+        }
+
+    def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        return self.netG(z, labels)
+
+    def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
+        """Encode images (N, C, H, W) in [-1, 1] and decode the mean of their z as ``labels`` say, int64 (N,)."""
+        mean, logvar = self.netE(images)
+        return Autoencoded(mean, self.netG(mean, labels), kl_divergence(mean, logvar))
+
+    def forward(self, batch: Batch) -> Visuals:
+        """Return samples, a row a class, and beside them the first real images with their reconstructions."""
+        visuals = super().forward(batch)
+        if "label" in batch:
+            real, labels = batch["image"][:SHOWN], batch["label"][:SHOWN]
+            visuals |= {"real": real, "rec": self.autoencode(real, labels).images}
+        return visuals
+
+    def grids(self, batch: Batch) -> dict[str, Grid]:
+        rows = {"fake": self.spec.classes}
+        return {name: Grid(images.cpu(), SHOWN, rows.get(name, ())) for name, images in self(batch).items()}

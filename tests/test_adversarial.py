@@ -1,0 +1,170 @@
+"""What models share that have a G and a D: objectives, what D sees, and what keeps it in bounds."""
+
+import math
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from models.losses import GanMode, adversarial
+from tests.tiny_models import GREY_8, RGB_32, build, create, make_batch, train
+
+
+def mlp_gan(**options):
+    return create("gan", **options)
+
+
+def test_smoothing_moves_the_target_of_real_images_only():
+    logits = torch.linspace(-4, 4, 9, dtype=torch.float64)
+    targets: tuple[tuple[GanMode, Any], ...] = (
+        ("vanilla", nn.functional.binary_cross_entropy_with_logits),
+        ("lsgan", nn.functional.mse_loss),
+    )
+    for mode, target in targets:
+        smooth, plain = adversarial(mode, 0.1), adversarial(mode)
+        assert_close(smooth.real(logits), target(logits, torch.full_like(logits, 0.9)))
+        assert_close(smooth.fake(logits), plain.fake(logits))
+        assert_close(smooth.generator(logits), plain.generator(logits))
+
+
+def test_the_best_d_of_smoothed_labels_is_less_sure():
+    """Where only real images are, D's best answer is the target itself: the logit of .9."""
+    logit = torch.tensor(math.log(0.9 / 0.1), dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(adversarial("vanilla", 0.1).real(logit), logit)
+    assert abs(slope) < 1e-12
+
+
+@pytest.mark.parametrize("mode", ["hinge", "wgan", "wgangp"])
+def test_objectives_without_a_target_refuse_to_smooth_it(mode):
+    with pytest.raises(ValueError, match=rf"--label_smoothing 0\.1: --gan_mode {mode} has no target"):
+        mlp_gan(gan_mode=mode, label_smoothing=0.1)
+
+
+def test_smoothing_reaches_the_loss_of_d():
+    logged = [train(mlp_gan(label_smoothing=s), "gan", range(1, 2))[0] for s in (0.0, 0.3)]
+    assert logged[0]["D_fake"] == logged[1]["D_fake"]
+    assert logged[0]["D_real"] != logged[1]["D_real"]
+
+
+def test_spectral_norm_bounds_the_singular_values_of_d_alone():
+    for case in ("gan", "cgan conv projection", "cvae_gan 28"):
+        model = create(case, spectral_norm=True, lr=5e-3)
+        train(model, case, range(1, 11))
+        batch = make_batch(case)
+        for _ in range(100):  # with the weights at rest, the estimate of their norm settles
+            model.netD(batch["image"], *(batch["label"],) * case.startswith("cgan"))
+        model.eval()
+        layers = [m for m in model.netD.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+        assert len(layers) > 2
+        largest = [torch.linalg.matrix_norm(m.weight.detach().flatten(1), 2) for m in layers]
+        assert_close(torch.stack(largest), torch.ones(len(layers)), rtol=0.01, atol=0)
+        assert not any("parametrizations" in name for name in model.netG.state_dict())
+
+
+def test_instance_noise_is_what_d_sees_and_nothing_else():
+    model = mlp_gan(instance_noise=0.5)
+    seen = []
+
+    def netD(images):
+        seen.append(images)
+        return images.mean((1, 2, 3))
+
+    images = torch.zeros(500, 1, 8, 8)
+    model.judge(netD, images)
+    assert abs(seen[0].std() - 0.5) < 0.02
+    assert abs(seen[0].mean()) < 0.02
+    assert not images.any()
+    assert mlp_gan().judge(netD, images) is not None
+    assert seen[1] is images  # off by default
+
+
+def test_n_critic_updates_d_at_every_step_and_g_at_some():
+    model = mlp_gan(n_critic=3)
+    moved = []
+    for step in range(1, 10):
+        before = [p.detach().clone() for p in model.netG.parameters()]
+        losses = train(model, "gan", range(step, step + 1))[0]
+        moved.append(any(not torch.equal(p, was) for p, was in zip(model.netG.parameters(), before, strict=True)))
+        assert ("G" in losses) == moved[-1]
+        assert "D_real" in losses
+    assert moved == [False, False, True] * 3
+
+
+def test_g_and_d_have_learning_rates_of_their_own():
+    def rates(**options):
+        return {k: o.param_groups[0]["lr"].item() for k, o in mlp_gan(**options).optimizers.items()}
+
+    assert rates(lr=1e-3) == pytest.approx({"D": 1e-3, "G": 1e-3})
+    assert rates(lr=1e-3, lr_D=4e-3) == pytest.approx({"D": 4e-3, "G": 1e-3})
+    assert rates(lr=1e-3, lr_G=1e-4) == pytest.approx({"D": 1e-3, "G": 1e-4})
+
+
+def test_the_penalty_is_a_term_with_its_weight_and_falls_under_training():
+    model = create("wgan_gp", lambda_gp=7.0)
+    model.draw_fakes(batch := make_batch("wgan_gp"))
+    assert model.loss_D(batch)["gp"].weight == 7.0
+    assert "gp" not in train(mlp_gan(gan_mode="wgan"), "gan", range(1, 2))[0]
+
+
+@pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "cgan"])
+def test_the_penalty_refuses_batch_norm_and_names_the_flag(name):
+    options: dict[str, Any] = {
+        "netG": "dcgan",
+        "netD": "dcgan",
+        "ngf": 4,
+        "ndf": 4,
+        "norm_D": "batch",
+        "gan_mode": "wgangp",
+    }
+    with pytest.raises(ValueError, match=r"batch norm in D mixes them .*use --norm_D instance or none"):
+        build(name, RGB_32, **options)
+    for norm in ("instance", "none"):
+        build(name, RGB_32, **(options | {"norm_D": norm}))
+
+
+@pytest.mark.parametrize("name", ["gan", "wgan", "wgan_gp", "dcgan"])
+def test_labels_are_used_when_asked_for_only(name):
+    nets: dict[str, Any] = {"netG": "mlp", "netD": "mlp"}
+    plain = build(name, GREY_8, **nets)
+    told = build(name, GREY_8, **nets, conditional=True)
+    assert plain.spec.classes == ()
+    assert told.spec.classes == GREY_8.classes
+    assert plain.sample(plain.latents(2), None).shape == (2, 1, 8, 8)
+    for classes, found in (((), "no labels"), (("only",), "one class only")):
+        with pytest.raises(ValueError, match=f"--conditional needs images of two or more classes.*{found}"):
+            build(name, GREY_8._replace(classes=classes), **nets, conditional=True)
+
+
+SIZES = {"conv": "32, 64, 128, 256", "dcgan": "32, 64, 128, 256", "conv28": "28", "conv32": "32", "conv_k8": "128"}
+
+
+@pytest.mark.parametrize("flag", ["netG", "netD"])
+@pytest.mark.parametrize("net", SIZES)
+def test_a_network_that_cannot_make_the_size_says_which_it_can(net, flag):
+    options: dict[str, Any] = {"netG": "mlp", "netD": "mlp"} | {flag: net}
+    with pytest.raises(
+        ValueError, match=rf"^--{flag} {net} makes images of {SIZES[net]} pixels, not 8: .*--image_size"
+    ):
+        build("gan", GREY_8, **options)
+
+
+def test_the_remedy_for_a_size_names_what_makes_it():
+    with pytest.raises(ValueError, match=re.escape("or use --netG conv28 or mlp")):
+        build("gan", GREY_8._replace(image_size=(28, 28)), netG="conv", netD="conv")
+
+
+def test_weights_of_a_wasserstein_critic_stay_clipped_and_its_biases_do_not():
+    model = create("wgan", clip=0.02, lr=0.01)
+    train(model, "wgan", range(1, 21))
+    weights = [p for name, p in model.netD.named_parameters() if name.endswith("weight")]
+    biases = [p for name, p in model.netD.named_parameters() if name.endswith("bias")]
+    assert all(p.abs().max() <= 0.02 for p in weights)
+    assert max(p.abs().max() for p in biases) > 0.02
+
+
+def test_clipping_and_spectral_norm_exclude_each_other():
+    with pytest.raises(ValueError, match="--spectral_norm and --clip"):
+        create("wgan", spectral_norm=True)
