@@ -144,10 +144,13 @@ def parse_test(
         for section, cls in classes.items():
             reader.add(section, cls, {})
         stored = {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
+        spec = read_section(folder / OPTIONS_FILE, "spec")
+        # Other files may have other channels: what the network takes does not change with them.
+        stored |= {k: spec[k] for k in ("input_nc", "output_nc") if stored.get(k) == 0 and k in spec}
         stored |= {"phase": run.phase, "max_dataset_size": 0} | ({"dataroot": run.dataroot} if run.dataroot else {})
         built = _build({k: classes[k] for k in ("model", "data")}, stored)
         names = {"model_name": stored["model"], "dataset_mode": stored["dataset_mode"]}
-        return Config(run=run, **built, **names, defaults={}, spec=read_section(folder / OPTIONS_FILE, "spec"))
+        return Config(run=run, **built, **names, defaults={}, spec=spec)
     except KeyError as error:
         parser.error(f"{folder / OPTIONS_FILE} says nothing about {error}: it was not written by train.py")
     except (LookupError, OSError, ValueError) as error:

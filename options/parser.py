@@ -1,6 +1,7 @@
 """Flags on an argparse parser whose errors are one line that names what was probably meant."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
         )
         self.flags: dict[str, Flag] = {}
+        self._negative_number_matcher = re.compile(r"-[\d.][\d.,eE+-]*$")  # a value also when a list: -1000,3000
 
     def error(self, message: str) -> NoReturn:
         message = " ".join(message.removeprefix("argument ").split())
