@@ -1,5 +1,6 @@
 """Data sets for image-to-image translation: where A and B are found, how they come to their size, what is refused."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from options.base_options import BaseOptions
 from options.parse import parse_train
 from util.color import lab_to_rgb
 from util.images import save_image
-from util.types import Batch
+from util.types import Batch, DataSpec
 
 CPU = torch.device("cpu")
 LAYOUTS = ["{phase}A|{phase}B", "{phase}/A|{phase}/B", "A/{phase}|B/{phase}"]
@@ -677,3 +678,10 @@ def test_a_range_may_be_negative_on_the_command_line(bench):
     path = picture(bench.folder / "ct/0.npy", channels=1)
     words = f"--model template --dataset_mode single --dataroot {path} --value_range -1000,3e3".split()
     assert parse_train("", words, find_model, find_dataset, recognize).data.value_range == (-1000, 3000)
+
+
+def test_a_record_without_depth_is_of_8_bits():
+    spec = DataSpec.from_dict({"image_size": [8, 8], "input_nc": 3, "output_nc": 3, "classes": []})
+    assert (spec.bit_depth, spec.value_range) == (8, ())
+    deep = spec._replace(bit_depth=32, value_range=(-1000.0, 3000.0))
+    assert DataSpec.from_dict(json.loads(json.dumps(deep._asdict()))) == deep
