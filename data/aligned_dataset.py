@@ -18,7 +18,7 @@ class AlignedDataset(TranslationDataset):
     These layouts are read, the first that is there; val and test stand in for each other:
 
         root/trainA/*.png, root/trainB/*.png    and the others of ``translation_folders.pair_folders``
-        root/train/*.png                        A is the left half of each, B the right
+        root/train/*.png                        A is the left half of each, B the right; wider than high
 
     A partner has the same path below its folder; the extension may differ.
     """
@@ -38,7 +38,18 @@ class AlignedDataset(TranslationDataset):
         self.paths = dict(zip(sides, (list(left), list(right)), strict=True))
         self.names = list(partner)
         self.limit()
+        if self.halves:
+            self._check_wide(root)
         self.describe({"A": opt.input_nc, "B": opt.output_nc})
+
+    def _check_wide(self, root: Path) -> None:
+        """Raise ValueError when an image is no wider than high: whatever it is, it is hardly two side by side."""
+        for path, header in self.sample("A").items():
+            if header.width <= header.height:
+                raise ValueError(
+                    f"--dataroot {root}: {path} is {header.width}x{header.height} pixels: no A|B side by side; "
+                    "put pairs of tall images into two folders, trainA/ and trainB/"
+                )
 
     def part(self, key: str, index: int, pixels: np.ndarray) -> np.ndarray:
         _, width = self.file_size(key, index)

@@ -223,7 +223,7 @@ def _to_depth(pixels: np.ndarray, depth: int, value_range: tuple[float, ...], pa
         if not np.isfinite(pixels).all():
             raise BadImageError("it holds numbers that are not finite")
         if not value_range:
-            raise ValueError(f"{path} holds float numbers: give their range with --value_range=LO,HI")
+            raise ValueError(f"{path} holds float numbers: give their range with --value_range LO,HI")
         lo, hi = value_range
         unit = ((pixels.astype(np.float64) - lo) / (hi - lo)).clip(0, 1)
     else:

@@ -51,7 +51,7 @@ class TranslationDataset(BaseDataset):
             "auto", help="bits of a pixel; auto: as the files are, of several kinds the deepest"
         )
         value_range: tuple[float, ...] = option(
-            (), help="LO,HI: the float numbers in the files that are black and white (--value_range=LO,HI if negative)"
+            (), help="LO,HI: the float numbers in the files that are black and white"
         )
 
         def like(self, spec: DataSpec) -> Self:
@@ -94,7 +94,7 @@ class TranslationDataset(BaseDataset):
         Raises:
             ValueError: files differ in their channels, or float numbers have no range.
         """
-        samples = {key: self._sample(key) for key in self.keys}
+        samples = {key: self.sample(key) for key in self.keys}
         self.channels = {key: wanted[key] or self._common_channels(samples[key]) for key in self.keys}
         depth = self._choose_depth({path: header for found in samples.values() for path, header in found.items()})
         nc = self.channels[self.keys[0]], wanted.get("B") or self.channels[self.keys[-1]]
@@ -159,7 +159,7 @@ class TranslationDataset(BaseDataset):
         super().keep(indices)
         self.paths = {key: [paths[i] for i in indices] for key, paths in self.paths.items()}
 
-    def _sample(self, key: str) -> dict[Path, Header]:
+    def sample(self, key: str) -> dict[Path, Header]:
         """Return the headers of some files from all over the list, without those that cannot be read."""
         found = {}
         for i in spread(len(self.paths[key]), SAMPLED):
@@ -190,7 +190,7 @@ class TranslationDataset(BaseDataset):
             lo, hi = value_limits(of_deepest)
             raise ValueError(
                 f"{of_deepest} holds float numbers from {lo:g} to {hi:g}: say which are black and white, "
-                f"with --value_range={lo:g},{hi:g} or another range that suits all files"
+                f"with --value_range {lo:g},{hi:g} or another range that suits all files"
             )
         if depth < deepest:
             lost = "only their upper byte is read" if deepest == 16 else "they are rounded"

@@ -1,6 +1,7 @@
 """Flags on an argparse parser whose errors are one line that names what was probably meant."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
@@ -27,6 +28,7 @@ class Parser(argparse.ArgumentParser):
         self.retired = dict(retired or {})
         for name in self.retired:
             self.add_argument(f"--{name}", nargs="?", const="", default=None, help=argparse.SUPPRESS)
+        self._negative_number_matcher = re.compile(r"-[\d.][\d.,eE+-]*$")  # a value also when a list: -1000,3000
 
     def error(self, message: str) -> NoReturn:
         message = " ".join(message.removeprefix("argument ").split())

@@ -9,6 +9,7 @@ import torch
 from data import create_dataset, recognize
 from data.idx_dataset import FASHION, IdxDataset
 from data.idx_files import find_idx_files, read_idx
+from util.types import DataSpec
 
 SIZE = 5
 NUM = {"train": 30, "t10k": 10}

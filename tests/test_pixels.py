@@ -281,5 +281,5 @@ def test_bad_files_say_why(tmp_path):
 
 def test_float_numbers_need_a_range(tmp_path):
     path = write(tmp_path / "image.npy", numbers(H, W, dtype=np.float32))
-    with pytest.raises(ValueError, match=r"image\.npy holds float numbers: give their range with --value_range=LO,HI"):
+    with pytest.raises(ValueError, match=r"image\.npy holds float numbers: give their range with --value_range LO,HI"):
         read_pixels(path, 1, 32)

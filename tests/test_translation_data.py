@@ -1,5 +1,6 @@
 """Data sets for image-to-image translation: where A and B are found, how they come to their size, what is refused."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,12 @@ from torch.testing import assert_close
 from data import create_dataset, create_loader, find_dataset, recognize
 from data.loader import Loader
 from data.translation import TranslationDataset
+from models import find_model
 from options.base_options import BaseOptions
+from options.parse import parse_train
 from util.color import lab_to_rgb
 from util.images import save_image
-from util.types import Batch
+from util.types import Batch, DataSpec
 
 CPU = torch.device("cpu")
 LAYOUTS = ["{phase}A|{phase}B", "{phase}/A|{phase}/B", "A/{phase}|B/{phase}"]
@@ -145,6 +148,12 @@ def test_an_odd_width_cannot_be_halved(tmp_path, capsys):
     picture(tmp_path / "train/5.png", (15, 8))
     load(open_data("aligned", tmp_path))
     assert "5.png (a width of 15 pixels cannot be halved into A and B)" in capsys.readouterr().out
+
+
+def test_files_that_are_no_wider_than_high_hold_no_two_images(tmp_path):
+    pictures(tmp_path / "train/rock", pngs(3))
+    with pytest.raises(ValueError, match=r"rock/0\.png is 8x8 pixels: no A\|B side by side; put pairs of tall"):
+        open_data("aligned", tmp_path)
 
 
 # Unaligned
@@ -537,7 +546,7 @@ def test_float_data_has_a_range(tmp_path, place):
     for i in range(2):
         np.save(picture(tmp_path / "data" / f"{i}.npy"), np.linspace(-1000, 3000, 64, dtype=np.float32).reshape(8, 8))
     root = tmp_path / "data"
-    message = r"0\.npy holds float numbers from -1000 to 3000: .* with --value_range=-1000,3000 or another"
+    message = r"0\.npy holds float numbers from -1000 to 3000: .* with --value_range -1000,3000 or another"
     with pytest.raises(ValueError, match=message):
         open_data("single", root)
     dataset = open_data("single", root, value_range=(-1000.0, 3000.0))
@@ -619,3 +628,60 @@ def test_the_embedded_pairs_serve_every_mode():
         assert dataset.spec.image_size == (64, 64)
         assert dataset.spec.bit_depth == 8
         assert len(open_data(mode, Path("emoji_mini"), load_size=72, crop_size=64, phase="test")) == 68
+
+
+# The command line
+
+TINY = "--ngf 4 --n_epochs 1 --n_epochs_decay 0 --batch_size 2 --device cpu --load_size 8 --crop_size 8"
+
+
+def test_a_run_on_pairs_and_its_test(bench):
+    for part in ("trainA", "trainB", "testA", "testB"):
+        pictures(bench.folder / "pairs" / part, ["sub/1.png", "sub/2.png", "1.png"])
+    outcome = bench.train(f"--model template --dataset_mode aligned --dataroot pairs --name x {TINY}")
+    assert outcome.status == 0, outcome.err
+    for part in ("testA", "testB"):  # grey files: the network still takes colour
+        pictures(bench.folder / "pairs" / part, ["sub/1.png", "sub/2.png", "1.png"], channels=1)
+    outcome = bench.test("--name x --device cpu")
+    assert outcome.status == 0, outcome.err
+    shown = bench.folder / "results/x/test_latest/images/fake_B"
+    assert sorted(p.relative_to(shown).as_posix() for p in shown.rglob("*.png")) == ["1.png", "sub/1.png", "sub/2.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--load_size 7", "--load_size 7 is smaller than --crop_size 8: nothing to crop from"),
+        ("--preprocess resise", "--preprocess: 'resise' is not a choice (known: resize_and_crop, crop, scale_width, "),
+        ("--direction AtoC", "--direction: 'AtoC' is not a choice; did you mean 'AtoB'?"),
+        ("--bit_depth 12", "--bit_depth: '12' is not a choice"),
+        ("--value_range -1000,-2000", "--value_range -1000,-2000: two numbers are needed, the smaller one first"),
+        ("--input_nc -1", "--input_nc: -1 is too small: at least 0"),
+    ],
+)
+def test_a_mistyped_option_ends_in_one_line(bench, options, message):
+    pictures(bench.folder / "pairs/train", pngs(2), (16, 8))
+    outcome = bench.train(f"--model template --dataset_mode aligned --dataroot pairs {TINY} {options}")
+    assert outcome.status == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_folder_that_does_not_fit_the_mode_ends_in_one_line(bench):
+    outcome = bench.train(f"--model template --dataset_mode unaligned --dataroot hands {TINY}")
+    assert outcome.status == 1
+    assert "hands has no trainA/ and trainB/ for --phase train" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_range_may_be_negative_on_the_command_line(bench):
+    path = picture(bench.folder / "ct/0.npy", channels=1)
+    words = f"--model template --dataset_mode single --dataroot {path} --value_range -1000,3e3".split()
+    assert parse_train("", words, find_model, find_dataset, recognize).data.value_range == (-1000, 3000)
+
+
+def test_a_record_without_depth_is_of_8_bits():
+    spec = DataSpec.from_dict({"image_size": [8, 8], "input_nc": 3, "output_nc": 3, "classes": []})
+    assert (spec.bit_depth, spec.value_range) == (8, ())
+    deep = spec._replace(bit_depth=32, value_range=(-1000.0, 3000.0))
+    assert DataSpec.from_dict(json.loads(json.dumps(deep._asdict()))) == deep
