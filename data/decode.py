@@ -1,5 +1,7 @@
 """Decode an image file, of whatever mode and depth, to bytes of the size and channels that a run uses."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps
@@ -10,8 +12,8 @@ class BadImageError(Exception):
     """A file that bears the name of an image but cannot be decoded as one."""
 
 
-def decode_image(path: str, size: tuple[int, int], channels: int) -> Tensor:
-    """Return the image as uint8 (channels, H, W), squashed to ``size`` = (H, W) by antialiased bicubic resampling.
+def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["squash", "crop"] = "squash") -> Tensor:
+    """Return the image as uint8 (channels, H, W), resized to ``size`` = (H, W) by antialiased bicubic resampling.
 
     Transparent parts become white; 16-bit values keep their upper byte; the camera's orientation is applied.
 
@@ -19,6 +21,7 @@ def decode_image(path: str, size: tuple[int, int], channels: int) -> Tensor:
         path: the file.
         size: height and width in pixels.
         channels: 1 for grey, 3 for RGB.
+        fit: what happens to other proportions: squashed, or the largest part of them cropped from the middle.
 
     Raises:
         BadImageError: the file is damaged or no image; the message says what is wrong with it.
@@ -26,7 +29,10 @@ def decode_image(path: str, size: tuple[int, int], channels: int) -> Tensor:
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
-            return to_tensor(flatten(upright, channels).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+            flat, wanted = flatten(upright, channels), (size[1], size[0])
+            if fit == "crop":
+                return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
+            return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
     except MemoryError:
         raise
     except Exception as error:  # damaged files make decoders raise errors of every kind

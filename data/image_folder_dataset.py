@@ -16,7 +16,7 @@ from util.types import DataSpec
 
 
 class ImageFolderDataset(BaseDataset):
-    """Images resized to a square, with the name of their folder as label.
+    """Images squashed or cropped to a square, with the name of their folder as label.
 
     These layouts are read, each with classes or flat:
 
@@ -27,6 +27,9 @@ class ImageFolderDataset(BaseDataset):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseDataset.Options):
         image_size: int = option(128, help="height and width of the images, in pixels", min=1)
+        fit: Literal["squash", "crop"] = option(
+            "squash", help="what becomes of images that are not square: squash them, or crop their middle"
+        )
         channels: Literal["auto", "1", "3"] = option("auto", help="1: grey, 3: RGB, auto: as the files are")
         val_fraction: float = option(
             0.1, help="part of each class that is held out when the data has no test folder", min=0, max=0.9
@@ -62,7 +65,9 @@ class ImageFolderDataset(BaseDataset):
         self.spec = DataSpec((opt.image_size, opt.image_size), nc, nc, tuple(classes))
 
     def decode(self, key: str, index: int) -> Tensor:
-        return decode_image(str(self.folder / self.names[index]), self.spec.image_size, self.spec.output_nc)
+        return decode_image(
+            str(self.folder / self.names[index]), self.spec.image_size, self.spec.output_nc, self.opt.fit
+        )
 
     def files(self) -> list[Path]:
         return [self.folder / name for name in self.names]

@@ -262,3 +262,16 @@ def test_opening_many_files_reads_few_of_them(tmp_path, monkeypatch):
     dataset = open_folder(tmp_path)
     assert (len(dataset), dataset.spec.num_classes) == (720, 40)
     assert len(opened) <= 110
+
+
+def test_images_that_are_not_square_are_squashed_or_their_middle_is_cropped(tmp_path):
+    stripes = np.zeros((8, 24), np.uint8)
+    stripes[:, 8:16] = 255
+    (tmp_path / "wide").mkdir()
+    for i in range(4):
+        Image.fromarray(stripes).save(tmp_path / "wide" / f"{i}.png")
+    squashed, cropped = (open_folder(tmp_path / "wide", fit=fit).decode("image", 0) for fit in ("squash", "crop"))
+    assert cropped.shape == squashed.shape == (1, 8, 8)
+    assert (cropped == 255).all()
+    assert squashed[0, 4, 0] < 50
+    assert open_folder(tmp_path / "wide", fit="crop").fingerprint() != open_folder(tmp_path / "wide").fingerprint()

@@ -137,9 +137,9 @@ def test_wgan_gp_finds_all_modes_of_a_ring():
 @pytest.mark.slow
 def test_cvae_gan_learns_two_colours():
     spec = DataSpec((28, 28), 3, 3, ("dark", "bright"))
-    options: dict[str, Any] = {"ngf": 8, "ndf": 4, "nz": 4, "lr": 5e-3}
+    options: dict[str, Any] = {"ngf": 8, "ndf": 4, "nz": 4, "lr": 1e-2, "lambda_adv": 2.0}
     model: Any = create_model("cvae_gan", CVAEGANModel.Options(**options), spec, CPU)
-    for step in range(1, 251):
+    for step in range(1, 301):
         seed_all(0, step)
         losses = model.optimize_parameters(two_colours(16, 28), step)
     assert losses["C"] < 0.1
@@ -147,7 +147,7 @@ def test_cvae_gan_learns_two_colours():
     with evaluating(model):
         for label in (0, 1):
             colours = mean_colours(model.sample(model.latents(100), torch.full((100,), label)))
-            assert_close(colours.mean(0), COLOURS[label], rtol=0, atol=0.25)
+            assert_close(colours.mean(0), COLOURS[label], rtol=0, atol=0.3)
             distances = torch.cdist(colours, COLOURS)
             assert (distances[:, label] < 0.5 * distances[:, 1 - label]).sum() >= 90  # of 100
         again = model.autoencode(batch["image"], batch["label"])
