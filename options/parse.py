@@ -124,54 +124,7 @@ def parse_train(
         parser.error(message_of(error))
 
 
-<<<<<<< HEAD
 def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
-=======
-def parse_test(
-    description: str,
-    argv: Sequence[str] | None,
-    find_model: Callable[[str], Any],
-    find_dataset: Callable[[str], Any],
-) -> Config[TestOptions]:
-    """Parse the command line of test.py: its own options; model and data options are those of the run.
-
-    Exits with status 2 and one line when something is wrong.
-    """
-    argv = sys.argv[1:] if argv is None else list(argv)
-    parser = Parser(description)
-    asked = _first_pass(parser, argv)
-    try:
-        parser.add("testing", TestOptions, {})
-        _print_help(parser, argv)
-        config = read_config(Path(asked["config"])) if "config" in asked else {}
-        values = {n: f.default for n, f in parser.flags.items()} | parser.convert(config) | parser.parse(argv)
-        folder = find_run(values["checkpoints_dir"], values["name"])
-        values["name"] = folder.name
-        run = TestOptions(**values)
-
-        entries = read_config(folder / OPTIONS_FILE)
-        model_class = find_model(str(entries["model"].value))
-        dataset_class = find_dataset(str(entries["dataset_mode"].value))
-        reader = Parser(description)  # of options.yaml, whose run section is train.py's
-        classes = {"train": TrainOptions, "model": model_class.Options, "data": dataset_class.Options}
-        for section, cls in classes.items():
-            reader.add(section, cls, {})
-        stored = {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
-        spec = read_section(folder / OPTIONS_FILE, "spec")
-        # Other files may have other channels: what the network takes does not change with them.
-        stored |= {k: spec[k] for k in ("input_nc", "output_nc") if stored.get(k) == 0 and k in spec}
-        stored |= {"phase": run.phase, "max_dataset_size": 0} | ({"dataroot": run.dataroot} if run.dataroot else {})
-        built = _build({k: classes[k] for k in ("model", "data")}, stored)
-        names = {"model_name": stored["model"], "dataset_mode": stored["dataset_mode"]}
-        return Config(run=run, **built, **names, defaults={}, spec=spec)
-    except KeyError as error:
-        parser.error(f"{folder / OPTIONS_FILE} says nothing about {error}: it was not written by train.py")
-    except (LookupError, OSError, ValueError) as error:
-        parser.error(_message(error))
-
-
-def _first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
->>>>>>> refs/heads/data
     """Return what the command line says of the options that decide which others there are, as it stands there."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("config", "suffix", *FIRST):
