@@ -9,6 +9,7 @@ import torch
 from data import create_dataset, recognize
 from data.idx_dataset import FASHION, IdxDataset
 from data.idx_files import find_idx_files, read_idx
+from util.types import DataSpec
 
 SIZE = 5
 NUM = {"train": 30, "t10k": 10}
@@ -51,7 +52,7 @@ def test_files_are_found_packed_or_not_in_every_layout(tmp_path, layout, packed)
     assert len(dataset) == 30
     assert dataset.labels.tolist() == [i % 10 for i in range(30)]
     assert all((dataset.decode("image", i) == i).all() for i in range(30))
-    assert dataset.spec == ((SIZE, SIZE), 1, 1, tuple("0123456789"))
+    assert dataset.spec == DataSpec((SIZE, SIZE), 1, 1, tuple("0123456789"))
 
 
 @pytest.mark.parametrize("phase", ["val", "test"])
