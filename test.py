@@ -61,6 +61,7 @@ def test(config: Config[TestOptions]) -> None:
             if opt.tile:
                 use_tiles(model, opt.tile, opt.tile_overlap)
             loader = open_data(config, model)
+            model.check_batch(loader.preview(1), config.dataset_mode)
             total = len(loader.dataset)
             num = min(opt.num_test or total, total)
             translate_all(results, model, loader.in_order(num), loader.dataset.names[:num], loader.dataset.spec, opt)

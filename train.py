@@ -37,10 +37,11 @@ def train(config: Config[TrainOptions]) -> None:
     spec = dataset.spec._replace(batch_size=opt.batch_size)
     model = create_model(config.model_name, config.model, spec, device, opt.seed)
     loader = create_loader(dataset, opt, opt.batch_size, device)
+    model.check_batch(preview := loader.preview(), config.dataset_mode)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
 
     with Run(opt, record, config.defaults, model) as run:
-        for epoch in run.epochs(len(loader), loader.preview()):
+        for epoch in run.epochs(len(loader), preview):
             for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
                 run.log(model.optimize_parameters(batch, run.progress.step))
 

@@ -12,6 +12,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.decode import decode_image
 from data.image_paths import list_images
+from data.translation_folders import one_folder
 from options import option
 from util.types import DataSpec
 
@@ -30,7 +31,7 @@ class TemplateDataset(BaseDataset):
     def __init__(self, opt: Options) -> None:
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
-        self.folder: Path = root / opt.phase if (root / opt.phase).is_dir() else root
+        self.folder: Path = one_folder(root, opt.phase, "B")  # root/trainB, root/train or root itself
         self.names = list_images(self.folder)
         self.limit()
         self.spec = DataSpec(image_size=(opt.image_size, opt.image_size), input_nc=1, output_nc=3)

@@ -40,6 +40,7 @@ class BaseModel(nn.Module, ABC):
         accumulate: int = option(1, help="micro-batches that a batch is worked through in, to save memory", min=1)
 
     defaults: ClassVar[dict[str, Any]] = {}  # options of train.py and of the data that this model wants otherwise
+    needs: ClassVar[tuple[str, ...]] = ()  # the images of a batch that it cannot do without: image, or A and B
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
@@ -52,6 +53,13 @@ class BaseModel(nn.Module, ABC):
         self.opt = opt
         self.spec = spec
         self.optimizers: dict[str, Optimizer] = {}
+
+    def check_batch(self, batch: Batch, dataset_mode: str) -> None:
+        """Raise ValueError when batches of this data set class lack what the model learns from or translates."""
+        if not set(self.needs) <= set(batch):
+            given, wanted = ", ".join(batch), ", ".join(self.needs)
+            way = f"use {self.dataset_mode}" if self.dataset_mode else "use image_folder"
+            raise ValueError(f"--dataset_mode {dataset_mode} gives {given}, but this model needs {wanted}: {way}")
 
     @abstractmethod
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:

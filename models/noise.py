@@ -29,6 +29,7 @@ class NoiseModel(AdversarialModel):
         norm_eps: float = option(1e-5, help="epsilon of batch norm and of D's norm", above=0)
 
     opt: Options
+    needs = ("image",)
     defaults: ClassVar = {
         "batch_size": 128,
         "n_epochs_decay": 0,

@@ -24,6 +24,7 @@ class TemplateModel(BaseModel):
         lambda_regression: float = option(1.0, help="weight of the regression loss", min=0)
 
     opt: Options
+    needs = ("A", "B")  # what it looks for in a batch
     dataset_mode = "template"  # the data set class that gives it A and B
     defaults: ClassVar = {"n_epochs": 10, "n_epochs_decay": 10, "batch_size": 16}  # options of train.py that suit it
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class TranslationModel(AdversarialModel):
         upsample: Upsample = option("deconv", help="how G doubles the sides; resize leaves no checkerboards")
 
     opt: Options
+    needs: ClassVar[tuple[str, ...]] = ("A", "B")
     tile, tile_overlap = 0, 0  # pixels; 0: images are translated whole
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:

@@ -25,6 +25,7 @@ OF_ONE_COMMAND = (
     "suffix",
 )  # a record that repeated them would repeat the deed
 FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
+OF_A_AND_B = ("aligned", "unaligned", "single")  # a model that draws from noise takes all images alike
 HELP = {"-h", "--help"}
 Run = TypeVar("Run", bound=BaseOptions)
 
@@ -89,7 +90,8 @@ def parse_train(
         card, recognized = dict[str, Entry](), ""
         if dataroot:
             recognized, card_file = recognize(dataroot)
-            dataset_mode = dataset_mode or recognized
+            usual = "image_folder" if "image" in model_class.needs and recognized in OF_A_AND_B else recognized
+            dataset_mode = dataset_mode or usual
             if card_file.exists():
                 card = {k: e for k, e in read_config(card_file).items() if k not in ("about", "licence")}
         dataset_class = find_dataset(dataset_mode or "image_folder")

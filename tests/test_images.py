@@ -84,8 +84,12 @@ def test_a_grid_with_fewer_images_than_columns_is_as_wide_as_they_are():
 def test_only_grey_and_rgb_can_be_shown():
     assert to_image(np.zeros((2, 2, 1), np.uint8)).mode == "L"
     assert to_image(np.zeros((2, 2, 3), np.uint8)).mode == "RGB"
-    with pytest.raises(AssertionError, match="2 channels"):
-        to_image(np.zeros((2, 2, 2), np.uint8))
+    two, five = (
+        to_image(np.full((2, 2, 2), (10, 20), np.uint8)),
+        to_image(np.full((2, 2, 5), (1, 2, 3, 4, 5), np.uint8)),
+    )
+    assert (two.mode, two.getpixel((0, 0))) == ("L", 15)
+    assert (five.mode, five.getpixel((0, 0))) == ("RGB", (1, 2, 3))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

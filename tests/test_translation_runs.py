@@ -203,6 +203,39 @@ def test_sixteen_bits_come_out_as_sixteen_bits(home):
     assert fake is not None and fake.dtype == np.uint16
 
 
+def test_any_number_of_channels_and_float_numbers_go_through(home):
+    """From two channels to five, between -2 and 6: shown as pictures, kept as they are in .npy files."""
+    numbers = np.random.default_rng(0)
+    for side, channels in (("A", 2), ("B", 5)):
+        for split in ("train", "test"):
+            (home.folder / f"spectra/{split}{side}").mkdir(parents=True)
+            for i in range(4):
+                pixels = numbers.uniform(-2, 6, (40, 33, channels)).astype(np.float32)
+                np.save(home.folder / f"spectra/{split}{side}/{i}.npy", pixels)
+    options = f"--model pix2pix --dataroot spectra --name spectra {MODELS['pix2pix']} {SMALL} --value_range=-2,6"
+    outcome = home.train(options)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert (home.run_dir("spectra") / "web/images").is_dir()
+    folder, _ = shown(home, "--name spectra --preprocess none")
+    assert pictures(folder, "fake_B") == [f"{i}.{kind}" for i in range(4) for kind in ("npy", "png")]
+    fake, real = (np.load(folder / f"images/{kind}/2.npy") for kind in ("fake_B", "real_B"))
+    assert (fake.shape, fake.dtype) == ((40, 33, 5), np.float32)
+    assert -2 <= fake.min() < fake.max() <= 6
+    np.testing.assert_allclose(real, np.load(home.folder / "spectra/testB/2.npy"), atol=1e-5)
+
+
+def test_models_and_data_that_do_not_fit_each_other_are_refused(home):
+    line = refused(home.train("--model cgan --dataroot pairs --dataset_mode unaligned --name no --image_size 8"), 2)
+    assert "there is no option --image_size here" in line
+    options = "--dataroot pairs --name no --batch_size 2 --device cpu"
+    line = refused(home.train(f"--model gan --dataset_mode unaligned --crop_size 16 --load_size 16 {options}"), 1)
+    assert "--dataset_mode unaligned gives A, B, but this model needs image: use image_folder" in line
+    line = refused(home.train(f"--model template --dataset_mode image_folder {options}"), 1)
+    assert "--dataset_mode image_folder gives image, label, but this model needs A, B: use template" in line
+    noise = "--model gan --image_size 8 --hidden_G 8 --hidden_D 8 --n_epochs 1"  # which takes all images alike
+    assert home.train(f"{noise} --dataroot pairs --name all --batch_size 2 --device cpu").status == 0
+
+
 def test_the_reference_behaviour_is_there_for_those_who_ask(home):
     """In training mode: dropout is on, so that two passes differ, and batch norm sees one image at a time."""
     name = "pix2pix"

@@ -29,8 +29,11 @@ def to_uint8(images: Tensor) -> NDArray[np.uint8]:
 
 
 def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
-    """Turn uint8 (H, W, 1) or (H, W, 3) into a picture."""
-    assert pixels.shape[2] in (1, 3), f"grey or RGB expected, not {pixels.shape[2]} channels"
+    """Turn uint8 (H, W, C) into a picture: grey or RGB, of other channels the first three, of two their mean."""
+    if pixels.shape[2] > 3:
+        pixels = pixels[:, :, :3]
+    elif pixels.shape[2] == 2:
+        pixels = pixels.mean(2, keepdims=True).round().astype(np.uint8)
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
@@ -105,8 +108,7 @@ def save_image(path: Path, image: Tensor, bit_depth: int = 8, value_range: tuple
     if channels in (1, 3) and bit_depth == 16:
         _save_png16(path, to_uint16(image[None])[0])
         return [path]
-    shown = image[:3] if channels >= 3 else image.mean(0, keepdim=True)
-    save_png(path, to_image(to_uint8(shown[None])[0]))
+    save_png(path, to_image(to_uint8(image[None])[0]))
     if bit_depth == 32:
         lo, hi = value_range
         pixels = ((image.detach().double().cpu() + 1) / 2 * (hi - lo) + lo).permute(1, 2, 0).numpy().astype(np.float32)
