@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -12,6 +13,12 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from data import find_dataset
+from models import find_model
+from options.declare import flags
+from options.parse import parse_train
+from options.test_options import TestOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
@@ -377,6 +384,42 @@ def test_demo_trains_from_scratch_and_ends_with_the_pages(checkout):
         assert line.endswith(f" {page}")
     assert checkout.run("demo.sh", STUB_FAIL="^train.py").returncode == 1
     assert len(checkout.calls()) == 1
+
+
+RECIPES = sorted(
+    script.name
+    for script in (ROOT / "scripts").glob("*.sh")
+    if "recipe.sh" in script.read_text() and script.name != "recipe.sh"
+)
+
+
+def test_recipes_are_found():
+    assert {"demo.sh", "demo_translation.sh", "train_pix2pix.sh", "test_single.sh"} <= set(RECIPES)
+
+
+def recognize(root):
+    return "idx" if "mnist" in root else "image_folder", Path("no card")
+
+
+@pytest.mark.parametrize("quick", [[], ["--quick"]], ids=["whole", "quick"])
+@pytest.mark.parametrize("script", RECIPES)
+def test_the_options_of_every_recipe_exist(checkout, script, quick):
+    """All commands are parsed as train.py would, but for the data, which need not be there."""
+    checkout.run("setup.sh", python=checkout.python())
+    checkout.calls()
+    checkout.run(script, *[str(checkout.root)] * (script == "faces_dcgan.sh"), *quick, "--seed", "3")
+    commands = [shlex.split(call.replace(str(checkout.root), "photos")) for call in checkout.calls()]
+    assert commands
+    trained = [words[1:] for words in commands if words[0] == "train.py"]
+    assert bool(trained) == (not script.startswith("test_"))
+    for words in trained:
+        config = parse_train("", words, find_model, find_dataset, recognize)
+        assert config.run.seed == 3
+        assert config.run.name == words[words.index("--name") + 1]
+    for words in commands:
+        if words[0] == "test.py":
+            known = {f"--{flag.name}" for flag in flags(TestOptions)}
+            assert {word for word in words[1:] if word.startswith("--")} <= known
 
 
 def test_a_set_up_checkout_answers_fast(checkout):
