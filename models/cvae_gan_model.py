@@ -32,6 +32,7 @@ class CVAEGANModel(NoiseModel):
 
     opt: Options
     norm_flag = "--norm_D"
+    averaged = ("netE", "netG")  # together, since G decodes what E encodes
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         check_classes("--model cvae_gan", spec)

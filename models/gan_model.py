@@ -35,10 +35,12 @@ class GANModel(GeneratorModel):
     def loss_D(self, batch: Batch) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
         terms: Terms = {
-            "D_real": Weighted(self.gan.real(self.judge(self.netD, real, *self.labels(batch))), self.weight_D),
-            "D_fake": Weighted(self.gan.fake(self.judge(self.netD, fake, *batch["fake_label"])), self.weight_D),
+            "D_real": Weighted(self.gan.real(self.judge(self.netD, real, *self.told(batch))), self.weight_D),
+            "D_fake": Weighted(
+                self.gan.fake(self.judge(self.netD, fake, *self.told(batch, "fake_label"))), self.weight_D
+            ),
         }
-        return terms | self.penalty("gp", self.netD, real, fake, *self.labels(batch))
+        return terms | self.penalty("gp", self.netD, real, fake, *self.told(batch))
 
     def loss_G(self, batch: Batch) -> Terms:
-        return {"G": self.gan.generator(self.judge(self.netD, batch["fake"], *batch["fake_label"]))}
+        return {"G": self.gan.generator(self.judge(self.netD, batch["fake"], *self.told(batch, "fake_label")))}

@@ -100,6 +100,10 @@ class GeneratorModel(NoiseModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         if opt.conditional:
             check_classes("--conditional", spec)
+        elif opt.projection:
+            raise ValueError("--projection compares labels with D's features: it needs --conditional")
+        if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
+            raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
         self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
         self.optimizers = {
@@ -114,14 +118,15 @@ class GeneratorModel(NoiseModel):
         """
         with torch.set_grad_enabled(differentiable):
             for part in batch.parts(self.opt.accumulate):
-                labels = self.labels(part)
-                if labels and self.opt.fake_labels == "random":
-                    labels = (torch.randint_like(labels[0], self.spec.num_classes),)
-                part["fake"], part["fake_label"] = self.netG(self.noise(len(part["image"])), *labels), labels
+                if self.spec.classes:
+                    random = self.opt.fake_labels == "random"
+                    labels = part["label"]
+                    part["fake_label"] = torch.randint_like(labels, self.spec.num_classes) if random else labels
+                part["fake"] = self.netG(self.noise(len(part["image"])), *self.told(part, "fake_label"))
 
-    def labels(self, batch: Batch) -> tuple[Tensor, ...]:
-        """Return what D is told beside the real images: their labels, or nothing."""
-        return (batch["label"],) if self.spec.classes else ()
+    def told(self, batch: Batch, key: str = "label") -> tuple[Tensor, ...]:
+        """Return what G and D are told beside noise or images: the labels under ``key``, or nothing."""
+        return (batch[key],) if self.spec.classes else ()
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return self.netG(z, labels)

@@ -6,7 +6,7 @@
 #     bash scripts/mnist_gan_ladder.sh --quick                      a sixth of the images, one epoch: minutes
 #     bash scripts/mnist_gan_ladder.sh --dataroot fashion_mnist     further arguments go to train.py
 #
-# All six are compared after three epochs; those with linear layers, which are fast, go on to nine.
+# All six are compared after three epochs; those with linear layers, which are fast, go on to six.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 
@@ -14,7 +14,7 @@ train() {
     python train.py --dataroot mnist --name "$@" --batch_size 32 --save_epoch_freq 3 --print_freq 5000 --overwrite \
         ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
 }
-mlp=(--netG mlp --netD mlp --n_epochs 9)
+mlp=(--netG mlp --netD mlp --n_epochs 6)
 conv=(--netG conv28 --netD conv28 --ngf 16 --ndf 16 --n_epochs 3)
 
 train mnist_gan --model gan "${mlp[@]}"

@@ -33,7 +33,7 @@ def test_cgan_draws_the_labels_of_the_batch_or_random_ones():
         model = create("cgan mlp", fake_labels=choice)
         batch = Batch({"image": torch.zeros(64, 1, 8, 8), "label": labels})
         model.draw_fakes(batch)
-        (seen[choice],) = batch["fake_label"]
+        seen[choice] = batch["fake_label"]
         assert len(batch["fake"]) == 64
     assert_same(seen["batch"], labels)
     assert set(seen["random"].tolist()) == {0, 1, 2, 3}

@@ -134,6 +134,8 @@ def test_large_images_are_compared_small():
         ("--model cvae_gan --dataroot hands/paper", "--model cvae_gan needs images of two or more classes"),
         ("--model cvae_gan --dataroot hands --image_size 30", "makes images of 28, 32, 64, 128, 256 pixels, not 30"),
         ("--model cgan --dataroot hands --no_conditional", "--no_conditional: cgan is the conditional GAN"),
+        ("--model gan --dataroot hands --projection", "it needs --conditional"),
+        ("--model gan --dataroot hands --upsample resize", "--netG mlp has no layer to replace, conv and dcgan have"),
         ("--model wgan --dataroot hands --spectral_norm", "--spectral_norm and --clip both bound D's weights"),
     ],
 )

@@ -77,3 +77,11 @@ def test_samples_on_the_training_page_stay_those_of_the_same_noise(trained):
     assert_same(first, again)
     classes = trained.spec.num_classes
     assert len(first["fake"]) == (classes or SHOWN) * SHOWN
+
+
+@pytest.mark.parametrize("case", noise_models())
+def test_micro_batches_report_the_same_terms(case):
+    halves = train(create(case, accumulate=2), case, range(1, 4))
+    whole = train(create(case), case, range(1, 4))
+    assert [list(losses) for losses in halves] == [list(losses) for losses in whole]
+    assert all(loss.isfinite() for losses in halves for loss in losses.values())
