@@ -16,9 +16,9 @@ from packaging.requirements import Requirement
 
 from data import find_dataset
 from models import find_model
+from options import test_options
 from options.declare import flags
 from options.parse import parse_train
-from options.test_options import TestOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
@@ -418,7 +418,7 @@ def test_the_options_of_every_recipe_exist(checkout, script, quick):
         assert config.run.name == words[words.index("--name") + 1]
     for words in commands:
         if words[0] == "test.py":
-            known = {f"--{flag.name}" for flag in flags(TestOptions)}
+            known = {f"--{flag.name}" for flag in flags(test_options.TestOptions)}
             assert {word for word in words[1:] if word.startswith("--")} <= known
 
 
