@@ -236,3 +236,21 @@ def test_the_message_says_what_there_is():
         recognize_generator(nn.Linear(2, 2).state_dict())
     with pytest.raises(ValueError, match=r": no tensors$"):
         recognize_generator({})
+
+
+@pytest.mark.parametrize("name", ["resnet_2blocks", "unet_32"])
+def test_convolutions_without_a_bias_get_one_of_zero(name):
+    """pytorch-CycleGAN-and-pix2pix leaves the biases out where --norm none leaves out the norms."""
+    net, fresh = (create_generator(name, 3, 3, 4, "none", gain=0.3) for _ in range(2))
+    last = [*net.state_dict()][-1]
+    state = {key: value for key, value in net.state_dict().items() if not key.endswith("bias") or key == last}
+    fresh.load_state_dict(foreign_state(state, fresh))
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+                module.bias.mul_(float(module.bias is dict(net.named_parameters())[last]))
+        assert torch.equal(fresh.eval()(images), net.eval()(images))
+    with pytest.raises(RuntimeError, match="Missing key"):  # where there are norms, a missing bias is a mistake
+        instance = create_generator(name, 3, 3, 4, "instance")
+        instance.load_state_dict(foreign_state(state, instance))

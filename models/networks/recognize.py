@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.networks.norm import Norm, drop_stale_statistics
+from models.networks.norm import BATCH_NORMS, INSTANCE_NORMS, Norm, drop_stale_statistics
 from models.networks.sides import Upsample
 from models.networks.translation import create_discriminator, create_generator
 
@@ -81,8 +81,7 @@ def recognize_generator(state: Mapping[str, Any]) -> GeneratorArchitecture:
     """Tell which generator has these weights.
 
     Of two norms with the same weights the usual one is named: batch for syncbatch, instance for none. norm is none
-    only where no convolution before a norm has a bias, as pytorch-CycleGAN-and-pix2pix writes it: a strict load into
-    our ``--norm none`` lacks those biases.
+    only where no convolution before a norm has a bias, as pytorch-CycleGAN-and-pix2pix writes it.
 
     Args:
         state: names and tensors, perhaps with "module." before each name, or with an old instance norm's statistics.
@@ -143,9 +142,19 @@ def foreign_state(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tens
     """Return ``state`` as a strict load into ``net`` takes it, whoever wrote it, if it is of the same architecture.
 
     What does not change the network goes: "module." before all keys, statistics that an instance norm never used.
-    All else stays, so that the load still finds what does not fit.
+    Convolutions that pytorch-CycleGAN-and-pix2pix's ``--norm none`` left without a bias get one of 0. All else stays,
+    so that the load still finds what does not fit.
     """
-    return drop_stale_statistics(without_wrapper(state), net)
+    state, own = drop_stale_statistics(without_wrapper(state), net), net.state_dict()
+    missing = own.keys() - state.keys()
+    if missing and all(key.endswith(".bias") for key in missing) and not any(map(is_norm, net.modules())):
+        state |= {key: torch.zeros_like(own[key]) for key in missing}
+    return state
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Say whether a module normalizes."""
+    return isinstance(module, (*BATCH_NORMS, *INSTANCE_NORMS))
 
 
 def _shapes(state: Mapping[str, Any]) -> Shapes:
