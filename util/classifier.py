@@ -35,7 +35,7 @@ def train_classifier(batches: Iterable[Batch], spec: DataSpec, device: torch.dev
         device: where the batches are.
         seed: what weights and noise follow from.
     """
-    with forked(seed):
+    with forked(seed), torch.enable_grad():
         classifier = small_classifier(spec).to(device)
         optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
