@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = parse_test(__doc__ or "", argv, find_model, find_dataset)
     from util.console import one_line_errors
 
-    with one_line_errors("test.py", config.run.verbose, ValueError, OSError):
+    with one_line_errors("test.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
         test(config)
 
 
@@ -40,16 +40,20 @@ def test(config: Config[TestOptions]) -> None:
     from models.noise import NoiseModel
     from models.trained import load_trained
     from util.device import pick_device
+    from util.evaluation import Evaluator
     from util.latent_results import show_latents
     from util.latents import truncated
     from util.modes import evaluating
-    from util.results import Results, draw_samples, read_labels
+    from util.quality import describe_best, read_best
+    from util.results import Results, draw_samples, read_labels, show_figures
     from util.summary import diagnose
     from util.translations import translate_all
 
     opt = config.run
     model, weights = load_trained(config, pick_device(opt.device))
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
+    if opt.label == "best" and (best := read_best(opt.run_dir)):
+        subtitle += f"; best: {describe_best(best)}"
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
@@ -67,6 +71,10 @@ def test(config: Config[TestOptions]) -> None:
             translate_all(results, model, loader.in_order(num), loader.dataset.names[:num], loader.dataset.spec, opt)
             if num < total:
                 print(f"--num_test {num}: {total - num} of the {total} images are left out")
+        if opt.metrics:
+            held_out = open_data(config, model, limit=opt.eval_images)
+            evaluator = Evaluator(opt, held_out, lambda: open_data(config, model, "train"))
+            show_figures(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
@@ -81,10 +89,15 @@ def use_tiles(model: "BaseModel", tile: int, overlap: int) -> None:
     model.use_tiles(tile, overlap)
 
 
-def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "") -> "Loader":
-    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another."""
+def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
+    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another.
+
+    ``limit``: take so many images from all over it; 0: as ``--max_dataset_size`` says.
+    """
     opt = config.run
     options = replace(config.data.like(model.spec), phase=phase or config.data.phase)
+    if limit:
+        options = replace(options, max_dataset_size=limit)
     dataset = create_dataset(config.dataset_mode, options)
     batch_size = opt.batch_size or 8
     if not opt.eval:

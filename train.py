@@ -20,12 +20,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = parse_train(__doc__ or "", argv, find_model, find_dataset, recognize)
     from util.console import one_line_errors
 
-    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, FloatingPointError):
+    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
         train(config)
 
 
 def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
+    from data.held_out import create_evaluator
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.run import Run
     from util.run_folder import check_run_folder
@@ -39,8 +40,12 @@ def train(config: Config[TrainOptions]) -> None:
     loader = create_loader(dataset, opt, opt.batch_size, device)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
+    evaluator = None
+    if opt.eval_freq:
+        data = config.data.like(spec)
+        evaluator = create_evaluator(config.dataset_mode, data, opt, opt.eval_phase, device, lambda: loader)
 
-    with Run(opt, record, config.defaults, model) as run:
+    with Run(opt, record, config.defaults, model, evaluator) as run:
         for epoch in run.epochs(len(loader), preview):
             for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
                 run.log(model.optimize_parameters(batch, run.progress.step))

@@ -52,6 +52,17 @@ class Loader:
     def __len__(self) -> int:
         return len(self.dataset) // self.batch_size
 
+    def like(self, *, batch_size: int, seed: int) -> "Loader":
+        """Return a loader of the same images, decoded once for both, with batches of its own."""
+        return Loader(
+            self.dataset,
+            self.cache,
+            batch_size=batch_size,
+            seed=seed,
+            device=self.device,
+            num_threads=self.num_threads,
+        )
+
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``epoch`` (from 1), from batch ``first`` (from 0) on."""
         order = torch.arange(len(self.dataset))

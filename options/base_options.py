@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from options.declare import option
+from util.metrics.names import Features, Metric
 
 
 def device_name(text: str) -> str:
@@ -75,6 +76,23 @@ class BaseOptions:
         resume="free",
     )
     cache_dir: Path = option(Path("datasets/.cache"), help="folder for --cache disk", resume="free")
+    metrics: tuple[Metric, ...] = option(
+        (),
+        help="what to measure against held-out images: kid, frechet, fid, precision, recall; accuracy, shares of "
+        "labelled data; l1, psnr, ssim, lpips of pairs",
+        resume="free",
+    )
+    eval_images: int = option(
+        1000, help="images from noise to measure, and at most so many held-out ones", min=4, resume="free"
+    )
+    features: Features = option(
+        "auto",
+        help="network whose features are compared; auto: inception if its weights are here, else efficientnet_lite0",
+        resume="free",
+    )
+    feature_size: int = option(
+        0, help="efficientnet_lite0: pixels a side to which images are brought; 0: 96", min=0, max=1024, resume="free"
+    )
     verbose: bool = option(False, help="print layers, shapes, parameters and mean gradients", resume="free")
 
     @property

@@ -9,9 +9,9 @@ from options.declare import option
 
 
 def epoch_label(text: str) -> str:
-    """Read ``--epoch``; raise ValueError when it is neither "latest" nor a number."""
-    if text != "latest" and not text.isdecimal():
-        raise ValueError(f"{text!r} is neither 'latest' nor the number of an epoch")
+    """Read ``--epoch``; raise ValueError when it is neither "latest", nor "best", nor a number."""
+    if text not in ("latest", "best") and not text.isdecimal():
+        raise ValueError(f"{text!r} is neither 'latest', nor 'best', nor the number of an epoch")
     return text
 
 
@@ -21,7 +21,11 @@ class TestOptions(BaseOptions):
     model: str = option("", help="the run's own model, or test: one generator of any model that translates")
     dataset_mode: str = option("", help="which data set class reads the images; the run's own when not given")
     results_dir: Path = option(Path("results"), help="folder that results are written to")
-    epoch: str = option("latest", help="which checkpoint: latest, or the number of a saved epoch", read=epoch_label)
+    epoch: str = option(
+        "latest",
+        help="which checkpoint: latest, best by --best_metric, or the number of a saved epoch",
+        read=epoch_label,
+    )
     load_iter: int = option(0, help="take the checkpoint that --save_by_iter kept as iter_N; 0: as --epoch says", min=0)
     phase: Literal["train", "val", "test"] = option(
         "test", help="which part of the data; also names the results folder"
@@ -53,6 +57,10 @@ class TestOptions(BaseOptions):
     tile_overlap: int = option(64, help="pixels by which tiles overlap, over which they are blended", min=0)
     aspect_ratio: float = option(1.0, help="stretch saved images to so many times their width", above=0)
     display_winsize: int = option(0, help="width of the images on the page; 0: as they are, at least 64", min=0)
+
+    def __post_init__(self) -> None:
+        if self.truncation and self.metrics:
+            raise ValueError("--metrics is about all that a model draws, --truncation leaves some out: choose one")
 
     @property
     def label(self) -> str:

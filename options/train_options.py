@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from options.base_options import BaseOptions
 from options.declare import option
+from util.metrics.names import Metric
 
 
 def server_url(text: str) -> str:
@@ -37,9 +38,34 @@ class TrainOptions(BaseOptions):
         "linear", help="how the learning rate changes from epoch to epoch"
     )
     lr_decay_iters: int = option(50, help="epochs between the drops of the step policy", min=1)
-    plateau_loss: str = option("", help="loss whose epoch mean the plateau policy watches; empty: the first one logged")
+    plateau_loss: str = option(
+        "",
+        help="loss whose epoch mean, or which of --metrics, the plateau policy watches; empty: the first loss logged",
+    )
     ema: float = option(
         0.0, help="decay of the moving average of G that draws the samples, such as .999; 0: none", min=0, max=0.99999
+    )
+    eval_freq: int = option(
+        0,
+        help="images between measurements by --metrics, such as 50000; 0: none, as they take time",
+        min=0,
+        resume="free",
+    )
+    metrics: tuple[Metric, ...] = ("kid",)
+    eval_phase: Literal["val", "test"] = option("test", help="which held-out images to measure on", resume="free")
+    best_metric: str = option(
+        "", help="which of --metrics says what is best, kept as best_net_*; empty: the first of them", resume="free"
+    )
+    early_stop: int = option(
+        0,
+        help="end after so many measurements without a better --best_metric; 0: train to the end",
+        min=0,
+        resume="free",
+    )
+    on_nan: Literal["stop", "restart"] = option(
+        "stop",
+        help="when a loss or weight is not finite: stop, or go on from the last save at half the learning rate",
+        resume="free",
     )
     continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")
@@ -83,6 +109,14 @@ class TrainOptions(BaseOptions):
     def __post_init__(self) -> None:
         if self.continue_train and self.overwrite:
             raise ValueError("--continue_train goes on with a run, --overwrite begins one: choose")
+        if self.eval_freq and not self.metrics:
+            raise ValueError(
+                "--eval_freq measures by --metrics, which are none: name some, such as kid,precision,recall"
+            )
+        if self.best_metric and self.best_metric not in self.metrics:
+            raise ValueError(f"--best_metric {self.best_metric} is none of --metrics {','.join(self.metrics)}")
+        if self.early_stop and not self.eval_freq:
+            raise ValueError(f"--early_stop {self.early_stop} counts measurements: say how often by --eval_freq")
 
     @property
     def displays(self) -> tuple[str, ...]:
@@ -90,6 +124,11 @@ class TrainOptions(BaseOptions):
         also = ["visdom"] * (self.display_id > 0) + ["wandb"] * self.use_wandb
         off = ["none"] + ["html"] * (not self.html)
         return tuple(dict.fromkeys(name for name in [*self.display, *also] if name not in off))
+
+    @property
+    def watched_metric(self) -> str:
+        """The metric that says what is best."""
+        return self.best_metric or self.metrics[0]
 
     @property
     def total_epochs(self) -> int:

@@ -22,9 +22,11 @@ class Stateful(Protocol):
 class Checkpoint:
     """Named objects whose states are saved together in ``folder/latest_state.pth``."""
 
-    def __init__(self, folder: Path, parts: Mapping[str, Stateful]) -> None:
+    def __init__(self, folder: Path, parts: Mapping[str, Stateful], optional: Sequence[str] = ()) -> None:
+        """Args: optional: parts that a file may lack, which then stay as they are."""
         self.path = folder / STATE_FILE
         self.parts = parts
+        self.optional = set(optional)
 
     def save(self) -> None:
         """Write the file whole or not at all; raise OSError, with the previous one untouched, when it cannot be."""
@@ -40,9 +42,11 @@ class Checkpoint:
         if not isinstance(saved, dict) or saved.get("format") != FORMAT:
             found = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
             raise ValueError(f"{self.path} is of format {found}, this version reads {FORMAT}")
-        if missing := self.parts.keys() - saved.keys():
+        if missing := self.parts.keys() - saved.keys() - self.optional:
             raise ValueError(f"{self.path} lacks {', '.join(sorted(missing))}: the run had other options")
         for name, part in self.parts.items():
+            if name not in saved:
+                continue
             try:
                 part.load_state_dict(saved[name])
             except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from util.files import written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
+from util.metrics.figure import COLUMNS, Figure, table
 from util.registry import did_you_mean
 from util.results_page import ResultsPage
 from util.types import Grid
@@ -124,3 +125,15 @@ def draw_samples(results: Results, model: Any, labels: list[int], z: Tensor, see
     grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
+
+
+def show_figures(results: Results, figures: Sequence[Figure]) -> None:
+    """Print figures, and write them to metrics.csv and the page, each with all that it depends on."""
+    for name, value, settings in table(figures):
+        print(f"{name:<28} {value:<16} {settings}")
+    with written_whole(results.folder / "metrics.csv", "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows(figure.cells() for figure in figures)
+    results.page.add_section("Metrics")
+    results.page.add_table(["metric", "value", "settings"], table(figures))

@@ -1,9 +1,10 @@
 """A training run beside its model and data: progress, logs, pictures, saves, and going on after a stop."""
 
 import shlex
+import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from util.advice import Advice
 from util.checkpoint import Checkpoint, export_nets, import_run
 from util.config_file import dump, format_options, is_changed, plain
 from util.console import StopRequest
 from util.device import memory_report
 from util.displays import create_displays
+from util.evaluation import Evaluator
 from util.files import write_text
 from util.meter import LossMeter
+from util.metrics.names import sign
 from util.modes import evaluating
 from util.moving_average import MovingAverage
+from util.quality import Quality, describe_best
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import Plateau, lr_factor
@@ -28,14 +33,22 @@ from util.summary import Inspection, mean_abs_gradients
 from util.types import Batch, Grid, Losses, Progress
 from util.visualizer import LossCsv, TextLogs, Visualizer
 
-PREVIEW, STEP = mix(3), mix(4)  # what random numbers are for
+PREVIEW, STEP, EVALUATION = mix(3), mix(4), mix(5)  # what random numbers are for
+RESTARTED, MAX_RESTARTS = 0.5, 5  # of the learning rate that remains after each return to an earlier state
 WALL = 22  # images a row in the first look at the data
 
 
 class Run:
     """What train.py's loop needs around a model's steps; ``with Run(...) as run`` closes what it opened."""
 
-    def __init__(self, opt: Any, sections: dict[str, dict[str, Any]], defaults: dict[str, Any], model: Any) -> None:
+    def __init__(
+        self,
+        opt: Any,
+        sections: dict[str, dict[str, Any]],
+        defaults: dict[str, Any],
+        model: Any,
+        evaluator: Evaluator | None = None,
+    ) -> None:
         """Open the folder, and restore the latest state with ``--continue_train``.
 
         Args:
@@ -43,17 +56,24 @@ class Run:
             sections: all options and the data's spec, as options.yaml is to hold them.
             defaults: what the options would have been, had nobody said otherwise.
             model: a BaseModel on its device.
+            evaluator: measures the model every ``--eval_freq`` images; None: nothing does.
 
         Raises:
             OSError: the folder holds another run, is in use, or cannot be written.
             ValueError: the latest state is damaged or does not fit, or the data is not what it was.
         """
         self.opt, self.model, self.folder = opt, model, Path(opt.run_dir)
-        self.progress, self.meter, self.plateau = Progress(epoch=1), LossMeter(), Plateau()
+        self.progress, self.meter, self.plateau = (
+            Progress(epoch=1),
+            LossMeter(),
+            Plateau(exact=opt.plateau_loss in opt.metrics),
+        )
+        self.evaluator, self.quality = evaluator, Quality(self.folder, opt.watched_metric if evaluator else "")
         self.losses_csv, self.text_logs = LossCsv(self.folder), TextLogs(self.folder)
         if opt.init_from and not opt.continue_train:
             import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
+        self.is_cut_short, self.eval_seconds = False, 0.0
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
         displays = create_displays(opt, sections, _marked(sections, defaults), self._commands())
@@ -62,11 +82,14 @@ class Run:
             "progress": self.progress,
             "meter": self.meter,
             "plateau": self.plateau,
+            "quality": self.quality,
             "model": model,
         }
         parts |= {f"optimizer_{name}": optimizer for name, optimizer in model.optimizers.items()}
         parts |= {"moving_average": self.ema} if self.ema else {}
-        self.checkpoint = Checkpoint(self.folder, parts | {"losses_csv": self.losses_csv, "logs": self.visualizer})
+        self.checkpoint = Checkpoint(
+            self.folder, parts | {"losses_csv": self.losses_csv, "logs": self.visualizer}, ("quality",)
+        )
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self.checkpoint.load()
@@ -93,24 +116,32 @@ class Run:
             preview: a batch of the data, the same in the whole run, on which pictures are made.
         """
         opt, at = self.opt, self.progress
+        self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
         if at.step == 0:
             self.checkpoint.save()  # to be gone on with from the first step on
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
             self._show(preview, Progress(), wall)
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
-        total = opt.total_epochs * steps_per_epoch * opt.batch_size
+        elif self._is_enough():
+            print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
+        total, start = opt.total_epochs * steps_per_epoch * opt.batch_size, time.perf_counter()
         with tqdm(total=total, initial=at.images, unit="img", dynamic_ncols=True, disable=None) as self.bar:
-            for epoch in range(at.epoch, opt.total_epochs + 1):
+            while at.epoch <= opt.total_epochs and not self._is_enough():
+                epoch = at.epoch
                 self.bar.set_description(f"epoch {epoch}/{opt.total_epochs}")
-                self.lr_factor = self.plateau.factor * lr_factor(
-                    opt.lr_policy, epoch, opt.n_epochs, opt.n_epochs_decay, opt.lr_decay_iters
-                )
+                factor = lr_factor(opt.lr_policy, epoch, opt.n_epochs, opt.n_epochs_decay, opt.lr_decay_iters)
+                self.lr_factor = self.plateau.factor * RESTARTED**self.quality.restarts * factor
                 self.model.scale_lr(self.lr_factor)
                 self.epoch_start, self.data_seconds, self.first_image = time.perf_counter(), 0.0, at.images
                 self.report_start = (self.epoch_start, 0.0, at.step)
-                yield epoch
-                self._end_epoch(epoch, preview)
+                self.is_cut_short = False
+                with self._diverging():
+                    yield epoch
+                    if not self.is_cut_short:
+                        self._end_epoch(epoch, preview)
+        if self.eval_seconds:
+            print(f"measured in {self.eval_seconds:.0f} of {time.perf_counter() - start:.0f} s")
         print(memory_report(self.model.device))
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -126,12 +157,17 @@ class Run:
             if self.ema:
                 self.ema.update()
             self.bar.update(opt.batch_size)
-            if at.due(opt.print_freq):
-                self._report()
-            if at.due(opt.display_freq):
-                self._show(batch, at, {})
-            if at.due(opt.save_latest_freq):
-                self.save(*[f"iter_{at.images}"] * opt.save_by_iter)
+            with self._diverging():
+                if at.due(opt.print_freq):
+                    self._report()
+                if at.due(opt.display_freq):
+                    self._show(batch, at, {})
+                if self.evaluator and at.due(opt.eval_freq):
+                    self._measure(self.evaluator)
+                if at.due(opt.save_latest_freq):
+                    self.save(*[f"iter_{at.images}"] * opt.save_by_iter)
+            if self.is_cut_short:
+                return
             if self.stop.signal:
                 self._leave()
             waiting = time.perf_counter()
@@ -151,12 +187,14 @@ class Run:
             raise FloatingPointError(
                 f"training diverged: {bad[0]} is not finite, so the last save is kept; try a lower --lr"
             )
-        nets: dict[str, nn.Module] = dict(self.model.nets)
-        if self.ema:
-            nets |= {f"{n.removeprefix('net')}_ema": net.module for n, net in self.ema.nets.items()}
         for label in ("latest", *labels):
-            export_nets(self.folder, label, nets)
+            export_nets(self.folder, label, self._nets())
         self.checkpoint.save()
+
+    def _nets(self) -> dict[str, nn.Module]:
+        """Return the networks to export: the model's own, and their moving averages."""
+        averages = self.ema.nets if self.ema else {}
+        return self.model.nets | {f"{n.removeprefix('net')}_ema": net.module for n, net in averages.items()}
 
     def _report(self) -> None:
         """Log the means since the last report; here the device is waited for."""
@@ -169,6 +207,7 @@ class Run:
         self.text_logs.write_losses(at, means, (now - start) / steps, (self.data_seconds - data_seconds) / steps)
         self.report_start = (now, self.data_seconds, at.step)
         self.visualizer.losses(at, means)
+        self._say(self.advice.losses(means))
         self.bar.set_postfix_str(" ".join(f"{k} {v:.3f}" for k, v in means.items()) + _memory(self.model.device))
 
     def _end_epoch(self, epoch: int, preview: Batch) -> None:
@@ -176,7 +215,8 @@ class Run:
         self._report()
         means = self.meter.epoch()
         if opt.lr_policy == "plateau":
-            self.plateau.update(means[self._watched(means)])
+            self._update_plateau(means)
+        self.quality.latest = {}
         seconds, num = time.perf_counter() - self.epoch_start, at.images - self.first_image
         self.text_logs.write_timing(at, seconds, self.data_seconds, num)
         lr = next(iter(self.model.optimizers.values())).param_groups[0]["initial_lr"] * self.lr_factor
@@ -198,7 +238,71 @@ class Run:
         """Send pictures to the displays, with the moving average of G where there is one."""
         averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
         with forked(self.opt.seed, PREVIEW), averaged, evaluating(self.model):
-            self.visualizer.images(at, more | self.model.grids(batch))
+            grids = self.model.grids(batch)
+        self.visualizer.images(at, more | grids)
+        self._say(self.advice.samples(grids))
+
+    def _measure(self, evaluator: Evaluator) -> None:
+        """Measure the model, with the moving average of G where there is one, and keep its networks if it is the best.
+
+        Not a weight and not a random number of the training depends on it; the clock of the training stands still.
+        """
+        at, start = self.progress, time.perf_counter()
+        averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
+        with forked(self.opt.seed, EVALUATION), averaged, evaluating(self.model):
+            figures = evaluator.measure(self.model)
+        is_best = self.quality.take(at, figures)
+        if is_best:
+            export_nets(self.folder, "best", self._nets())
+            self.quality.write_best()
+        tqdm.write("  ".join(f"{f.name} {f.text}" for f in figures) + "  best so far" * is_best)
+        best = self.quality.best
+        self.visualizer.metrics(at, figures, describe_best(best) if best else "")
+        if self._is_enough():
+            self.is_cut_short = True
+            self.save()
+            tqdm.write(
+                f"--early_stop {self.opt.early_stop}: {self.quality.since} measurements without a better "
+                f"{self.quality.metric}; best: {describe_best(best) if best else 'none'}"
+            )
+        seconds = time.perf_counter() - start
+        self.eval_seconds += seconds
+        self.epoch_start += seconds
+        self.report_start = (self.report_start[0] + seconds, *self.report_start[1:])
+
+    def _is_enough(self) -> bool:
+        return 0 < self.opt.early_stop <= self.quality.since
+
+    @contextmanager
+    def _diverging(self) -> Iterator[None]:
+        """Go back to the last save when the block finds what is not finite, if ``--on_nan restart`` says so.
+
+        Raises:
+            FloatingPointError: it does not, or has MAX_RESTARTS times.
+        """
+        try:
+            yield
+        except FloatingPointError as error:
+            restarts = self.quality.restarts + 1
+            if self.opt.on_nan != "restart":
+                raise FloatingPointError(f"{error}; --on_nan restart does both by itself") from None
+            if restarts > MAX_RESTARTS:
+                raise FloatingPointError(f"{error}; --on_nan restart has gone back {MAX_RESTARTS} times") from None
+            self.is_cut_short = True
+            self.checkpoint.load()
+            self.meter.to(self.model.device)
+            self.quality.restarts = restarts
+            self.checkpoint.save()  # so that a run that is killed now does not forget the lower rate
+            self.bar.n = self.progress.images
+            tqdm.write(
+                f"warning: {error}: --on_nan restart goes back to step {self.progress.step}, now at "
+                f"{RESTARTED**restarts:g} of the learning rate",
+                file=sys.stderr,
+            )
+
+    def _say(self, warning: str) -> None:
+        if warning:
+            tqdm.write(f"{warning} (epoch {self.progress.epoch}, step {self.progress.step})", file=sys.stderr)
 
     def _leave(self) -> None:
         """Save, say how to go on, and end the process as the signal asked."""
@@ -217,12 +321,17 @@ class Run:
         which = f"--name {shlex.quote(opt.name)}{where}"
         return {"go on": f"python train.py {which} --continue_train", "test": f"python test.py {which}"}
 
-    def _watched(self, means: dict[str, float]) -> str:
-        """Return the loss that the plateau policy watches; raise ValueError when there is none of that name."""
-        name = self.opt.plateau_loss or next(iter(means))
-        if name not in means:
-            raise ValueError(f"--plateau_loss {name}: this model logs {', '.join(means)}")
-        return name
+    def _update_plateau(self, means: dict[str, float]) -> None:
+        """Tell the plateau policy of the value that it watches, if the epoch had one; raise ValueError for no such."""
+        name, latest = self.opt.plateau_loss or next(iter(means)), self.quality.latest
+        measured = self.opt.metrics if self.evaluator else ()
+        if name in means:
+            self.plateau.update(means[name])
+        elif name not in measured:
+            known = f"this model logs {', '.join(means)}, and measured is {', '.join(measured) or 'nothing'}"
+            raise ValueError(f"--plateau_loss {name}: {known}")
+        elif name in latest:
+            self.plateau.update(sign(name) * latest[name])
 
     def _inspection(self) -> AbstractContextManager[Any]:
         """Return what prints all layers after the first step with ``--verbose``, and does nothing otherwise."""

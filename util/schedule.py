@@ -30,9 +30,11 @@ def lr_factor(policy: Policy, epoch: int, n_epochs: int, n_epochs_decay: int, lr
 class Plateau:
     """The factor of the plateau policy: a fifth whenever the watched value has not fallen for 5 epochs."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact: bool = False) -> None:
+        """Args: exact: any fall counts, as of a metric, which may be below 0; else one of a hundredth or more."""
         unit = SGD([torch.zeros(1)], lr=1.0)  # its rate is the factor, for one rule over all optimizers
-        self._scheduler = ReduceLROnPlateau(unit, mode="min", factor=0.2, threshold=0.01, patience=5)
+        rule: dict[str, Any] = {"threshold": 0.0, "threshold_mode": "abs"} if exact else {"threshold": 0.01}
+        self._scheduler = ReduceLROnPlateau(unit, mode="min", factor=0.2, patience=5, **rule)
 
     @property
     def factor(self) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from util.images import make_labelled_grid
+from util.metrics.figure import Figure
 from util.training_page import Options
 from util.types import Grid, Progress
 from util.visualizer import Display, Report
@@ -43,6 +44,11 @@ class TensorBoardDisplay(Display):
         for name, value in means.items():
             self.writer.add_scalar(f"epoch_mean/{name}", value, at.step)
         self.writer.add_scalar("lr", lr, at.step)
+        self.writer.flush()
+
+    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+        for figure in figures:
+            self.writer.add_scalar(f"metric/{figure.name}", figure.value, at.step)
         self.writer.flush()
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:

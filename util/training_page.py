@@ -6,6 +6,7 @@ because a page opened from disk may load scripts but no data. util/page/page.js 
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from dominate import tags
 from util.files import append_text
 from util.html import Page
 from util.images import make_grid, save_png
+from util.metrics.figure import Figure
 from util.types import Grid, Progress
 from util.visualizer import Display
 
@@ -35,6 +37,7 @@ class TrainingPage(Display):
         page.add(tags.p("Nothing has been reported yet.", id="status", cls="muted"))
         page.add(tags.noscript(tags.p("Curves and images need JavaScript; nothing is loaded from the network.")))
         page.add(_images_section())
+        page.add(_metrics_section())
         page.add(_losses_section())
         page.add(_epochs_section())
         if commands:
@@ -55,6 +58,11 @@ class TrainingPage(Display):
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         """Report the end of an epoch: its mean losses and the learning rate it was trained with."""
         self._append("epoch", at, means=_numbers(means), **_numbers({"lr": lr}))
+
+    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+        """Report a measurement, and which was the best so far."""
+        values = _numbers({figure.name: figure.value for figure in figures})
+        self._append("metrics", at, values=values, settings=figures[0].settings, best=best)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Show the pictures of an epoch; epoch 0 is before training."""
@@ -108,6 +116,16 @@ def _losses_section() -> Any:
         tags.div(id="legend"),
         tags.div(id="loss-chart", cls="chart", tabindex="0", role="img", aria_label="Loss curves, read by arrow keys"),
         tags.p("Thin: as reported. Thick: means of epochs.", cls="muted small"),
+    )
+    return section
+
+
+def _metrics_section() -> Any:
+    section = tags.section(tags.h2("Quality"), id="metrics", hidden=True)
+    section.add(
+        tags.p(id="best"),
+        tags.div(id="metric-charts", cls="figures"),
+        tags.p(id="metric-settings", cls="muted small"),
     )
     return section
 

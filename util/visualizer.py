@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from util.files import append_text, cut_back, length, write_text
+from util.metrics.figure import Figure
 from util.types import Grid, Progress
 
 Report = tuple[Progress, dict[str, float]]  # losses, and when
@@ -43,6 +44,9 @@ class Display:
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         """Take the means of an epoch that ends, and the learning rate it was trained with."""
 
+    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+        """Take the figures of a measurement; ``best`` says which was the best so far, "" for none."""
+
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Take pictures; those of epoch 0 are from before training, later ones of an epoch replace earlier ones."""
 
@@ -73,6 +77,9 @@ class Visualizer:
 
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         self._all(lambda display: display.epoch(at, means, lr))
+
+    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+        self._all(lambda display: display.metrics(at, figures, best))
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         self._all(lambda display: display.images(at, grids))
@@ -120,7 +127,7 @@ class LossCsv:
         if new := [name for name in losses if name not in self.names]:
             self._rewrite(self.names + new)
         row = [at.epoch, at.step, at.images, *(f"{losses[n]:.9g}" if n in losses else "" for n in self.names)]
-        append_text(self.path, _csv_line(row))
+        append_text(self.path, csv_line(row))
         self.rows += 1
 
     def _rewrite(self, names: list[str]) -> None:
@@ -132,7 +139,7 @@ class LossCsv:
         self.names = names
         header = [*self.FIXED, *names]
         write_text(
-            self.path, "".join(_csv_line(r) for r in [header, *([row.get(n) or "" for n in header] for row in rows)])
+            self.path, "".join(csv_line(r) for r in [header, *([row.get(n) or "" for n in header] for row in rows)])
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -179,11 +186,11 @@ class TextLogs(Display):
         """Add a row for an epoch, or the part of it that this process trained."""
         if not self.timing.exists():
             append_text(
-                self.timing, _csv_line(["epoch", "step", "images", "seconds", "data_seconds", "images_per_second"])
+                self.timing, csv_line(["epoch", "step", "images", "seconds", "data_seconds", "images_per_second"])
             )
         rate = num_images / seconds if seconds else 0.0
         row = [at.epoch, at.step, at.images, f"{seconds:.3f}", f"{data_seconds:.3f}", f"{rate:.1f}"]
-        append_text(self.timing, _csv_line(row))
+        append_text(self.timing, csv_line(row))
 
 
 def _warning(display: Display, error: Exception) -> str:
@@ -194,7 +201,8 @@ def _warning(display: Display, error: Exception) -> str:
     return f"warning: --display {display.name} is switched off, training goes on: {reason}"
 
 
-def _csv_line(values: Sequence[Any]) -> str:
+def csv_line(values: Sequence[Any]) -> str:
+    """Return a row of a CSV file, with its end of line."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue()

@@ -10,6 +10,7 @@ from urllib.request import getproxies
 
 from util.files import write_text
 from util.images import make_labelled_grid
+from util.metrics.figure import Figure
 from util.types import Grid, Progress
 from util.visualizer import Display, Report
 
@@ -71,6 +72,9 @@ class WandbDisplay(Display):
 
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         self._log(at, {"lr": lr, **{f"epoch_mean/{name}": value for name, value in means.items()}})
+
+    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+        self._log(at, {f"metric/{figure.name}": figure.value for figure in figures})
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         import wandb

@@ -60,11 +60,13 @@ function show() {
   if (cursor >= run.reports.length) cursor = null;
   byId("status").textContent = counts(run.last);
   byId("images").hidden = run.pictures.size === 0;
+  byId("metrics").hidden = run.metrics.length === 0;
   byId("losses").hidden = run.names.length === 0;
   byId("epochs").hidden = run.epochs.size === 0;
   showSlider();
   showLegend();
   showCharts();
+  showMetrics();
   showEpochs();
 }
 
@@ -158,6 +160,27 @@ function showCharts() {
   drawChart(byId("lr-chart"), { lines: [line], label: "epochs", log: false, fromZero: true, first: 1, height: narrow ? 150 : 180 });
 }
 
+function showMetrics() {
+  if (!run.metrics.length) return;
+  const last = run.metrics.at(-1);
+  byId("best").textContent = last.best && `Best: ${last.best}; python test.py --epoch best draws from it.`;
+  byId("metric-settings").textContent = last.settings;
+  const names = [...new Set(run.metrics.flatMap((entry) => Object.keys(entry.values)))];
+  const box = byId("metric-charts");
+  while (box.children.length > names.length) box.lastChild.remove();
+  names.forEach((name, index) => {
+    if (!box.children[index]) {
+      const chart = element("div", { class: "chart", id: `metric-chart-${index}`, role: "img" });
+      box.append(element("figure", { class: "metric" }, element("figcaption", {}), chart));
+    }
+    const [caption, chart] = box.children[index].children;
+    const points = metricLine(run, name);
+    caption.textContent = `${name}: ${formatNumber(points.at(-1)[1])}`;
+    chart.setAttribute("aria-label", `${name} over the images seen`);
+    drawChart(chart, { lines: [{ points, means: [], color: "var(--line-1)", dashed: false }], label: "images", log: false, height: 170 });
+  });
+}
+
 function showCursor() {
   const entry = run.reports[cursor];
   const line = lossChart.cursor;
@@ -230,6 +253,7 @@ function start() {
     moveCursor(places[event.key]);
   };
   new ResizeObserver(showCharts).observe(byId("losses"));
+  new ResizeObserver(showMetrics).observe(byId("metrics"));
   read();
 }
 

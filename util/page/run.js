@@ -1,9 +1,9 @@
 // A run as its log tells it. Pure functions, no browser needed.
 "use strict";
 
-// Order the entries of a log: {reports, epochs, pictures, names, last}. Of what was reported twice, the later counts.
+// Order the entries of a log: {reports, epochs, pictures, metrics, names, last}. Of what was reported twice, the later counts.
 function fold(entries) {
-  const state = { reports: [], epochs: new Map(), pictures: new Map(), names: [], last: null };
+  const state = { reports: [], epochs: new Map(), pictures: new Map(), metrics: [], names: [], last: null };
   const names = new Set();
   for (const entry of entries) {
     state.last = entry;
@@ -15,6 +15,9 @@ function fold(entries) {
     } else if (entry.kind === "epoch") {
       state.epochs.set(entry.epoch, entry);
       Object.keys(entry.means).forEach((name) => names.add(name));
+    } else if (entry.kind === "metrics") {
+      while (state.metrics.length && state.metrics.at(-1).step >= entry.step) state.metrics.pop();
+      state.metrics.push(entry);
     } else if (entry.kind === "images") {
       if (!state.pictures.has(entry.epoch)) state.pictures.set(entry.epoch, new Map());
       state.pictures.get(entry.epoch).set(entry.name, entry);
@@ -55,4 +58,9 @@ function lossLine(state, name, axis) {
   return { points, means };
 }
 
-if (typeof module !== "undefined") module.exports = { fold, picturesAt, lossLine };
+// The curve of a figure over images seen, [images, value or null] for each measurement that has it.
+function metricLine(state, name) {
+  return state.metrics.filter((entry) => name in entry.values).map((entry) => [entry.images, entry.values[name]]);
+}
+
+if (typeof module !== "undefined") module.exports = { fold, picturesAt, lossLine, metricLine };

@@ -1,0 +1,35 @@
+"""The images that a model is measured on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+import torch
+
+from data import create_dataset, create_loader
+from data.base_dataset import BaseDataset
+from data.loader import Loader
+from options.base_options import BaseOptions
+from util.evaluation import Evaluator
+
+BATCH = 8  # images that are translated at a time
+
+
+def create_evaluator(
+    dataset_mode: str,
+    data: BaseDataset.Options,
+    opt: BaseOptions,
+    phase: Literal["train", "val", "test"],
+    device: torch.device,
+    open_train: Callable[[], Loader],
+) -> Evaluator:
+    """Return what measures models on ``--eval_images`` images of ``phase``, from all over the data.
+
+    Raises:
+        LookupError: a metric needs what is not installed; the message says how to install it.
+        OSError: there are no such images.
+        ValueError: a metric cannot be had of such data.
+    """
+    dataset = create_dataset(dataset_mode, replace(data, phase=phase, max_dataset_size=opt.eval_images))
+    loader = create_loader(dataset, opt, min(BATCH, len(dataset)), device)
+    return Evaluator(opt, loader, open_train)

@@ -1,0 +1,54 @@
+"""Warnings that say what to try."""
+
+import pytest
+import torch
+
+from util.advice import AGAIN, LOOKS, REPORTS, Advice, diversity
+from util.types import Batch, Grid
+
+
+def pictures(num, spread, seed=0):
+    return spread * torch.randn(num, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def advice(gan_mode="vanilla"):
+    return Advice(Batch({"image": pictures(32, 0.3)}), gan_mode)
+
+
+def said(watch, losses, times):
+    return [text for text in (watch.losses(losses) for _ in range(times)) if text]
+
+
+def test_d_has_won_when_its_loss_is_near_0_for_long():
+    watch = advice()
+    won = {"D_real": 0.02, "D_fake": 0.03, "G": 8.0}
+    assert said(watch, won, REPORTS - 1) == []
+    (text,) = said(watch, won, AGAIN)
+    assert text.startswith("warning: D has won")
+    assert "--diffaugment" in text
+    assert len(said(watch, won, AGAIN)) == 1  # but once in a while
+    assert said(watch, {"D_real": 0.7, "D_fake": 0.7, "G": 0.7}, 2 * AGAIN) == []
+
+
+@pytest.mark.parametrize("gan_mode", ["wgan", "wgangp", ""])
+def test_a_critic_near_0_has_not_won(gan_mode):
+    assert said(advice(gan_mode), {"D_real": 0.01, "D_fake": 0.0}, 3 * REPORTS) == []
+
+
+def looks(watch, spreads):
+    return [watch.samples({"fake": Grid(pictures(16, s, i), 8)}) for i, s in enumerate(spreads)]
+
+
+def test_g_repeats_itself_when_its_samples_become_alike():
+    texts = looks(advice(), [0.01, 0.2, 0.3, 0.25, 0.05, 0.04])
+    assert [bool(t) for t in texts] == [False] * 5 + [True]
+    assert texts[-1].startswith("warning: G repeats itself: its samples differ by 13 % of what real images do")
+    assert not any(looks(advice(), [0.01, 0.05, 0.1, 0.2, 0.3]))  # it has only begun
+    assert any(looks(advice(), [0.01] * (LOOKS + 3)))  # it never begins
+    assert advice().samples({"fake_B": Grid(pictures(16, 0.0), 8)}) == ""
+
+
+def test_one_image_a_class_is_no_diversity():
+    images = torch.tensor([-1.0, -1.0, 1.0, 1.0])[:, None, None, None].expand(4, 1, 2, 2)
+    assert diversity(images, torch.tensor([0, 0, 1, 1])) == 0
+    assert diversity(images, None) == pytest.approx(2 * 2 / 3)  # two thirds of the pairs are 2 apart in every pixel
