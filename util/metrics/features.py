@@ -96,7 +96,7 @@ def _installed(package: str) -> bool:
 def _inception(device: torch.device) -> Extractor:
     """Return the Inception network of FID, as torch-fidelity has it."""
     if not _installed("torch_fidelity"):
-        raise LookupError(f"--features inception needs torch-fidelity: {INSTALL}")
+        raise LookupError("--features inception needs torch-fidelity: pip install torch-fidelity")
     file = inception_file()
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)

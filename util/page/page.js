@@ -168,11 +168,11 @@ function showMetrics() {
   const names = [...new Set(run.metrics.flatMap((entry) => Object.keys(entry.values)))];
   const box = byId("metric-charts");
   while (box.children.length > names.length) box.lastChild.remove();
+  while (box.children.length < names.length) {
+    const chart = element("div", { class: "chart", id: `metric-chart-${box.children.length}`, role: "img" });
+    box.append(element("figure", { class: "metric" }, element("figcaption", {}), chart));
+  }
   names.forEach((name, index) => {
-    if (!box.children[index]) {
-      const chart = element("div", { class: "chart", id: `metric-chart-${index}`, role: "img" });
-      box.append(element("figure", { class: "metric" }, element("figcaption", {}), chart));
-    }
     const [caption, chart] = box.children[index].children;
     const points = metricLine(run, name);
     caption.textContent = `${name}: ${formatNumber(points.at(-1)[1])}`;
