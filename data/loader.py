@@ -12,10 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from data.base_dataset import BaseDataset, spread
 from data.cache import Cache
 from data.transforms import MIDDLE, crop, flip_some, to_float
-from util.seeding import draws, generator, mix
+from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
 from util.types import Batch
 
-ORDER, FLIP, PICK, CROP = (mix(n) for n in range(1, 5))  # what a random number is for: no two uses share their numbers
 Pick = dict[str, tuple[np.ndarray, np.ndarray]]  # key -> its images of a batch (N,), where to crop: (N, 2) or (2,)
 
 

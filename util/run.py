@@ -23,12 +23,11 @@ from util.moving_average import MovingAverage
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import Plateau, lr_factor
-from util.seeding import forked, mix, seed_all
+from util.seeding import PREVIEW, STEP, forked, seed_all
 from util.summary import Inspection, mean_abs_gradients
 from util.types import Batch, Grid, Losses, Progress
 from util.visualizer import LossCsv, TextLogs, Visualizer
 
-PREVIEW, STEP = mix(3), mix(4)  # what random numbers are for
 WALL = 22  # images a row in the first look at the data
 
 
