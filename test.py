@@ -50,6 +50,8 @@ def test(config: Config[TestOptions]) -> None:
     opt = config.run
     model, weights = load_trained(config, pick_device(opt.device))
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
+    if opt.tile:
+        model.use_tiles(opt.tile, opt.tile_overlap)
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
@@ -58,27 +60,12 @@ def test(config: Config[TestOptions]) -> None:
             draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
-            if opt.tile:
-                use_tiles(model, opt.tile, opt.tile_overlap)
             loader = open_data(config, model)
             model.check_batch(loader.preview(1), config.dataset_mode)
-            total = len(loader.dataset)
-            num = min(opt.num_test or total, total)
-            translate_all(results, model, loader.in_order(num), loader.dataset.names[:num], loader.dataset.spec, opt)
-            if num < total:
-                print(f"--num_test {num}: {total - num} of the {total} images are left out")
+            translate_all(results, model, loader, opt)
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
-
-
-def use_tiles(model: "BaseModel", tile: int, overlap: int) -> None:
-    """Let the model translate tile by tile; raise ValueError when it cannot, or not in such tiles."""
-    from models.translation import TranslationModel
-
-    if not isinstance(model, TranslationModel):
-        raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
-    model.use_tiles(tile, overlap)
 
 
 def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "") -> "Loader":

@@ -78,6 +78,10 @@ class BaseModel(nn.Module, ABC):
         few = Batch({key: value[:SHOWN] for key, value in batch.items()})
         return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
 
+    def use_tiles(self, tile: int, overlap: int) -> None:
+        """From now on translate in tiles of ``tile`` pixels; raise ValueError when the model cannot."""
+        raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
+
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device

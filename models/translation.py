@@ -103,7 +103,6 @@ class TranslationModel(AdversarialModel):
         return list(net(torch.cat(batches)).split([len(b) for b in batches]))
 
     def use_tiles(self, tile: int, overlap: int) -> None:
-        """From now on translate in tiles of ``tile`` pixels; raise ValueError when they do not suit the generators."""
         for net in self.nets.values():
             if isinstance(net, Generator):
                 check_tile(tile, overlap, net.size_multiple, net.receptive_field)
