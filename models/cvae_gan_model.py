@@ -25,10 +25,10 @@ class CVAEGANModel(NoiseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options):
         norm_D: NormD = option("batch", help="normalization in D; at 28 px it has none")
-        lambda_rec: float = option(1.0, help="weight of the reconstruction's squared error", min=0)
+        lambda_rec: float = option(0.25, help="weight of the reconstruction's squared error", min=0)
         lambda_kl: float = option(1.0, help="weight of the KL divergence of z from the standard normal", min=0)
         lambda_adv: float = option(10.0, help="weight of fooling D", min=0)
-        lambda_cls: float = option(10.0, help="weight of being classified as the label", min=0)
+        lambda_cls: float = option(20.0, help="weight of being classified as the label", min=0)
 
     opt: Options
     norm_flag = "--norm_D"
