@@ -60,7 +60,7 @@ def test(config: Config[TestOptions]) -> None:
             draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
-            loader = open_data(config, model)
+            loader = open_data(config, model, limit=opt.num_test)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
@@ -68,14 +68,19 @@ def test(config: Config[TestOptions]) -> None:
         print(diagnose(model, open_data(config, model).preview(8)))
 
 
-def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "") -> "Loader":
-    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another."""
+def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
+    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another.
+
+    Of the data only the first ``limit`` samples are read, which is said; 0: all.
+    """
     opt = config.run
     options = replace(config.data.like(model.spec), phase=phase or config.data.phase)
     dataset = create_dataset(config.dataset_mode, options)
-    batch_size = opt.batch_size or 8
-    if not opt.eval:
-        batch_size = 1  # as the reference tests: batch norm with the statistics of one image
+    if 0 < limit < len(dataset):
+        print(f"--num_test {limit}: {len(dataset) - limit} of the {len(dataset)} images are left out")
+        dataset.keep(range(limit))
+    # Without --eval as the reference tests: batch norm with the statistics of one image.
+    batch_size = (opt.batch_size or 8) if opt.eval else 1
     return create_loader(dataset, opt, min(batch_size, len(dataset)), model.device)
 
 

@@ -9,9 +9,9 @@ from options.declare import option
 
 
 def epoch_label(text: str) -> str:
-    """Read ``--epoch``; raise ValueError when it is neither "latest" nor a number."""
-    if text != "latest" and not text.isdecimal():
-        raise ValueError(f"{text!r} is neither 'latest' nor the number of an epoch")
+    """Read ``--epoch``; raise ValueError when it is neither "latest" nor a number, nor iter_N as of --save_by_iter."""
+    if text != "latest" and not text.removeprefix("iter_").isdecimal():
+        raise ValueError(f"{text!r} is neither 'latest' nor the number of an epoch, nor iter_N")
     return text
 
 

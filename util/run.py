@@ -218,7 +218,7 @@ class Run:
 
     def _watched(self, means: dict[str, float]) -> str:
         """Return the loss that the plateau policy watches; raise ValueError when there is none of that name."""
-        name = self.opt.plateau_loss or next(iter(means))
+        name = self.opt.plateau_loss or self.model.watched or next(iter(means))
         if name not in means:
             raise ValueError(f"--plateau_loss {name}: this model logs {', '.join(means)}")
         return name

@@ -22,10 +22,7 @@ def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
         loader: of the data, a data.loader.Loader.
         opt: the options of test.py (TestOptions; util imports neither data nor options).
     """
-    total, spec = len(loader.dataset), loader.dataset.spec
-    names = loader.dataset.names[: opt.num_test or total]
-    if len(names) < total:
-        print(f"--num_test {opt.num_test}: {total - len(names)} of the {total} images are left out")
+    names, spec = loader.dataset.names, loader.dataset.spec
     stems = file_stems(names)
     results.page.add_section("Images", f"{len(names)} samples; each kind is in a folder of its own below images/")
     with tqdm(total=len(names), desc="translating", unit="img", leave=False, disable=None) as bar:
@@ -46,8 +43,10 @@ def file_stems(names: Sequence[str]) -> dict[str, str]:
     That is the sample's own path; the extension stays where two files of one folder differ in nothing else.
     """
     short = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
-    taken = Counter(short.values())
-    chosen = {name: short[name] if taken[short[name]] == 1 else name for name in names}
+    chosen = short
+    for _ in range(2):  # a whole name may be what another is without its extension
+        taken = Counter(chosen.values())
+        chosen = {name: stem if taken[stem] == 1 else name for name, stem in chosen.items()}
     return {name: "/".join(safe_name(part) for part in PurePosixPath(stem).parts) for name, stem in chosen.items()}
 
 
