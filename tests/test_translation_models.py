@@ -1,6 +1,5 @@
 """pix2pix, CycleGAN, colorization and test: their papers' losses, and what the shared parts promise."""
 
-import weakref
 from typing import Any
 
 import pytest
@@ -203,33 +202,6 @@ def test_batch_norm_of_all_processes_is_tested_as_batch_norm_is():
     images = make_batch("pix2pix")["A"]
     with evaluating(batch), evaluating(sync):
         assert_same(sync.translate(images), batch.translate(images))
-
-
-def test_micro_batches_keep_the_activations_of_one():
-    """--accumulate saves memory: what G's passes keep for their gradients is freed before the next micro-batch."""
-    most = {}
-    for accumulate in (1, 4):
-        model = create("pix2pix", accumulate=accumulate)
-        alive: weakref.WeakSet[Any] = weakref.WeakSet()
-        sizes = [0]
-
-        def pack(tensor, alive=alive, sizes=sizes):
-            kept = Kept(tensor)
-            alive.add(kept)
-            sizes.append(sum(k.tensor.numel() for k in alive))
-            return kept
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
-            model.optimize_parameters(make_batch("pix2pix"), 1)
-        most[accumulate] = max(sizes)
-    assert most[4] < 0.5 * most[1]
-
-
-class Kept:
-    """A tensor that autograd keeps."""
-
-    def __init__(self, tensor):
-        self.tensor = tensor
 
 
 @pytest.mark.parametrize("sides", [(33, 50), (20, 90), (5, 7)])
