@@ -17,7 +17,7 @@ from data import create_dataset, create_loader, find_dataset
 from models import find_model
 from options.parse import Config
 from options.parse_tested import parse_test
-from options.test_options import TestOptions
+from options.test_options import OF_NOISE, OF_TRANSLATION, TestOptions
 
 if TYPE_CHECKING:
     from data.loader import Loader
@@ -39,6 +39,7 @@ def test(config: Config[TestOptions]) -> None:
 
     from models.noise import NoiseModel
     from models.trained import load_trained
+    from util.console import warn
     from util.device import pick_device
     from util.latent_results import show_latents
     from util.latents import truncated
@@ -50,6 +51,8 @@ def test(config: Config[TestOptions]) -> None:
     opt = config.run
     model, weights = load_trained(config, pick_device(opt.device))
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
+    for name in sorted(config.given & (OF_TRANSLATION if isinstance(model, NoiseModel) else OF_NOISE)):
+        warn(f"--{name} is left out of account: {config.model_name} does not do that")
     if opt.tile:
         model.use_tiles(opt.tile, opt.tile_overlap)
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)

@@ -11,6 +11,7 @@ from models.base_model import BaseModel, Terms
 from models.losses import GanMode, adversarial, gradient_penalty
 from models.networks.norm import BATCH_NORMS, add_spectral_norm
 from options import option
+from util.console import warn
 from util.types import DataSpec, Weighted
 
 D = TypeVar("D", bound=nn.Module)
@@ -39,6 +40,8 @@ class AdversarialModel(BaseModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
         check_kinds(opt.diffaugment)
+        if opt.lambda_gp != 10 and opt.gan_mode != "wgangp":
+            warn(f"--lambda_gp {opt.lambda_gp:g} is left out of account: it is for --gan_mode wgangp")
         self.gan = adversarial(opt.gan_mode, opt.label_smoothing)
 
     def variant(self, step: int) -> bool:

@@ -1,7 +1,6 @@
 """What models have in common that translate an image of domain A into one of domain B."""
 
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from models.networks.recognize import (
 from models.networks.sides import Upsample, fitting_side, padded
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
 from options import option
+from util.console import warn
 from util.image_pool import ImagePool
 from util.tiles import check_tile, tiled
 
@@ -67,14 +67,15 @@ class TranslationModel(AdversarialModel):
         padded_sides = [fitting_side(side, netG.size_multiple, netG.min_size) for side in sides]
         fits = 2 ** (min(sides).bit_length() - 1)
         if math.prod(padded_sides) > 2 * math.prod(sides) and fits >= 32:
-            print(
-                f"warning: --netG {self.opt.netG} pads images of {sides[1]} x {sides[0]} pixels to {padded_sides[1]} x "
-                f"{padded_sides[0]}: --netG unet_{fits} is faster",
-                file=sys.stderr,
+            warn(
+                f"--netG {self.opt.netG} pads images of {sides[1]} x {sides[0]} pixels to {padded_sides[1]} x "
+                f"{padded_sides[0]}: --netG unet_{fits} is faster"
             )
 
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt
+        if opt.n_layers_D != 3 and opt.netD != "n_layers":
+            warn(f"--n_layers_D {opt.n_layers_D} is left out of account: it is for --netD n_layers")
         net = create_discriminator(opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:

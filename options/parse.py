@@ -15,6 +15,7 @@ from options.parser import Parser, shown
 from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
 from util.config_file import SECTIONS, Entry, read_config
+from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
 
@@ -198,7 +199,7 @@ def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any],
         message = f"--{key} {shown(value)}: run {name!r} was started with {shown(before)}"
         if rule.resume == "fixed":
             raise ValueError(f"{message}; to start a new run from its weights, use --init_from {name} --name NEW")
-        print(f"warning: {message}; the numbers may differ from an undisturbed run's", file=sys.stderr)
+        warn(f"{message}; the numbers may differ from an undisturbed run's")
 
 
 def build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,10 @@ def epoch_label(text: str) -> str:
     return text
 
 
+OF_NOISE = {"labels", "interpolate", "interpolation", "truncation", "nearest"}  # what only drawing from noise heeds
+OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # and only translating
+
+
 @dataclass(frozen=True, kw_only=True)
 class TestOptions(BaseOptions):
     name: str = option("", help="which run; the newest when not given", read=run_name)

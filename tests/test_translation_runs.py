@@ -469,3 +469,27 @@ def test_mistakes_of_training(home, options, status, complaint):
     )
     assert complaint in refused(outcome, status)
     assert not (home.run_dir("bad")).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--name pix2pix --labels 1", "--labels"),
+        ("--name pix2pix --nearest 2 --interpolate 3", "--interpolate"),
+    ],
+)
+def test_options_of_other_models_are_said_to_have_no_effect(home, options, word):
+    outcome = home.test(options)
+    assert outcome.status == 0
+    assert f"warning: {word} is left out of account: pix2pix does not do that" in outcome.err
+
+
+def test_a_mistyped_loss_to_watch_is_refused_before_the_first_epoch_ends(home):
+    options = f"--model pix2pix --dataroot pairs --name watch {MODELS['pix2pix']} {SMALL} --lr_policy plateau"
+    line = refused(home.train(f"{options} --plateau_loss G_l1"), 1)
+    assert "--plateau_loss G_l1: this model logs D_real, D_fake, G_GAN, G_L1" in line
+    assert len((home.run_dir("watch") / "losses.csv").read_text().splitlines()) == 2
+    outcome = home.train(f"{options} --overwrite --n_layers_D 2 --netD pixel --lambda_gp 5")
+    assert outcome.status == 0
+    warned = [line.split()[1] for line in outcome.err.splitlines()]
+    assert warned == ["--lambda_gp", "--n_layers_D"]

@@ -165,6 +165,8 @@ class Run:
         start, data_seconds, step = self.report_start
         now, steps = time.perf_counter(), max(1, at.step - step)  # none when a stop came between them and their report
         self.losses_csv.write(at, means)
+        if self.opt.lr_policy == "plateau" and at.step >= getattr(self.model.opt, "n_critic", 1):
+            self._watched(dict.fromkeys(self.losses_csv.names, 0.0))  # a mistyped name is told of at once
         self.text_logs.write_losses(at, means, (now - start) / steps, (self.data_seconds - data_seconds) / steps)
         self.report_start = (now, self.data_seconds, at.step)
         self.visualizer.losses(at, means)
