@@ -11,13 +11,14 @@ What the model is and how its data looks is read from the run, or from the weigh
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
 from options.parse import Config
 from options.parse_tested import parse_test
-from options.test_options import TestOptions
+from options.test_options import OF_NOISE, OF_TRANSLATION, TestOptions
 
 if TYPE_CHECKING:
     from data.loader import Loader
@@ -37,10 +38,11 @@ def test(config: Config[TestOptions]) -> None:
     """Load the run, let its model draw or translate, and print where the page is."""
     import torch  # which a mistyped option need not wait for
 
+    from data.held_out import BATCH, create_evaluator
     from models.noise import NoiseModel
     from models.trained import load_trained
+    from util.console import warn
     from util.device import pick_device
-    from util.evaluation import Evaluator
     from util.latent_results import show_latents
     from util.latents import truncated
     from util.modes import evaluating
@@ -54,6 +56,10 @@ def test(config: Config[TestOptions]) -> None:
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
     if opt.label == "best" and (best := read_best(opt.run_dir)):
         subtitle += f"; best: {describe_best(best)}"
+    for name in sorted(config.given & (OF_TRANSLATION if isinstance(model, NoiseModel) else OF_NOISE)):
+        warn(f"--{name} is left out of account: {config.model_name} does not do that")
+    if opt.tile:
+        model.use_tiles(opt.tile, opt.tile_overlap)
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
@@ -62,46 +68,32 @@ def test(config: Config[TestOptions]) -> None:
             draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
-            if opt.tile:
-                use_tiles(model, opt.tile, opt.tile_overlap)
-            loader = open_data(config, model)
+            loader = open_data(config, model, limit=opt.num_test)
             model.check_batch(loader.preview(1), config.dataset_mode)
-            total = len(loader.dataset)
-            num = min(opt.num_test or total, total)
-            translate_all(results, model, loader.in_order(num), loader.dataset.names[:num], loader.dataset.spec, opt)
-            if num < total:
-                print(f"--num_test {num}: {total - num} of the {total} images are left out")
+            translate_all(results, model, loader, opt)
         if opt.metrics:
-            held_out = open_data(config, model, limit=opt.eval_images)
-            evaluator = Evaluator(opt, held_out, lambda: open_data(config, model, "train"))
+            data, batch_size = config.data.like(model.spec), BATCH if opt.eval else 1
+            train = partial(open_data, config, model, "train")
+            evaluator = create_evaluator(config.dataset_mode, data, opt, opt.phase, model.device, train, batch_size)
             show_figures(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
 
 
-def use_tiles(model: "BaseModel", tile: int, overlap: int) -> None:
-    """Let the model translate tile by tile; raise ValueError when it cannot, or not in such tiles."""
-    from models.translation import TranslationModel
-
-    if not isinstance(model, TranslationModel):
-        raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
-    model.use_tiles(tile, overlap)
-
-
 def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
     """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another.
 
-    ``limit``: take so many images from all over it; 0: as ``--max_dataset_size`` says.
+    Of the data only the first ``limit`` samples are read, which is said; 0: all.
     """
     opt = config.run
     options = replace(config.data.like(model.spec), phase=phase or config.data.phase)
-    if limit:
-        options = replace(options, max_dataset_size=limit)
     dataset = create_dataset(config.dataset_mode, options)
-    batch_size = opt.batch_size or 8
-    if not opt.eval:
-        batch_size = 1  # as the reference tests: batch norm with the statistics of one image
+    if 0 < limit < len(dataset):
+        print(f"--num_test {limit}: {len(dataset) - limit} of the {len(dataset)} images are left out")
+        dataset.keep(range(limit))
+    # Without --eval as the reference tests: batch norm with the statistics of one image.
+    batch_size = (opt.batch_size or 8) if opt.eval else 1
     return create_loader(dataset, opt, min(batch_size, len(dataset)), model.device)
 
 

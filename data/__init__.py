@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.image_paths import has_images, list_images
+from data.translation_folders import READ
 from util.registry import check_name, did_you_mean, find_class
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def recognize(dataroot: str) -> tuple[str, Path]:
         mode = "unaligned"
     elif _has_pairs(root / "train"):
         mode = "aligned"
-    elif has_images(root):
+    elif has_images(root, READ):
         mode = "image_folder"
     else:
         raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's")

@@ -22,6 +22,7 @@ def create_evaluator(
     phase: Literal["train", "val", "test"],
     device: torch.device,
     open_train: Callable[[], Loader],
+    batch_size: int = BATCH,
 ) -> Evaluator:
     """Return what measures models on ``--eval_images`` images of ``phase``, from all over the data.
 
@@ -31,5 +32,5 @@ def create_evaluator(
         ValueError: a metric cannot be had of such data.
     """
     dataset = create_dataset(dataset_mode, replace(data, phase=phase, max_dataset_size=opt.eval_images))
-    loader = create_loader(dataset, opt, min(BATCH, len(dataset)), device)
+    loader = create_loader(dataset, opt, min(batch_size, len(dataset)), device)
     return Evaluator(opt, loader, open_train)

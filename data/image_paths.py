@@ -14,9 +14,9 @@ def list_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> list[
     return sorted(_walk(folder, extensions), key=natural)
 
 
-def has_images(folder: Path) -> bool:
-    """Say whether there is an image anywhere below ``folder``."""
-    return next(_walk(folder, EXTENSIONS), None) is not None
+def has_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> bool:
+    """Say whether there is a file with one of ``extensions`` anywhere below ``folder``."""
+    return next(_walk(folder, extensions), None) is not None
 
 
 def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str]:

@@ -12,10 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from data.base_dataset import BaseDataset, spread
 from data.cache import Cache
 from data.transforms import MIDDLE, crop, flip_some, to_float
-from util.seeding import draws, generator, mix
+from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
 from util.types import Batch
 
-ORDER, FLIP, PICK, CROP = (mix(n) for n in range(1, 5))  # what a random number is for: no two uses share their numbers
 Pick = dict[str, tuple[np.ndarray, np.ndarray]]  # key -> its images of a batch (N,), where to crop: (N, 2) or (2,)
 
 
@@ -35,7 +34,7 @@ class Loader:
         """Prepare batches; the last, partial batch of an epoch is left out.
 
         Raises:
-            ValueError: the batch is larger than the data set, or images for training are of several sizes.
+            ValueError: the batch is larger than the data set.
         """
         if len(dataset) < batch_size:
             raise ValueError(f"--batch_size {batch_size} is more than the {len(dataset)} images there are")
@@ -46,8 +45,6 @@ class Loader:
         self.device = device
         self.num_threads = num_threads
         self.sizes_differ = dataset.spec.image_size == (0, 0)
-        if self.sizes_differ and batch_size > 1 and dataset.opt.phase == "train":
-            self._check_sizes()
 
     def __len__(self) -> int:
         return len(self.dataset) // self.batch_size
@@ -153,8 +150,10 @@ class Loader:
         runs = itertools.groupby(zip(indices.tolist(), self._shapes(indices), strict=True), lambda pair: pair[1])
         return [part for _, run in runs for part in torch.tensor([i for i, _ in run]).split(self.batch_size)]
 
-    def _check_sizes(self) -> None:
-        """Raise ValueError when the images of a key are of several sizes: a batch has but one."""
+    def check_sizes(self) -> None:
+        """Raise ValueError when images to be trained on in one batch are of several sizes."""
+        if not self.sizes_differ or self.batch_size == 1:
+            return
         for key in self.dataset.keys:
             names, first = self.dataset.image_names(key), self.dataset.shape(key, 0)
             for i, name in enumerate(names):

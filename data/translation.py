@@ -146,8 +146,7 @@ class TranslationDataset(BaseDataset):
         """Return height and width after the resizing that ``--preprocess`` asks for."""
         opt = self.opt
         if opt.preprocess == "resize_and_crop":
-            side = opt.load_size if opt.phase == "train" else opt.crop_size
-            return side, side
+            return opt.load_size, opt.load_size
         if opt.preprocess in ("crop", "none"):
             return height, width
         return max(1, round(opt.load_size * height / width), self.crop_size), opt.load_size

@@ -27,7 +27,9 @@ def pair_folders(root: Path, phase: str) -> tuple[Path, Path] | None:
             alone = alone or ((A, B) if A.is_dir() else (B, A))
     if alone:
         there, missing = (folder.relative_to(root) for folder in alone)
-        raise FileNotFoundError(f"--dataroot {root}: there is {there}/ but no {missing}/")
+        raise FileNotFoundError(
+            f"--dataroot {root}: there is {there}/ but no {missing}/ (one folder alone is read by test.py --model test)"
+        )
     return None
 
 

@@ -1,7 +1,7 @@
 """What models have in common whose generator plays against a discriminator."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,10 @@ from models.base_model import BaseModel, Terms
 from models.losses import GanMode, adversarial, gradient_penalty
 from models.networks.norm import BATCH_NORMS, add_spectral_norm
 from options import option
+from util.console import warn
 from util.types import DataSpec, Weighted
+
+D = TypeVar("D", bound=nn.Module)
 
 
 class AdversarialModel(BaseModel):
@@ -37,6 +40,8 @@ class AdversarialModel(BaseModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
         check_kinds(opt.diffaugment)
+        if opt.lambda_gp != 10 and opt.gan_mode != "wgangp":
+            warn(f"--lambda_gp {opt.lambda_gp:g} is left out of account: it is for --gan_mode wgangp")
         self.gan = adversarial(opt.gan_mode, opt.label_smoothing)
 
     def variant(self, step: int) -> bool:
@@ -51,7 +56,7 @@ class AdversarialModel(BaseModel):
         """
         return 1.0 if self.opt.gan_mode in ("wgan", "wgangp") else 0.5
 
-    def bounded(self, netD: nn.Module) -> nn.Module:
+    def bounded(self, netD: D) -> D:
         """Return a new discriminator with what the options ask for to keep it in bounds.
 
         Raises:
@@ -62,7 +67,9 @@ class AdversarialModel(BaseModel):
                 "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
                 f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
             )
-        return add_spectral_norm(netD) if self.opt.spectral_norm else netD
+        if self.opt.spectral_norm:
+            add_spectral_norm(netD)
+        return netD
 
     def judge(self, netD: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:
         """Return the logits of ``images`` (N, C, H, W), changed as the options say of what D sees.

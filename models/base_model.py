@@ -43,6 +43,7 @@ class BaseModel(nn.Module, ABC):
     needs: ClassVar[tuple[str, ...]] = ()  # the images of a batch that it cannot do without: image, or A and B
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only
+    watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
@@ -77,6 +78,14 @@ class BaseModel(nn.Module, ABC):
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
         few = Batch({key: value[:SHOWN] for key, value in batch.items()})
         return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
+
+    def reverse(self) -> None:
+        """From now on translate B to A; raise ValueError when the model has learnt one direction only."""
+        raise ValueError("--direction is not that of the training, and this model has learnt one way only")
+
+    def use_tiles(self, tile: int, overlap: int) -> None:
+        """From now on translate in tiles of ``tile`` pixels; raise ValueError when the model cannot."""
+        raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
 
     @property
     def device(self) -> torch.device:

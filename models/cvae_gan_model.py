@@ -25,10 +25,10 @@ class CVAEGANModel(NoiseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options):
         norm_D: NormD = option("batch", help="normalization in D; at 28 px it has none")
-        lambda_rec: float = option(1.0, help="weight of the reconstruction's squared error", min=0)
+        lambda_rec: float = option(0.25, help="weight of the reconstruction's squared error", min=0)
         lambda_kl: float = option(1.0, help="weight of the KL divergence of z from the standard normal", min=0)
         lambda_adv: float = option(10.0, help="weight of fooling D", min=0)
-        lambda_cls: float = option(10.0, help="weight of being classified as the label", min=0)
+        lambda_cls: float = option(20.0, help="weight of being classified as the label", min=0)
 
     opt: Options
     norm_flag = "--norm_D"
@@ -53,10 +53,11 @@ class CVAEGANModel(NoiseModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G = self.variant(step)
-        with torch.set_grad_enabled(update_G):
+        with torch.set_grad_enabled(update_G and self.one_pass):
             for part in batch.parts(self.opt.accumulate):
                 part["fake_label"] = torch.randint_like(part["label"], self.spec.num_classes)
-                part["fake"] = self.netG(self.noise(len(part["label"])), part["fake_label"])
+                part["z"] = self.noise(len(part["label"]))
+                part["fake"] = self.netG(part["z"], part["fake_label"])
         losses = self.minimize("C", self.loss_C, batch) | self.minimize("D", self.loss_D, batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
@@ -77,7 +78,8 @@ class CVAEGANModel(NoiseModel):
         rec = self.netG(z, labels)
 
         # Both what is decoded from images and what is decoded from noise must look real and be of its class.
-        images, classes = torch.cat([rec, batch["fake"]]), torch.cat([labels, batch["fake_label"]])
+        fake, fake_labels = self.fakes(batch, batch["fake_label"]), batch["fake_label"]
+        images, classes = torch.cat([rec, fake]), torch.cat([labels, fake_labels])
         return {
             "rec": Weighted(squared_error(rec, real), self.opt.lambda_rec),
             "kl": Weighted(kl_divergence(mean, logvar), self.opt.lambda_kl),

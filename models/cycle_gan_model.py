@@ -34,6 +34,7 @@ class CycleGANModel(TranslationModel):
 
     opt: Options
     dataset_mode = "unaligned"
+    watched = "cycle_A"
     averaged = ("netG_A", "netG_B")
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
@@ -103,6 +104,10 @@ class CycleGANModel(TranslationModel):
         if self.opt.lambda_identity:
             of_A["idt_B"], of_B["idt_A"] = self.run(self.netG_B, real_A), self.run(self.netG_A, real_B)
         return of_A | of_B
+
+    def reverse(self) -> None:
+        self.netG_A, self.netG_B = self.netG_B, self.netG_A
+        self.spec = self.spec._replace(input_nc=self.spec.output_nc, output_nc=self.spec.input_nc)
 
     def translate(self, images: Tensor) -> Tensor:
         """Return B for A: float (N, C, H, W) in [-1, 1]."""

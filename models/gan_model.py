@@ -43,4 +43,5 @@ class GANModel(GeneratorModel):
         return terms | self.penalty("gp", self.netD, real, fake, *self.told(batch))
 
     def loss_G(self, batch: Batch) -> Terms:
-        return {"G": self.gan.generator(self.judge(self.netD, batch["fake"], *self.told(batch, "fake_label")))}
+        labels = self.told(batch, "fake_label")
+        return {"G": self.gan.generator(self.judge(self.netD, self.fakes(batch, *labels), *labels))}

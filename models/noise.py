@@ -29,6 +29,7 @@ class NoiseModel(AdversarialModel):
         norm_eps: float = option(1e-5, help="epsilon of batch norm and of D's norm", above=0)
 
     opt: Options
+    netG: nn.Module  # z and perhaps labels -> images
     needs = ("image",)
     defaults: ClassVar = {
         "batch_size": 128,
@@ -51,6 +52,15 @@ class NoiseModel(AdversarialModel):
         """Return the first ``num`` of the latent vectors that belong to ``seed``: the same on every device."""
         rows = [torch.randn(self.opt.nz, generator=generator(seed, i)) for i in range(num)]
         return torch.stack(rows).to(self.device)
+
+    @property
+    def one_pass(self) -> bool:
+        """Say whether one pass of G serves D and G: of many micro-batches it would keep all activations at once."""
+        return self.opt.accumulate == 1
+
+    def fakes(self, batch: Batch, *labels: Tensor) -> Tensor:
+        """Return the images of a micro-batch with the graph that leads to G: those that D saw, or the same again."""
+        return batch["fake"] if self.one_pass else self.netG(batch["z"], *labels)
 
     def forward(self, batch: Batch) -> Visuals:
         """Return samples from noise that stays the same during a run: a row a class, or rows of any."""
@@ -114,15 +124,16 @@ class GeneratorModel(NoiseModel):
     def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
         """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.
 
-        One pass of G serves the updates of both networks; ``differentiable`` says whether G is to be updated.
+        ``differentiable`` says whether G is to be updated.
         """
-        with torch.set_grad_enabled(differentiable):
+        with torch.set_grad_enabled(differentiable and self.one_pass):
             for part in batch.parts(self.opt.accumulate):
                 if self.spec.classes:
                     random = self.opt.fake_labels == "random"
                     labels = part["label"]
                     part["fake_label"] = torch.randint_like(labels, self.spec.num_classes) if random else labels
-                part["fake"] = self.netG(self.noise(len(part["image"])), *self.told(part, "fake_label"))
+                part["z"] = self.noise(len(part["image"]))
+                part["fake"] = self.netG(part["z"], *self.told(part, "fake_label"))
 
     def told(self, batch: Batch, key: str = "label") -> tuple[Tensor, ...]:
         """Return what G and D are told beside noise or images: the labels under ``key``, or nothing."""

@@ -28,6 +28,7 @@ class Pix2PixModel(TranslationModel):
 
     opt: Options
     dataset_mode = "aligned"
+    watched = "G_L1"
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
@@ -40,9 +41,10 @@ class Pix2PixModel(TranslationModel):
         self.pool_AB = self.pool(opt.pool_size, spec.input_nc + spec.output_nc)
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
-        with torch.set_grad_enabled(self.variant(step)):
+        once = self.opt.accumulate == 1  # one pass of G serves both updates; of many parts it would keep too much
+        with torch.set_grad_enabled(once and self.variant(step)):
             for part in batch.parts(self.opt.accumulate):
-                part["fake_B"] = self.translate(part["A"])  # one pass of G serves both updates
+                part["fake_B"] = self.translate(part["A"])
         losses = self.minimize("D", self.loss_D, batch)
         return losses | self.minimize("G", self.loss_G, batch) if self.variant(step) else losses
 
@@ -55,10 +57,11 @@ class Pix2PixModel(TranslationModel):
         } | self.penalty("gp", self.netD, real_AB, fake_AB)
 
     def loss_G(self, batch: Batch) -> Terms:
-        fake_AB = torch.cat([batch["A"], batch["fake_B"]], 1)
+        fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
+        fake_AB = torch.cat([batch["A"], fake_B], 1)
         return {
             "G_GAN": self.gan.generator(self.judge(self.netD, fake_AB)),
-            "G_L1": self.opt.lambda_L1 * l1_loss(batch["fake_B"], batch["B"]),  # Eq. 3
+            "G_L1": self.opt.lambda_L1 * l1_loss(fake_B, batch["B"]),  # Eq. 3
         }
 
     def forward(self, batch: Batch) -> Visuals:

@@ -7,7 +7,7 @@ from util.types import Batch, DataSpec, Losses, Visuals
 
 
 class TestModel(TranslationModel):
-    """G alone: that of pix2pix or colorization, or one direction of CycleGAN."""
+    """G alone: that of pix2pix, or one direction of CycleGAN."""
 
     needs = ("A",)
     dataset_mode = "single"

@@ -10,7 +10,7 @@ from models.base_model import BaseModel
 from models.networks.recognize import GeneratorArchitecture, compare, describe, recognize_generator
 from options.parse import Config
 from options.test_options import TestOptions
-from util.checkpoint import find_net, import_net, import_run, load_safely
+from util.checkpoint import find_net, import_net, import_run, load_net
 from util.types import DataSpec
 
 ARCHITECTURE = ("netG", "ngf", "norm", "dropout", "upsample")  # the options that a generator's weights depend on
@@ -34,22 +34,33 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
         ValueError: weights are missing, damaged or of another architecture than the options say.
     """
     opt = config.run
-    if "image_size" in config.spec and config.model_name != "test":
+    if config.model_name != "test" and config.spec:
         model = create_model(config.model_name, config.model, DataSpec.from_dict(config.spec), device)
-        return Trained(model, import_run(opt.run_dir, opt.label, model, opt.ema))
+        weights = import_run(opt.run_dir, opt.label, model, opt.ema)
+        if _is_backwards(config):
+            model.reverse()
+        return Trained(model, weights)
+    if config.trained.get("model") == "colorization":
+        raise ValueError("--model test: what colorization turns L into is ab, which is no picture; leave --model out")
 
     file = find_net(opt.run_dir, opt.label, _generators(config), opt.ema)
-    found = recognize_generator(load_safely(file.path))
+    try:
+        found = recognize_generator(load_net(file.path))
+    except ValueError as error:
+        raise ValueError(f"{file.path}: {error}") from None
     wanted = _wanted(config, found)
     if differences := compare(found, wanted):
         raise ValueError(f"{file.path} was made with {describe(differences)}")
     options = {name: getattr(wanted, name) for name in ARCHITECTURE if getattr(wanted, name) is not None}
     if hasattr(config.model, "pool_size"):
         options["pool_size"] = 0  # it is for training, and would have to know the size of the images
-    spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=int(config.spec.get("batch_size", 1)))
+    spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=config.trained.get("batch_size", 1))
     model = create_model(config.model_name, replace(config.model, **options), spec, device)
     if config.model_name != "test":
-        return Trained(model, import_run(opt.run_dir, opt.label, model, opt.ema))
+        weights = import_run(opt.run_dir, opt.label, model, opt.ema)
+        if _is_backwards(config):
+            model.reverse()
+        return Trained(model, weights)
     import_net(file.path, "G", model)
     return Trained(model, f"{file.path.name}: {found.netG}")
 
@@ -58,8 +69,13 @@ def _generators(config: Config[TestOptions]) -> tuple[str, ...]:
     """Return the names under which a generator may have been saved, in the order to look for them."""
     if config.run.model_suffix:
         return (f"G{config.run.model_suffix}",)
-    backwards = getattr(config.data, "direction", "AtoB") == "BtoA"
-    return ("G", "G_B", "G_A") if backwards else ("G", "G_A", "G_B")
+    return ("G_B",) if _is_backwards(config) else ("G", "G_A", "G_B")
+
+
+def _is_backwards(config: Config[TestOptions]) -> bool:
+    """Say whether images are to be translated against the direction of the training."""
+    trained = config.trained.get("direction", "AtoB")
+    return bool(getattr(config.data, "direction", trained) != trained)
 
 
 def _wanted(config: Config[TestOptions], found: GeneratorArchitecture) -> GeneratorArchitecture:

@@ -1,5 +1,6 @@
 """What models have in common that translate an image of domain A into one of domain B."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +19,10 @@ from models.networks.recognize import (
     recognize_discriminator,
     recognize_generator,
 )
-from models.networks.sides import Upsample, padded
+from models.networks.sides import Upsample, fitting_side, padded
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
 from options import option
+from util.console import warn
 from util.image_pool import ImagePool
 from util.tiles import check_tile, tiled
 
@@ -54,12 +56,26 @@ class TranslationModel(AdversarialModel):
         net = create_generator(
             opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample, opt.init_type, opt.init_gain
         )
-        if self.spec.batch_size == 1:  # it never saw statistics of more than one image, so it shall not be tested with
+        if self.spec.batch_size == opt.accumulate:  # it never saw more than one image at a time
             use_image_statistics(net)
+        self.warn_of_padding(net)
         return net
+
+    def warn_of_padding(self, netG: Generator) -> None:
+        """Say so when images are padded to more than twice their pixels."""
+        sides = self.spec.image_size
+        padded_sides = [fitting_side(side, netG.size_multiple, netG.min_size) for side in sides]
+        fits = 2 ** (min(sides).bit_length() - 1)
+        if math.prod(padded_sides) > 2 * math.prod(sides) and fits >= 32:
+            warn(
+                f"--netG {self.opt.netG} pads images of {sides[1]} x {sides[0]} pixels to {padded_sides[1]} x "
+                f"{padded_sides[0]}: --netG unet_{fits} is faster"
+            )
 
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt
+        if opt.n_layers_D != 3 and opt.netD != "n_layers":
+            warn(f"--n_layers_D {opt.n_layers_D} is left out of account: it is for --netD n_layers")
         net = create_discriminator(opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:
@@ -67,8 +83,7 @@ class TranslationModel(AdversarialModel):
                 f"--netD {opt.netD} judges images of {net.min_size} pixels or more, not {sides[1]} x {sides[0]}: use "
                 "a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
             )
-        self.bounded(net)
-        return net
+        return self.bounded(net)
 
     def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
         """Load network ``name``, whoever saved it; raise ValueError that names the flags when it is another one."""
@@ -103,7 +118,6 @@ class TranslationModel(AdversarialModel):
         return list(net(torch.cat(batches)).split([len(b) for b in batches]))
 
     def use_tiles(self, tile: int, overlap: int) -> None:
-        """From now on translate in tiles of ``tile`` pixels; raise ValueError when they do not suit the generators."""
         for net in self.nets.values():
             if isinstance(net, Generator):
                 check_tile(tile, overlap, net.size_multiple, net.receptive_field)
@@ -112,5 +126,5 @@ class TranslationModel(AdversarialModel):
     def run(self, netG: Generator, images: Tensor) -> Tensor:
         """Return ``netG`` of images of any sides: padded to those that it takes, in tiles where there are any."""
         if self.tile:
-            return tiled(partial(padded, netG), images, self.tile, self.tile_overlap)
+            return tiled(partial(padded, netG), images.cpu(), self.tile, self.tile_overlap, self.device)
         return padded(netG, images)

@@ -1,5 +1,7 @@
 """Options that training and testing share."""
 
+import glob
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +48,25 @@ def full_name(name: str, suffix: str, values: Mapping[str, Any]) -> str:
     if not suffix:
         return name
     try:
-        return run_name(f"{name}_{suffix.format_map(values)}")
+        ending = suffix.format_map(values)
     except (KeyError, IndexError, AttributeError, ValueError) as error:
-        raise ValueError(f"--suffix {suffix}: {error} is not an option that is known here") from None
+        raise ValueError(f"--suffix {suffix}: {error} is no option of this run") from None
+    return run_name(f"{name}_{ending}")
+
+
+def match_suffix(checkpoints_dir: Path, name: str, suffix: str) -> str:
+    """Return the name of the run that was started with ``--name`` and ``--suffix``, whatever stood in its braces.
+
+    Raises:
+        ValueError: several runs have such a name.
+    """
+    if not suffix:
+        return name
+    pattern = "*".join(glob.escape(part) for part in re.split(r"\{\w+\}", f"{name}_{suffix}"))
+    found = sorted(folder.name for folder in checkpoints_dir.glob(pattern))
+    if len(found) > 1:
+        raise ValueError(f"--suffix {suffix} may mean {', '.join(found)}: give the whole --name of one")
+    return found[0] if found else f"{name}_{suffix}"
 
 
 @dataclass(frozen=True, kw_only=True)

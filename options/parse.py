@@ -9,12 +9,13 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
-from options.base_options import BaseOptions, full_name, run_name
+from options.base_options import BaseOptions, full_name, match_suffix, run_name
 from options.declare import flags
 from options.parser import Parser, shown
 from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
 from util.config_file import SECTIONS, Entry, read_config
+from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
 
@@ -42,6 +43,7 @@ class Config(Generic[Run]):
     defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
     spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted, in all or in part
     given: frozenset[str] = frozenset()  # test.py: the options that the user gave
+    trained: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: all that is known of the training
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Return all options by section and name, as ``options.yaml`` has them: without those of one command."""
@@ -158,7 +160,13 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
     """Return the folder that ``--continue_train`` means: ``--name``, or the newest that fits the rest."""
     checkpoints_dir = Path(wanted.get("checkpoints_dir", "checkpoints"))
     if "name" in wanted:
-        return find_run(checkpoints_dir, full_name(wanted["name"], wanted.get("suffix", ""), wanted))
+        folder = find_trained(checkpoints_dir, match_suffix(checkpoints_dir, wanted["name"], wanted.get("suffix", "")))
+        if not (folder / OPTIONS_FILE).exists():
+            raise FileNotFoundError(
+                f"--continue_train: {folder} holds weights alone, which say nothing of the optimizer and the epoch: "
+                f"--init_from {folder.name} --name NEW begins a run from them"
+            )
+        return folder
     find_run(checkpoints_dir, "")  # raises when there is none at all
     asked_for = {k: wanted[k] for k in ("model", "dataroot") if k in wanted}
     for folder in list_runs(checkpoints_dir):
@@ -191,7 +199,7 @@ def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any],
         message = f"--{key} {shown(value)}: run {name!r} was started with {shown(before)}"
         if rule.resume == "fixed":
             raise ValueError(f"{message}; to start a new run from its weights, use --init_from {name} --name NEW")
-        print(f"warning: {message}; the numbers may differ from an undisturbed run's", file=sys.stderr)
+        warn(f"{message}; the numbers may differ from an undisturbed run's")
 
 
 def build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:

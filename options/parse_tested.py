@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from options.base_options import full_name
+from options.base_options import match_suffix
 from options.declare import flags
 from options.parse import Config, build, first_pass, message_of, print_help, texts
 from options.parser import Parser, shown
@@ -19,18 +19,7 @@ from util.runs import OPTIONS_FILE, find_trained
 
 OWN = {f.name for f in fields(TestOptions)}  # test.py's own: what the run says of these is another matter
 CHANNELS = ("input_nc", "output_nc")  # of the data, but the model is built for them
-FOREIGN = (
-    "direction",
-    "preprocess",
-    "load_size",
-    "crop_size",
-    "netG",
-    "ngf",
-    "norm",
-    "dropout",
-    "input_nc",
-    "output_nc",
-)
+FOREIGN = ("direction", "preprocess", "load_size", "crop_size", "norm", "dropout", "batch_size")
 
 
 def parse_test(
@@ -60,7 +49,8 @@ def parse_test(
         wanted = {n: f.default for n, f in parser.flags.items()} | texts(config) | own
         if wanted["model"]:
             find_model(wanted["model"])  # a mistyped one is named before anything else
-        folder = find_trained(Path(wanted["checkpoints_dir"]), full_name(wanted["name"], wanted["suffix"], wanted))
+        name = match_suffix(Path(wanted["checkpoints_dir"]), wanted["name"], wanted["suffix"])
+        folder = find_trained(Path(wanted["checkpoints_dir"]), name)
         record = folder / OPTIONS_FILE
         entries = read_config(record) if record.exists() else read_options_table(folder / OPTIONS_TABLE)
         trained = str(entries["model"].value) if record.exists() else ""
@@ -71,9 +61,7 @@ def parse_test(
         print_help(parser, argv)
 
         given = parser.convert(config) | parser.parse(argv)
-        spec = (
-            read_section(record, "spec") if trained else {k: e.value for k, e in entries.items() if k == "batch_size"}
-        )
+        spec = read_section(record, "spec") if trained else {}
         if trained:
             stored = _options_of(entries, find_model, find_dataset)
             fixed = {f.name: stored[f.name] for f in flags(model_options) if f.name in stored and f.name not in OWN}
@@ -84,6 +72,8 @@ def parse_test(
         values |= {"max_dataset_size": 0, "dataroot": stored.get("dataroot", "")} | given | {"name": folder.name}
         if not values["dataroot"]:
             raise ValueError(f"--dataroot is required: {folder} does not say on which images it was trained")
+        if values.get("preprocess") == "resize_and_crop" and "load_size" not in given:
+            values["load_size"] = values["crop_size"]  # nothing is to be cut off
         return Config(
             **build({"run": TestOptions, "model": model_options, "data": data_options}, values),
             model_name=model,
@@ -91,6 +81,7 @@ def parse_test(
             defaults={},
             spec=spec,
             given=frozenset(given),
+            trained=stored,
         )
     except KeyError as error:
         parser.error(f"{record} says nothing about {error}: it was not written by train.py")

@@ -2,13 +2,13 @@
 
 import argparse
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, NoReturn
 
 from options.declare import Flag, flags
 from util.config_file import Entry
+from util.console import warn
 from util.registry import did_you_mean
 
 
@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"there is no option {word} here{near or '; --help lists all'}")
         for name, way in self.retired.items():
             if getattr(found, name) is not None:
-                print(f"warning: --{name} means nothing here: {way}", file=sys.stderr)
+                warn(f"--{name} means nothing here: {way}")
         return {name: value for name, value in vars(found).items() if value is not None and name in self.flags}
 
     def convert(self, entries: Mapping[str, Entry]) -> dict[str, Any]:

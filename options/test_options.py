@@ -9,10 +9,14 @@ from options.declare import option
 
 
 def epoch_label(text: str) -> str:
-    """Read ``--epoch``; raise ValueError when it is neither "latest", nor "best", nor a number."""
-    if text not in ("latest", "best") and not text.isdecimal():
-        raise ValueError(f"{text!r} is neither 'latest', nor 'best', nor the number of an epoch")
+    """Read ``--epoch``; raise ValueError when it is no label that a checkpoint can have."""
+    if text not in ("latest", "best") and not text.removeprefix("iter_").isdecimal():
+        raise ValueError(f"{text!r} is neither 'latest' nor 'best', nor the number of an epoch, nor iter_N")
     return text
+
+
+OF_NOISE = {"labels", "interpolate", "interpolation", "truncation", "nearest"}  # what only drawing from noise heeds
+OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # and only translating
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,8 @@ class TrainOptions(BaseOptions):
     lr_decay_iters: int = option(50, help="epochs between the drops of the step policy", min=1)
     plateau_loss: str = option(
         "",
-        help="loss whose epoch mean, or which of --metrics, the plateau policy watches; empty: the first loss logged",
+        help="loss whose epoch mean, or which of --metrics, the plateau policy watches; empty: as the model says, or "
+        "the first loss logged",
     )
     ema: float = option(
         0.0, help="decay of the moving average of G that draws the samples, such as .999; 0: none", min=0, max=0.99999

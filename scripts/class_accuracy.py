@@ -5,7 +5,7 @@
     python scripts/class_accuracy.py mnist_gan mnist_wgan mnist_wgan_gp --num_test 5000
 
 Printed are the classifier's accuracy on held-out images (a small convolutional network, util/classifier.py), and a
-table with a row per run: how many of its images are in the class that was asked for, where the model knows classes;
+table with a row for those and one per run: how many images are in the class asked for, where the model knows classes;
 the share of each class among all; the entropy of these shares in bits; and the classifier's mean confidence. Names of
 several runs stand before the options, which are those of test.py. The table is also written to
 results/class_accuracy.md.
@@ -31,7 +31,7 @@ from models.trained import load_trained
 from options.parse import Config
 from options.parse_tested import parse_test
 from options.test_options import TestOptions
-from util.classifier import BATCH, accuracy, classify, shares, train_classifier
+from util.classifier import BATCH, classify, shares, train_classifier
 from util.console import one_line_errors
 from util.device import pick_device
 from util.files import write_text
@@ -66,23 +66,25 @@ def measure(configs: list[Config[TestOptions]]) -> None:
     train, held_out = (open_phase(first, phase, device) for phase in ("train", "test"))
     classifier = train_classifier(endless(train), spec, device, first.run.seed)
     num = len(held_out.dataset)
-    right = accuracy(classifier, (batch for batch, _ in held_out.in_order(num)))
-    print(f"classifier on {num} held-out real images: {right:.4f}")
+    judged = [(classify(classifier, b["image"]), b["label"]) for b, _ in held_out.in_order(num)]
+    probabilities, labels = (torch.cat(parts) for parts in zip(*judged, strict=True))
+    print(f"classifier on {num} held-out real images: {(probabilities.argmax(1) == labels).float().mean():.4f}")
 
     header = ["run", "images", "as asked", *spec.classes, "entropy", "confidence"]
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), row("real, held out", probabilities, labels)]
     for config in configs:
         if DataSpec.from_dict(config.spec)._replace(batch_size=0) != spec._replace(batch_size=0):
             raise ValueError(f"runs {first.run.name} and {config.run.name} are of different data: compare them apart")
         drawn = draw(config, device)
-        lines.append(row(config.run.name, drawn, classify(classifier, drawn.images)))
+        probabilities = classify(classifier, drawn.images)
+        lines.append(row(config.run.name, probabilities, drawn.labels))
         if drawn.labels is not None:
-            print_classes(config.run.name, spec, drawn.labels, classify(classifier, drawn.images).argmax(1))
+            print_classes(config.run.name, spec, drawn.labels, probabilities.argmax(1))
     table = "\n".join(lines)
     print(table)
     path = first.run.results_dir / "class_accuracy.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, f"Classifier on {num} held-out real images: {right:.4f}\n\n{table}\n")
+    write_text(path, f"{table}\n")
     print(f"table: {path}")
 
 
@@ -112,9 +114,9 @@ def draw(config: Config[TestOptions], device: torch.device) -> Drawn:
     return Drawn(images, labels)
 
 
-def row(name: str, drawn: Drawn, probabilities: Tensor) -> str:
+def row(name: str, probabilities: Tensor, labels: Tensor | None) -> str:
     said = shares(probabilities)
-    hits = "" if drawn.labels is None else f"{(probabilities.argmax(1) == drawn.labels).float().mean():.4f}"
+    hits = "" if labels is None else f"{(probabilities.argmax(1) == labels).float().mean():.4f}"
     cells = [name, str(len(probabilities)), hits, *(f"{100 * s:.1f} %" for s in said.share.tolist())]
     return f"| {' | '.join([*cells, f'{said.entropy:.2f}', f'{said.confidence:.3f}'])} |"
 

@@ -7,7 +7,7 @@
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 
-python train.py --model cvae_gan --dataroot mnist --name mnist_cvae_gan --overwrite --batch_size 64 --n_epochs 2 \
+python train.py --model cvae_gan --dataroot mnist --name mnist_cvae_gan --overwrite --batch_size 64 --n_epochs 3 \
     --nz 16 --ndf 16 --lr 5e-4 --ema 0.99 --save_epoch_freq 1 \
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
 python scripts/class_accuracy.py --name mnist_cvae_gan --num_test 1000

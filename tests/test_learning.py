@@ -137,7 +137,15 @@ def test_wgan_gp_finds_all_modes_of_a_ring():
 @pytest.mark.slow
 def test_cvae_gan_learns_two_colours():
     spec = DataSpec((28, 28), 3, 3, ("dark", "bright"))
-    options: dict[str, Any] = {"ngf": 8, "ndf": 4, "nz": 4, "lr": 1e-2, "lambda_adv": 2.0}
+    options: dict[str, Any] = {
+        "ngf": 8,
+        "ndf": 4,
+        "nz": 4,
+        "lr": 1e-2,
+        "lambda_rec": 1.0,
+        "lambda_adv": 2.0,
+        "lambda_cls": 10.0,
+    }
     model: Any = create_model("cvae_gan", CVAEGANModel.Options(**options), spec, CPU)
     for step in range(1, 301):
         seed_all(0, step)

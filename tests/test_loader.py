@@ -347,7 +347,7 @@ def test_images_of_several_sizes_make_no_larger_batches_for_training(tmp_path):
     with pytest.raises(
         ValueError, match=r"--batch_size 2: 0\.png is 5x2, 3\.png is 5x3: use --batch_size 1, or a --pr"
     ):
-        load(Ragged(), tmp_path, batch_size=2)
+        load(Ragged(), tmp_path, batch_size=2).check_sizes()
 
 
 def test_serial_batches_come_in_order(tmp_path):

@@ -1,6 +1,8 @@
 """What every model must do, checked for every file in models/."""
 
 import dataclasses
+import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -148,6 +150,34 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch():
 def test_a_batch_that_accumulation_does_not_divide_is_refused(case, batch):
     with pytest.raises(ValueError, match="--accumulate 3 does not divide"):
         create(case, accumulate=3).optimize_parameters(batch, 1)
+
+
+@pytest.mark.parametrize("case", ["pix2pix", "cycle_gan", "dcgan", "cvae_gan 32"])
+def test_micro_batches_keep_the_activations_of_one(case):
+    """--accumulate saves memory: what G's passes keep for their gradients is freed before the next micro-batch."""
+    most = {}
+    for accumulate in (1, 4):
+        model = create(case, accumulate=accumulate)
+        alive: weakref.WeakSet[Any] = weakref.WeakSet()
+        sizes = [0]
+
+        def pack(tensor, alive=alive, sizes=sizes):
+            kept = Kept(tensor)
+            alive.add(kept)
+            sizes.append(sum(k.tensor.numel() for k in alive))
+            return kept
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
+            model.optimize_parameters(make_batch(case), 3)
+        most[accumulate] = max(sizes)
+    assert most[4] < 0.5 * most[1]
+
+
+class Kept:
+    """A tensor that autograd keeps."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
 
 
 def test_what_one_objective_leaves_in_a_micro_batch_the_next_one_finds():

@@ -598,7 +598,7 @@ def test_testing_takes_model_and_data_from_the_run(folder, run):
         ("--name odl", "no run 'odl' in checkpoints/; did you mean 'old'?"),
         ("--name ../old", "--name: '../old' cannot name a folder"),
         ("--checkpoints_dir none", "there is no run in none/; train one first"),
-        ("--epoch lates", "--epoch: 'lates' is neither 'latest', nor 'best', nor the number"),
+        ("--epoch lates", "--epoch: 'lates' is neither 'latest' nor 'best', nor the number"),
         ("--epoch ../latest", "--epoch: '../latest' is neither"),
         ("--num_test -1", "--num_test: -1 is too small: at least 0"),
         ("--nz 5", "--nz 5: run 'old' was trained with 4"),

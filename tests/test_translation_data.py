@@ -354,7 +354,7 @@ def test_what_is_missing_is_named(tmp_path, mode, files, options, message):
     ("preprocess", "phase", "decoded", "shown"),
     [
         ("resize_and_crop", "train", (12, 12), (8, 8)),
-        ("resize_and_crop", "test", (8, 8), (8, 8)),
+        ("resize_and_crop", "test", (12, 12), (8, 8)),
         ("crop", "train", (10, 20), (8, 8)),
         ("crop", "test", (10, 20), (8, 8)),
         ("scale_width", "train", (6, 12), (6, 12)),
@@ -420,7 +420,7 @@ def test_training_in_larger_batches_needs_one_size(tmp_path):
     for mode in ("aligned", "unaligned"):
         dataset = open_data(mode, tmp_path, preprocess="none")
         with pytest.raises(ValueError, match=r"--batch_size 2: 1\.png is 8x8, 3\.png is 9x8: use --batch_size 1, or"):
-            load(dataset)
+            load(dataset).check_sizes()
         assert len(list(load(dataset, 1).epoch(1))) == 3
 
 

@@ -185,9 +185,23 @@ def test_batch_norm_of_one_image_at_a_time_is_tested_so():
 
 @pytest.mark.parametrize("batch_size", [0, 1, 4])
 def test_larger_batches_are_tested_with_running_statistics(batch_size):
+    """A batch that is worked through image by image counts as one image at a time."""
     model = build("pix2pix", TINY["pix2pix"][1]._replace(batch_size=batch_size), **UNET)
     assert {m.per_image for m in model.netG.modules() if isinstance(m, BatchNorm2d)} == {batch_size == 1}
     assert not any(m.per_image for m in model.netD.modules() if isinstance(m, BatchNorm2d))
+    if batch_size:
+        spec = TINY["pix2pix"][1]._replace(batch_size=batch_size)
+        model = build("pix2pix", spec, accumulate=batch_size, **UNET)
+        assert {m.per_image for m in model.netG.modules() if isinstance(m, BatchNorm2d)} == {True}
+
+
+def test_batch_norm_of_all_processes_is_tested_as_batch_norm_is():
+    spec = TINY["pix2pix"][1]._replace(batch_size=1)
+    batch, sync = build("pix2pix", spec, **UNET), build("pix2pix", spec, **UNET | {"norm": "syncbatch"})
+    sync.netG.load_state_dict(batch.netG.state_dict())
+    images = make_batch("pix2pix")["A"]
+    with evaluating(batch), evaluating(sync):
+        assert_same(sync.translate(images), batch.translate(images))
 
 
 @pytest.mark.parametrize("sides", [(33, 50), (20, 90), (5, 7)])

@@ -160,6 +160,82 @@ def test_one_direction_of_a_cycle_is_found(home):
     assert (back / "images/real/3.png").read_bytes() == (whole / "images/real_B/3.png").read_bytes()
 
 
+def test_a_cycle_is_shown_either_way_round(home):
+    """With --direction, the generator that learnt this way is taken, whatever was A in training."""
+    train(home, "cycle_gan", "backwards", "--direction BtoA")
+    whole, _ = shown(home, "--name backwards --results_dir whole")
+    forth, out = shown(home, "--name backwards --model test --results_dir forth")
+    assert "latest_net_G_A_ema.pth" in out  # of the direction it was trained in
+    turned, _ = shown(home, "--name backwards --direction AtoB --results_dir turned")
+    back, out = shown(home, "--name backwards --model test --direction AtoB --results_dir back")
+    assert "latest_net_G_B_ema.pth" in out
+    for name in ("0.png", "5.png"):
+        assert same(forth / "images/fake" / name, whole / "images/fake_B" / name)
+        assert same(whole / "images/real_A" / name, home.folder / "pairs/testB" / name)
+        assert same(turned / "images/fake_B" / name, whole / "images/fake_A" / name)
+        assert same(back / "images/fake" / name, turned / "images/fake_B" / name)
+
+
+def test_the_direction_of_others_weights_is_read_from_their_table(home):
+    folder = home.run_dir("their_cycle")
+    folder.mkdir()
+    for side in "AB":
+        source = home.run_dir("cycle_gan") / f"latest_net_G_{side}.pth"
+        (folder / source.name).write_bytes(source.read_bytes())
+    (folder / "train_opt.txt").write_text("direction: BtoA\ncrop_size: 32\n")
+    _, out = shown(home, "--name their_cycle --dataroot pairs")
+    assert "latest_net_G_A.pth" in out
+    _, out = shown(home, "--name their_cycle --dataroot pairs --direction AtoB")
+    assert "latest_net_G_B.pth" in out
+
+
+def same(one, other):
+    """Compare two pictures, of which one may have been squashed to the crop size."""
+    pixels = [np.asarray(Image.open(path).convert("RGB"), np.int16) for path in (one, other)]
+    return pixels[0].shape == pixels[1].shape and abs(pixels[0] - pixels[1]).max() <= 1
+
+
+def test_training_images_are_shown_whole_too(home):
+    """As test images are: squashed to the crop size, nothing cut off, in batches."""
+    folder, _ = shown(home, "--name pix2pix --phase train")
+    assert same(folder / "images/real_A/2.png", home.folder / "pairs/trainA/2.png")
+    folder, _ = shown(home, "--name pix2pix --phase train --preprocess none --batch_size 3")
+    assert len(pictures(folder, "fake_B")) == 6
+
+
+def test_sizes_may_be_others_than_in_training(home):
+    folder, _ = shown(home, "--name pix2pix --crop_size 64")
+    assert Image.open(folder / "images/fake_B/1.png").size == (64, 64)
+
+
+def test_names_in_any_alphabet_stay(home):
+    (home.folder / "names").mkdir()
+    for name in ("Müller bild.png", "猫.png"):
+        Image.new("RGB", (32, 32)).save(home.folder / "names" / name)
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot names")
+    assert pictures(folder, "fake") == ["Müller bild.png", "猫.png"]
+
+
+def test_a_suffix_with_braces_leads_back_to_its_run(home):
+    train(home, "pix2pix", "braces", "--suffix {model}_{netG}")
+    assert home.run_dir("braces_pix2pix_unet_32").is_dir()
+    folder, _ = shown(home, "--name braces --suffix {model}_{netG}")
+    assert folder.parent.name == "braces_pix2pix_unet_32"
+    outcome = home.train("--name braces --suffix {model}_{netG} --continue_train --n_epochs_decay 2")
+    assert (outcome.status, outcome.err) == (0, "")
+
+
+def test_npy_pairs_are_found_in_every_layout(home):
+    for layout in ("one/A/train", "one/B/train", "two/train"):
+        (home.folder / layout).mkdir(parents=True)
+        for i in range(2):
+            width = 64 if layout == "two/train" else 32
+            np.save(home.folder / layout / f"{i}.npy", np.full((32, width, 3), 100 * i, np.uint8))
+    for name in ("one", "two"):
+        outcome = home.train(f"--model pix2pix --dataroot {name} --name npy_{name} {MODELS['pix2pix']} {SMALL}")
+        assert (outcome.status, outcome.err) == (0, "")
+
+
 def test_sub_folders_and_equal_names_stay_apart(home):
     for name in ("a/1.png", "b/1.png", "b/1.jpg", "2.png"):
         path = home.folder / "mixed" / name
@@ -320,6 +396,8 @@ def test_a_run_may_begin_from_weights_alone(home):
         ("--name pix2pix --ngf 3", 2, "--ngf 3: run 'pix2pix' was trained with 2"),
         ("--name pix2pix --model cycle_gan", 2, "run 'pix2pix' is of --model pix2pix"),
         ("--name pix2pix --direction BtoB", 2, "--direction: 'BtoB' is not a choice; did you mean"),
+        ("--name pix2pix --direction BtoA", 1, "--direction is not that of the training"),
+        ("--name colorization --model test", 1, "--model test: what colorization turns L into is ab"),
         ("--name pix2pix --tile 8", 1, "--tile 8 is smaller than the 158 x 158 pixels"),
         (
             "--name cycle_gan --model test --tile 66",
@@ -329,12 +407,33 @@ def test_a_run_may_begin_from_weights_alone(home):
         ("--name cycle_gan --model test --model_suffix _C", 1, "there is no latest_net_G_C.pth"),
         ("--name pix2pix --load_iter 7", 1, "there is no iter_7_net_G.pth in checkpoints/pix2pix"),
         ("--name pix2pix --dataroot pairs/testA", 1, "pairs/testA"),
-        ("--name pix2pix --suffix {netg}", 2, "--suffix {netg}: 'netg' is not an option that is known here"),
+        ("--name pix2pix --suffix {netg}", 2, "no run 'pix2pix_{netg}' in checkpoints/"),
         ("--name pix2pix --input_nc 1", 2, "--input_nc 1: run 'pix2pix' was trained with 3"),
     ],
 )
 def test_mistakes_of_testing(home, options, status, complaint):
     assert complaint in refused(home.test(options), status)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ([torch.zeros(2)], "does not hold a network: a state dict of tensors is expected"),
+        ({"weight": torch.zeros(2)}, "weights of no generator known here"),
+    ],
+)
+def test_files_that_hold_no_generator_are_named(home, content, complaint):
+    home.run_dir("junk").mkdir(exist_ok=True)
+    torch.save(content, home.run_dir("junk") / "latest_net_G.pth")
+    line = refused(home.test("--name junk --dataroot pairs"), 1)
+    assert complaint in line and "checkpoints/junk/latest_net_G.pth" in line
+
+
+def test_weights_alone_cannot_be_gone_on_with(home):
+    home.run_dir("alone").mkdir()
+    (home.run_dir("alone") / "latest_net_G.pth").touch()
+    line = refused(home.train("--continue_train --name alone"), 2)
+    assert "checkpoints/alone holds weights alone" in line and "--init_from alone --name NEW" in line
 
 
 @pytest.mark.parametrize(
@@ -358,6 +457,8 @@ def test_mistakes_of_testing(home, options, status, complaint):
             1,
             "it was made with --netG resnet_1blocks --ngf 2 (asked for: --netG unet_32 --ngf 3)",
         ),
+        ("--model pix2pix --suffix {netg}", 2, "--suffix {netg}: 'netg' is no option of this run"),
+        ("--model pix2pix --suffix a/b", 2, "'bad_a/b' cannot name a folder"),
         ("--model pix2pix --n_layers_D 0", 2, "--n_layers_D: 0 is too small: at least 1"),
         ("--model pix2pix --direction BtoB", 2, "--direction: 'BtoB' is not a choice"),
     ],
@@ -368,3 +469,27 @@ def test_mistakes_of_training(home, options, status, complaint):
     )
     assert complaint in refused(outcome, status)
     assert not (home.run_dir("bad")).exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ("--name pix2pix --labels 1", "--labels"),
+        ("--name pix2pix --nearest 2 --interpolate 3", "--interpolate"),
+    ],
+)
+def test_options_of_other_models_are_said_to_have_no_effect(home, options, word):
+    outcome = home.test(options)
+    assert outcome.status == 0
+    assert f"warning: {word} is left out of account: pix2pix does not do that" in outcome.err
+
+
+def test_a_mistyped_loss_to_watch_is_refused_before_the_first_epoch_ends(home):
+    options = f"--model pix2pix --dataroot pairs --name watch {MODELS['pix2pix']} {SMALL} --lr_policy plateau"
+    line = refused(home.train(f"{options} --plateau_loss G_l1"), 1)
+    assert "--plateau_loss G_l1: this model logs D_real, D_fake, G_GAN, G_L1" in line
+    assert len((home.run_dir("watch") / "losses.csv").read_text().splitlines()) == 2
+    outcome = home.train(f"{options} --overwrite --n_layers_D 2 --netD pixel --lambda_gp 5")
+    assert outcome.status == 0
+    warned = [line.split()[1] for line in outcome.err.splitlines()]
+    assert warned == ["--lambda_gp", "--n_layers_D"]

@@ -88,6 +88,14 @@ def load_safely(path: Path) -> Any:
         raise ValueError(f"{path} is damaged and was not loaded ({reason})") from None
 
 
+def load_net(path: Path) -> dict[str, torch.Tensor]:
+    """Return the state dict of one network; raise ValueError when the file is damaged or holds something else."""
+    state = load_safely(path)
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise ValueError(f"{path} does not hold a network: a state dict of tensors is expected")
+    return state
+
+
 def export_nets(folder: Path, label: str, nets: Mapping[str, nn.Module]) -> None:
     """Write each network as a plain state dict, ``<label>_net_<name>.pth``, as users of the reference know them."""
     for name, net in nets.items():
@@ -118,11 +126,11 @@ def find_net(folder: Path, label: str, names: Sequence[str], ema: bool) -> NetFi
             path = folder / f"{label}_net_{name}{'_ema' * averaged}.pth"
             if path.exists():
                 return NetFile(path, averaged)
-    there = sorted({p.name.split("_net_")[0] for p in folder.glob("*_net_*.pth")})
+    files = sorted(p.name for p in folder.glob("*_net_*.pth"))
+    labels = sorted({name.split("_net_")[0] for name in files})
     missing = " or ".join(f"{label}_net_{name}.pth" for name in names)
-    raise ValueError(
-        f"there is no {missing} in {folder}; --epoch can be {', '.join(there) or 'nothing yet: nothing was saved'}"
-    )
+    known = f"there are {', '.join(files)}" if label in labels else f"--epoch can be {', '.join(labels)}"
+    raise ValueError(f"there is no {missing} in {folder}; {known if files else 'nothing was saved there yet'}")
 
 
 def import_net(path: Path, name: str, model: Any) -> None:
@@ -131,10 +139,10 @@ def import_net(path: Path, name: str, model: Any) -> None:
     Raises:
         ValueError: it is damaged or of another architecture.
     """
-    state = load_safely(path)
+    state = load_net(path)
     try:
         model.load_net(name, state)
-    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(f"{path} does not fit network {name} ({reason})") from None
 

@@ -54,15 +54,6 @@ def classify(classifier: nn.Module, images: Tensor) -> Tensor:
         return torch.cat([classifier(part).softmax(1) for part in images.split(BATCH)])
 
 
-def accuracy(classifier: nn.Module, batches: Iterable[Batch]) -> float:
-    """Return the share of labelled images that are put in their class."""
-    right = num = 0
-    for batch in batches:
-        hits = classify(classifier, batch["image"]).argmax(1) == batch["label"]
-        right, num = right + int(hits.sum()), num + len(hits)
-    return right / num
-
-
 def shares(probabilities: Tensor) -> Shares:
     """Sum up the probabilities (N, num_classes) that a classifier gives to N images."""
     confidence, answers = probabilities.max(1)

@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def warn(text: str) -> None:
+    """Tell the user, in one line, of something that does not stop the process."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
 @contextmanager
 def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iterator[None]:
     """End the process with status 1 and one line when the block raises one of ``kinds``; ``verbose`` adds where.

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import torch
 from torch import Tensor
@@ -47,8 +46,11 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str]) -> list[int]:
 
 
 def safe_name(name: str) -> str:
-    """Return ``name`` as the name of a folder or file: what would leave the folder, or hide, is percent-encoded."""
-    safe = quote(name, safe=" !#$&'()+,;=@[]{}~")
+    """Return ``name`` as the name of a folder or file: what would leave the folder, or hide, is percent-encoded.
+
+    So is what some systems do not allow in a name; letters of all alphabets stay.
+    """
+    safe = "".join(f"%{ord(c):02X}" if c in '%/\\:*?"<>|' or ord(c) < 32 or ord(c) == 127 else c for c in name)
     return "%2E" + safe[1:] if safe.startswith(".") else safe
 
 
@@ -57,6 +59,8 @@ class Results:
 
     def __init__(self, folder: Path, title: str, subtitle: str) -> None:
         self.final = folder
+        if folder.exists() and not (folder / "index.html").exists():
+            raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
         self.folder = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -78,8 +82,6 @@ class Results:
         """Write the page, put the folder in its place, where an earlier test's goes; return the page's path."""
         self.page.write()
         if self.final.exists():
-            if not (self.final / "index.html").exists():
-                raise FileExistsError(f"{self.final} holds no earlier results, so it is left alone: move it away first")
             shutil.rmtree(self.final)
         self.folder.rename(self.final)
         return self.final / "index.html"

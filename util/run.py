@@ -28,12 +28,11 @@ from util.quality import Quality, describe_best
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import Plateau, lr_factor
-from util.seeding import forked, mix, seed_all
+from util.seeding import EVALUATION, PREVIEW, STEP, forked, seed_all
 from util.summary import Inspection, mean_abs_gradients
 from util.types import Batch, Grid, Losses, Progress
 from util.visualizer import LossCsv, TextLogs, Visualizer
 
-PREVIEW, STEP, EVALUATION = mix(3), mix(4), mix(5)  # what random numbers are for
 RESTARTED, MAX_RESTARTS = 0.5, 5  # of the learning rate that remains after each return to an earlier state
 WALL = 22  # images a row in the first look at the data
 
@@ -204,6 +203,8 @@ class Run:
         start, data_seconds, step = self.report_start
         now, steps = time.perf_counter(), max(1, at.step - step)  # none when a stop came between them and their report
         self.losses_csv.write(at, means)
+        if self.opt.lr_policy == "plateau" and at.step >= getattr(self.model.opt, "n_critic", 1):
+            self._watched(dict.fromkeys(self.losses_csv.names, 0.0))  # a mistyped name is told of at once
         self.text_logs.write_losses(at, means, (now - start) / steps, (self.data_seconds - data_seconds) / steps)
         self.report_start = (now, self.data_seconds, at.step)
         self.visualizer.losses(at, means)
@@ -322,16 +323,21 @@ class Run:
         return {"go on": f"python train.py {which} --continue_train", "test": f"python test.py {which}"}
 
     def _update_plateau(self, means: dict[str, float]) -> None:
-        """Tell the plateau policy of the value that it watches, if the epoch had one; raise ValueError for no such."""
-        name, latest = self.opt.plateau_loss or next(iter(means)), self.quality.latest
-        measured = self.opt.metrics if self.evaluator else ()
+        """Tell the plateau policy of the value that it watches, if the epoch had one."""
+        name, latest = self._watched(means), self.quality.latest
         if name in means:
             self.plateau.update(means[name])
-        elif name not in measured:
-            known = f"this model logs {', '.join(means)}, and measured is {', '.join(measured) or 'nothing'}"
-            raise ValueError(f"--plateau_loss {name}: {known}")
         elif name in latest:
             self.plateau.update(sign(name) * latest[name])
+
+    def _watched(self, means: dict[str, float]) -> str:
+        """Return the loss or metric that the plateau policy watches; raise ValueError when there is none such."""
+        name = self.opt.plateau_loss or self.model.watched or next(iter(means))
+        measured = self.opt.metrics if self.evaluator else ()
+        if name not in means and name not in measured:
+            known = f"this model logs {', '.join(means)}, and measured is {', '.join(measured) or 'nothing'}"
+            raise ValueError(f"--plateau_loss {name}: {known}")
+        return name
 
     def _inspection(self) -> AbstractContextManager[Any]:
         """Return what prints all layers after the first step with ``--verbose``, and does nothing otherwise."""

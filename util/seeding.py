@@ -20,6 +20,10 @@ def mix(*key: int) -> int:
     return state
 
 
+# What a random number is for, beside the seed: no two uses share their numbers.
+ORDER, FLIP, PREVIEW, STEP, PICK, CROP, EVALUATION = (mix(use) for use in range(1, 8))
+
+
 def draws(indices: np.ndarray, *key: int) -> np.ndarray:
     """Return a number in [0, 1) for each of ``indices`` (N,), a function of (key, index) alone."""
     state = np.asarray(indices, np.uint64) ^ np.uint64(mix(*key))

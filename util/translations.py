@@ -1,7 +1,7 @@
 """What test.py makes of a model that translates: a file for each image of each kind, and a row of the page."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,31 +11,22 @@ from tqdm import tqdm
 
 from util.images import save_image
 from util.results import Results, safe_name
-from util.types import Batch, DataSpec
 
 
-def translate_all(
-    results: Results,
-    model: Any,
-    batches: Iterable[tuple[Batch, list[str]]],
-    names: Sequence[str],
-    spec: DataSpec,
-    opt: Any,
-) -> None:
+def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
     """Write the model's pictures of every sample as images/<kind>/<path of the sample>.png, at the data's own depth.
 
     Args:
         results: where they go.
         model: a model whose ``forward`` returns pictures in the order of the batch.
-        batches: batches with the samples' names.
-        names: of all samples.
-        spec: how deep the data is.
-        opt: the options of test.py (TestOptions; util does not import options).
+        loader: of the data, a data.loader.Loader.
+        opt: the options of test.py (TestOptions; util imports neither data nor options).
     """
+    names, spec = loader.dataset.names, loader.dataset.spec
     stems = file_stems(names)
     results.page.add_section("Images", f"{len(names)} samples; each kind is in a folder of its own below images/")
     with tqdm(total=len(names), desc="translating", unit="img", leave=False, disable=None) as bar:
-        for batch, some in batches:
+        for batch, some in loader.in_order(len(names)):
             pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in model(batch).items()}
             for i, name in enumerate(some):
                 shown = {}
@@ -52,8 +43,10 @@ def file_stems(names: Sequence[str]) -> dict[str, str]:
     That is the sample's own path; the extension stays where two files of one folder differ in nothing else.
     """
     short = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
-    taken = Counter(short.values())
-    chosen = {name: short[name] if taken[short[name]] == 1 else name for name in names}
+    chosen = short
+    for _ in range(2):  # a whole name may be what another is without its extension
+        taken = Counter(chosen.values())
+        chosen = {name: stem if taken[stem] == 1 else name for name, stem in chosen.items()}
     return {name: "/".join(safe_name(part) for part in PurePosixPath(stem).parts) for name, stem in chosen.items()}
 
 

@@ -16,15 +16,27 @@ class BatchNorm2d(nn.BatchNorm2d):
     per_image = False
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training or not self.per_image:
-            return super().forward(input)
-        return instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
+        return by_image(self, input) if self.per_image and not self.training else super().forward(input)
+
+
+class SyncBatchNorm(nn.SyncBatchNorm):
+    """Likewise, with the statistics of all processes."""
+
+    per_image = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        return by_image(self, input) if self.per_image and not self.training else super().forward(input)
+
+
+def by_image(norm: nn.BatchNorm2d | nn.SyncBatchNorm, images: Tensor) -> Tensor:
+    """Normalize each image (N, C, H, W) with its own statistics and the scales of ``norm``."""
+    return instance_norm(images, weight=norm.weight, bias=norm.bias, eps=norm.eps)
 
 
 LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
     "batch": BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
-    "syncbatch": nn.SyncBatchNorm,  # batch norm with the statistics of all processes: the same state dict
+    "syncbatch": SyncBatchNorm,  # the same state dict as batch
     "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
 }
 
@@ -43,7 +55,7 @@ def use_image_statistics(net: nn.Module) -> None:
     So pix2pix is tested, whose batch norm saw batches of one image (Isola et al. 2017, arXiv:1611.07004, Sec. 3.4).
     """
     for module in net.modules():
-        if isinstance(module, BatchNorm2d):
+        if isinstance(module, BatchNorm2d | SyncBatchNorm):
             module.per_image = True
 
 

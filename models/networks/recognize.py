@@ -65,16 +65,10 @@ Architecture = GeneratorArchitecture | DiscriminatorArchitecture
 
 
 class Difference(NamedTuple):
-    """A flag in which two networks differ; as a string, ``--netG resnet_9blocks, not unet_256``."""
+    """A flag in which two networks differ."""
 
     found: str  # as --netG resnet_9blocks; "" where the network needs no such flag
     wanted: str
-
-    def __str__(self) -> str:
-        if not (self.found and self.wanted):
-            return self.found or f"no {self.wanted}"
-        name, _, value = self.wanted.partition(" ")
-        return f"{self.found}, not {value if self.found.startswith(f'{name} ') else self.wanted}"
 
 
 def recognize_generator(state: Mapping[str, Any]) -> GeneratorArchitecture:
