@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from scripts import compare, reproduce
+from tests.bench import save_images
 from tests.document import Document, links
 from tests.test_quality import stub  # noqa: F401  the features of both
 
@@ -45,6 +46,19 @@ def test_runs_stand_side_by_side(runs, monkeypatch):
     assert '"name": "loss D_real"' in data
     samples = [page.parent / f"images/{name}_fake.png" for name in ("one", "two")]
     assert samples[0].read_bytes() != samples[1].read_bytes()
+
+
+def test_translations_of_the_same_images_are_shown(bench, monkeypatch):
+    for name in ("trainA", "trainB", "testA", "testB"):
+        save_images(bench.folder / "pairs", (name,), num=5, size=32)
+    small = "--crop_size 32 --load_size 32 --ngf 4 --ndf 4 --netG unet_32 --netD n_layers --n_layers_D 1 --device cpu"
+    call_train = f"--model pix2pix --dataset_mode aligned --dataroot pairs {small} --n_epochs 1 --n_epochs_decay 0"
+    for seed in (0, 1):
+        assert bench.train(f"{call_train} --name p{seed} --seed {seed}").status == 0
+    call(bench, monkeypatch, compare.main, "p0", "p1", "--device", "cpu")
+    images = bench.folder / "results/compare/p0_p1/images"
+    assert (images / "p0_real_A.png").read_bytes() == (images / "p1_real_A.png").read_bytes()
+    assert (images / "p0_fake_B.png").read_bytes() != (images / "p1_fake_B.png").read_bytes()
 
 
 def test_the_table_of_results_is_written_from_what_runs_left(runs, monkeypatch, tmp_path):

@@ -302,6 +302,27 @@ def test_pairs_and_collections_are_measured(bench):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        ("--model gan --metrics accuracy", "this model is not told which class to draw; use shares"),
+        ("--model gan --metrics kid --val_fraction .1", "2 held-out images are too few"),
+        ("--model gan --metrics ssim", "this data has no pairs"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is_written(bench, monkeypatch, options, complaint):
+    monkeypatch.setattr("util.classifier.STEPS", 3)
+    outcome = bench.train(f"--dataroot hands --batch_size 2 {SMALL} --name a --eval_freq 2 --eval_images 12 {options}")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1), outcome.err
+    assert complaint in outcome.err
+    assert not bench.run_dir("a").exists()
+
+
+def test_a_run_that_is_never_measured_is_told_so(bench):
+    outcome = bench.small(f"--name a {EVERY} --n_epochs 1 --eval_freq 9999")
+    assert "warning: --eval_freq 9999: this run sees 8 images only, so it is never measured\n" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
         ("--metrics fdi", "did you mean 'fid'?"),
         ("--best_metric fid", "--best_metric fid is none of --metrics kid"),
         ("--early_stop 3", "say how often by --eval_freq"),
@@ -316,7 +337,9 @@ def test_mistaken_options_are_one_line(bench, options, complaint):
 def test_missing_packages_are_said_before_anything_is_written(bench, monkeypatch):
     monkeypatch.setattr("util.evaluation.find_extractor", features.find_extractor)
     monkeypatch.setattr(features, "_installed", lambda _: False)
-    outcome = bench.train(f"--model cgan --dataroot hands --batch_size 2 {SMALL} --eval_freq 4 --name a")
+    outcome = bench.train(
+        f"--model cgan --dataroot hands --batch_size 2 {SMALL} --eval_freq 4 --val_fraction .4 --name a"
+    )
     assert outcome.status == 1
     assert outcome.err == (
         "train.py: error: metrics of features need a network that makes them: pip install -r requirements-metrics.txt\n"

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from tests.document import Document
+from util.metrics.figure import Figure
 from util.training_page import TrainingPage
 from util.types import Grid, Progress
 
@@ -150,7 +151,7 @@ def node(expression, folder=Path()):
     log = folder / "log.js"
     program = f"""
         const chart = require({json.dumps(str(PAGE / "chart.js"))});
-        const {{ fold, picturesAt, lossLine }} = require({json.dumps(str(PAGE / "run.js"))});
+        const {{ fold, picturesAt, lossLine, metricLine }} = require({json.dumps(str(PAGE / "run.js"))});
         const entries = [];
         const ganvas = (entry) => entries.push(entry);
         {log.read_text() if log.exists() else ""}
@@ -179,6 +180,28 @@ def test_the_script_reads_what_was_written(tmp_path):
     shown = "picturesAt(fold(entries).pictures, {}).map((e) => [e.name, e.epoch, e.step, e.single])"
     assert node(shown.format(0), tmp_path) == [["fake", 0, 0, False], ["real", 0, 0, True]]
     assert node(shown.format(2), tmp_path) == [["fake", 2, 21, False], ["real", 0, 0, True]]
+
+
+def figure(value, name="kid_stub"):
+    return Figure("kid", name, value, 0.1, 12, 4, "stub", 8, 0)
+
+
+def test_measurements_are_one_line_each(tmp_path):
+    create(tmp_path).metrics(at(1, 10), [figure(0.5), figure(math.nan, HOSTILE)], "kid_stub 0.5 after epoch 1")
+    (entry,) = entries(tmp_path)
+    assert entry["values"] == {"kid_stub": 0.5, HOSTILE: None}
+    assert (entry["kind"], entry["best"]) == ("metrics", "kid_stub 0.5 after epoch 1")
+    assert entry["settings"] == "12 images against 4 real ones, stub at 8 px, seed 0"
+
+
+@needs_node
+def test_the_script_reads_measurements(tmp_path):
+    page = create(tmp_path)
+    for step in (1, 2, 3, 2):  # a run that went back
+        page.metrics(at(1, step), [figure(float(step))], "")
+    page.metrics(at(2, 4), [figure(1.0, "recall_stub")], "")
+    assert node("metricLine(fold(entries), 'kid_stub')", tmp_path) == [[4, 1], [8, 2]]
+    assert node("metricLine(fold(entries), 'recall_stub')", tmp_path) == [[16, 1]]
 
 
 @needs_node

@@ -25,6 +25,7 @@ from util.metrics.precision_recall import precision_recall
 
 BATCH = 32  # images that a model draws at a time
 CACHE_VERSION = "1"  # of what is kept in cache_dir: changed with what features or classifiers are
+FEWEST = 4  # held-out images
 SIDES = {"": ("fake_B", "real_B"), "_A": ("fake_A", "real_A")}  # what translations are compared with what
 SIDES_RGB = {"": ("fake_B_rgb", "real_B_rgb")}  # the same for colorization
 SHOWS = {"fake_B": "A", "real_A": "A", "fake_A": "B", "real_B": "B"}  # of which collection each has an image
@@ -82,8 +83,15 @@ class Evaluator:
             raise ValueError(
                 "--metrics: this data has no real B to compare with; use --dataset_mode aligned or unaligned"
             )
+        if any(m in OF_FEATURES for m in self.metrics) and len(dataset) < FEWEST:
+            raise ValueError(f"--metrics: {len(dataset)} held-out images are too few to compare with: {FEWEST} or more")
         if "fid" in self.metrics and self.opt.features == "efficientnet_lite0":
             raise ValueError("--metrics fid is by Inception's features: use frechet with --features efficientnet_lite0")
+
+    def check(self, model: Any) -> None:
+        """Raise ValueError when a metric does not suit ``model``."""
+        if "accuracy" in self.metrics and not model.spec.classes:
+            raise ValueError("--metrics accuracy: this model is not told which class to draw; use shares")
 
     @torch.no_grad()
     def measure(self, model: Any) -> list[Figure]:
@@ -93,8 +101,7 @@ class Evaluator:
             FloatingPointError: its images are not finite.
             ValueError: a metric does not suit it.
         """
-        if "accuracy" in self.metrics and not model.spec.classes:
-            raise ValueError("--metrics accuracy: this model is not told which class to draw; use shares")
+        self.check(model)
         features: dict[str, list[Tensor]] = {}
         answers: list[Tensor] = []
         labels: list[Tensor] = []
@@ -178,7 +185,7 @@ class Evaluator:
 
         figures = []
         if "accuracy" in self.metrics and labels is not None:
-            figures.append(figure("accuracy", "accuracy", float((answers.argmax(1) == labels).double().mean())))
+            figures.append(figure("accuracy", "accuracy", float((answers.argmax(1) == labels).float().mean())))
         if "shares" in self.metrics:
             figures.append(figure("shares", "class_entropy", abs(said.entropy)))
             for name, share in zip(self.classes, said.share.tolist(), strict=True):
@@ -187,7 +194,7 @@ class Evaluator:
 
     def _of_pairs(self, metric: str, values: Tensor) -> Figure:
         features = "alexnet" if metric == "lpips" else "pixels"
-        values = values.double()
+        values = values.cpu().double()
         std = float(values.std(correction=0))
         return Figure(metric, metric, float(values.mean()), std, len(values), len(values), features, 0, self.opt.seed)
 

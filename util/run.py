@@ -15,7 +15,7 @@ from tqdm import tqdm
 from util.advice import Advice
 from util.checkpoint import Checkpoint, export_nets, import_run
 from util.config_file import dump, format_options, is_changed, plain
-from util.console import StopRequest
+from util.console import StopRequest, warn
 from util.device import memory_report
 from util.displays import create_displays
 from util.evaluation import Evaluator
@@ -67,6 +67,8 @@ class Run:
             LossMeter(),
             Plateau(exact=opt.plateau_loss in opt.metrics),
         )
+        if evaluator:
+            evaluator.check(model)
         self.evaluator, self.quality = evaluator, Quality(self.folder, opt.watched_metric if evaluator else "")
         self.losses_csv, self.text_logs = LossCsv(self.folder), TextLogs(self.folder)
         if opt.init_from and not opt.continue_train:
@@ -125,6 +127,8 @@ class Run:
         elif self._is_enough():
             print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
         total, start = opt.total_epochs * steps_per_epoch * opt.batch_size, time.perf_counter()
+        if self.evaluator and opt.eval_freq > total:
+            warn(f"--eval_freq {opt.eval_freq}: this run sees {total} images only, so it is never measured")
         with tqdm(total=total, initial=at.images, unit="img", dynamic_ncols=True, disable=None) as self.bar:
             while at.epoch <= opt.total_epochs and not self._is_enough():
                 epoch = at.epoch

@@ -35,7 +35,8 @@ class Extractor:
     def __call__(self, images: Tensor) -> Tensor:
         """Return the features of images (N, C, H, W) in [-1, 1] of any size, float (N, D)."""
         parts = [self.network(prepare(part.to(self.device), self.size)) for part in images.split(BATCH)]
-        return torch.cat(parts).float()
+        found = torch.cat(parts).float()
+        return found.cpu() if found.device.type == "mps" else found  # which has no double precision for the metrics
 
 
 def prepare(images: Tensor, size: int) -> Tensor:
