@@ -257,12 +257,12 @@ class Run:
         with forked(self.opt.seed, EVALUATION), averaged, evaluating(self.model):
             figures = evaluator.measure(self.model)
         is_best = self.quality.take(at, figures)
-        if is_best:
-            export_nets(self.folder, "best", self._nets())
-            self.quality.write_best()
         tqdm.write("  ".join(f"{f.name} {f.text}" for f in figures) + "  best so far" * is_best)
         best = self.quality.best
         self.visualizer.metrics(at, figures, describe_best(best) if best else "")
+        if is_best:
+            self.quality.write_best()
+            self.save("best")  # with the state: going back to an earlier one would leave networks it does not know of
         if self._is_enough():
             self.is_cut_short = True
             self.save()
