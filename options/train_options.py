@@ -41,7 +41,10 @@ class TrainOptions(BaseOptions):
         "", help="loss whose epoch mean the plateau policy watches; empty: as the model says, or the first logged"
     )
     ema: float = option(
-        0.0, help="decay of the moving average of G that draws the samples, such as .999; 0: none", min=0, max=0.99999
+        0.0,
+        help="decay, each step, of the moving average of G that draws samples, such as .999; 0: none",
+        min=0,
+        max=0.99999,
     )
     continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")

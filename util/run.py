@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from util.checkpoint import Checkpoint, export_nets, import_run
 from util.config_file import dump, format_options, is_changed, plain
-from util.console import StopRequest
+from util.console import StopRequest, warn
 from util.device import memory_report
 from util.displays import create_displays
 from util.files import write_text
@@ -98,6 +98,8 @@ class Run:
             self._show(preview, Progress(), wall)
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
+        if opt.total_epochs * steps_per_epoch < (n_critic := getattr(self.model.opt, "n_critic", 1)):
+            warn(f"--n_critic {n_critic}: all {opt.total_epochs * steps_per_epoch} steps are D's, so G learns nothing")
         total = opt.total_epochs * steps_per_epoch * opt.batch_size
         with tqdm(total=total, initial=at.images, unit="img", dynamic_ncols=True, disable=None) as self.bar:
             for epoch in range(at.epoch, opt.total_epochs + 1):
@@ -180,10 +182,13 @@ class Run:
             self.plateau.update(means[self._watched(means)])
         seconds, num = time.perf_counter() - self.epoch_start, at.images - self.first_image
         self.text_logs.write_timing(at, seconds, self.data_seconds, num)
-        lr = next(iter(self.model.optimizers.values())).param_groups[0]["initial_lr"] * self.lr_factor
-        self.visualizer.epoch(at, means, lr)
+        rates = {n: o.param_groups[0]["initial_lr"] * self.lr_factor for n, o in self.model.optimizers.items()}
+        self.visualizer.epoch(at, means, next(iter(rates.values())))
+        if len(set(rates.values())) == 1:
+            rates = {"": next(iter(rates.values()))}
+        lr = " ".join(f"{name} {rate:.3g}".strip() for name, rate in rates.items())
         terms = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        tqdm.write(f"epoch {epoch}/{opt.total_epochs}  {terms}  lr {lr:.3g}  {num / max(seconds, 1e-9):.0f} img/s")
+        tqdm.write(f"epoch {epoch}/{opt.total_epochs}  {terms}  lr {lr}  {num / max(seconds, 1e-9):.0f} img/s")
         if opt.verbose:
             gradients = mean_abs_gradients(self.model.nets)
             tqdm.write("  mean |gradient|: " + "  ".join(f"{k} {v:.3g}" for k, v in gradients.items()))
