@@ -74,7 +74,9 @@ def test(config: Config[TestOptions]) -> None:
         if opt.metrics:
             data, batch_size = config.data.like(model.spec), BATCH if opt.eval else 1
             train = partial(open_data, config, model, "train")
-            evaluator = create_evaluator(config.dataset_mode, data, opt, opt.phase, model.device, train, batch_size)
+            evaluator = create_evaluator(
+                config.dataset_mode, data, opt, opt.phase, model.device, train, batch_size, model.spec.classes
+            )
             show_figures(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
@@ -82,13 +84,17 @@ def test(config: Config[TestOptions]) -> None:
 
 
 def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
-    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested or another.
+    """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested; or of another, as trained.
 
     Of the data only the first ``limit`` samples are read, which is said; 0: all.
     """
     opt = config.run
-    options = replace(config.data.like(model.spec), phase=phase or config.data.phase)
+    options = config.data.like(model.spec)
+    if phase:
+        options = replace(options, phase=phase, max_dataset_size=config.trained.get("max_dataset_size", 0))
     dataset = create_dataset(config.dataset_mode, options)
+    if model.spec.classes:
+        dataset.relabel(model.spec.classes)
     if 0 < limit < len(dataset):
         print(f"--num_test {limit}: {len(dataset) - limit} of the {len(dataset)} images are left out")
         dataset.keep(range(limit))

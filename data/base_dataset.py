@@ -106,6 +106,20 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """Keep these images of ``key`` only; where keys are paired, with all that belongs to their samples."""
         self.keep(indices)
 
+    def relabel(self, classes: Sequence[str]) -> None:
+        """Number the labels as ``classes`` are numbered, which a model was trained with.
+
+        Raises:
+            ValueError: the data has no labels, or classes that are not among these.
+        """
+        known, own = ", ".join(classes), self.spec.classes
+        if self.labels is None:
+            raise ValueError(f"--dataroot {self.opt.dataroot} has no class folders; the model was trained on {known}")
+        if strangers := [name for name in own if name not in classes]:
+            raise ValueError(f"--dataroot {self.opt.dataroot} has the class {strangers[0]}; the model knows {known}")
+        self.labels = torch.tensor([classes.index(name) for name in own])[self.labels]
+        self.spec = self.spec._replace(classes=tuple(classes))
+
     def limit(self) -> None:
         """Apply ``--max_dataset_size``: samples from all over the list, of each class in proportion."""
         size = self.opt.max_dataset_size

@@ -1,6 +1,6 @@
 """The images that a model is measured on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -23,8 +23,11 @@ def create_evaluator(
     device: torch.device,
     open_train: Callable[[], Loader],
     batch_size: int = BATCH,
+    classes: Sequence[str] = (),
 ) -> Evaluator:
     """Return what measures models on ``--eval_images`` images of ``phase``, from all over the data.
+
+    ``classes``: as a model was trained with them, whose order labels then have.
 
     Raises:
         LookupError: a metric needs what is not installed; the message says how to install it.
@@ -32,5 +35,7 @@ def create_evaluator(
         ValueError: a metric cannot be had of such data.
     """
     dataset = create_dataset(dataset_mode, replace(data, phase=phase, max_dataset_size=opt.eval_images))
+    if classes:
+        dataset.relabel(classes)
     loader = create_loader(dataset, opt, min(batch_size, len(dataset)), device)
     return Evaluator(opt, loader, open_train)

@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from models.augment import augment, check_kinds
+from models.augment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.losses import GanMode, adversarial, gradient_penalty
 from models.networks.norm import BATCH_NORMS, add_spectral_norm
@@ -31,7 +31,7 @@ class AdversarialModel(BaseModel):
             0.0, help="vanilla, lsgan: how far below 1 D's target for real images lies, such as .1", min=0, max=0.5
         )
         spectral_norm: bool = option(False, help="bound D by spectral normalization of its weights")
-        diffaugment: tuple[str, ...] = option((), help="change what D sees at random: color,translation,cutout")
+        diffaugment: tuple[Kind, ...] = option((), help="change what D sees at random: color,translation,cutout")
         instance_noise: float = option(0.0, help="standard deviation of the noise added to all that D sees", min=0)
 
     opt: Options
@@ -39,7 +39,6 @@ class AdversarialModel(BaseModel):
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
-        check_kinds(opt.diffaugment)
         if opt.lambda_gp != 10 and opt.gan_mode != "wgangp":
             warn(f"--lambda_gp {opt.lambda_gp:g} is left out of account: it is for --gan_mode wgangp")
         self.gan = adversarial(opt.gan_mode, opt.label_smoothing)

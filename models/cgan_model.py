@@ -15,8 +15,8 @@ from util.types import Batch, DataSpec, Weighted
 class CGANModel(GANModel):
     """G draws an image of a given class, and D judges image and class together (Eq. 2).
 
-    Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661 with k = 1), then G on the same
-    noise.
+    Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661, its k is ``n_critic``), then G on
+    the same noise.
     """
 
     @dataclass(frozen=True, kw_only=True)

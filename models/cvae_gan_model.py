@@ -50,6 +50,7 @@ class CVAEGANModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netE, self.netG, lr=opt.lr_G),
         }
+        self.check_batch_norm()
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G = self.variant(step)
@@ -86,9 +87,6 @@ class CVAEGANModel(NoiseModel):
             "G_adv": Weighted(self.gan.generator(self.judge(self.netD, images)), self.opt.lambda_adv),
             "G_cls": Weighted(cross_entropy(self.netC(images), classes), self.opt.lambda_cls),
         }
-
-    def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return self.netG(z, labels)
 
     def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
         """Encode images (N, C, H, W) in [-1, 1] and decode the mean of their z as ``labels`` say, int64 (N,)."""

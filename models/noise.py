@@ -1,6 +1,5 @@
 """What models have in common that draw images from noise."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -40,9 +39,18 @@ class NoiseModel(AdversarialModel):
         "save_epoch_freq": 10,
     }
 
-    @abstractmethod
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
+        return self.netG(z, labels)
+
+    def check_batch_norm(self) -> None:
+        """Raise ValueError when batch norm would have to learn from a single vector at a time."""
+        alone = self.spec.batch_size == self.opt.accumulate
+        if alone and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
+            raise ValueError(
+                f"--batch_size {self.spec.batch_size} in {self.opt.accumulate} parts: the batch norm of linear layers "
+                "needs two images or more at a time"
+            )
 
     def noise(self, num: int) -> Tensor:
         """Return ``num`` new latent vectors, float (num, nz), standard normal."""
@@ -120,6 +128,7 @@ class GeneratorModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
+        self.check_batch_norm()
 
     def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
         """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.
@@ -138,9 +147,6 @@ class GeneratorModel(NoiseModel):
     def told(self, batch: Batch, key: str = "label") -> tuple[Tensor, ...]:
         """Return what G and D are told beside noise or images: the labels under ``key``, or nothing."""
         return (batch[key],) if self.spec.classes else ()
-
-    def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        return self.netG(z, labels)
 
     def generator(self) -> nn.Module:
         opt, spec = self.opt, self.spec

@@ -14,7 +14,8 @@ from util.types import Batch, DataSpec, Losses
 class WGANModel(GANModel):
     """D, here a critic, estimates how far real and generated images are apart, and G brings them nearer.
 
-    Algorithm 1: ``n_critic`` updates of the critic, its weights clipped to [-c, c] after each, for one of G; RMSprop.
+    Algorithm 1: ``n_critic`` updates of the critic, the weights of its layers clipped to [-c, c] after each, for one of
+    G; RMSprop.
     D_real + D_fake is minus the estimate, which falls as G learns.
     """
 
@@ -24,7 +25,7 @@ class WGANModel(GANModel):
         n_critic: int = 5
         optimizer: Literal["adam", "rmsprop"] = "rmsprop"
         lr: float = 5e-5
-        clip: float = option(0.01, help="c: D's weights, not its biases, stay in [-c, c]", above=0)
+        clip: float = option(0.01, help="c: the weights of D's linear layers and convolutions stay in [-c, c]", above=0)
         hidden_D: tuple[int, ...] = (256, 256)
 
     opt: Options

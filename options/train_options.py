@@ -44,7 +44,10 @@ class TrainOptions(BaseOptions):
         "the first loss logged",
     )
     ema: float = option(
-        0.0, help="decay of the moving average of G that draws the samples, such as .999; 0: none", min=0, max=0.99999
+        0.0,
+        help="decay, each step, of the moving average of G that draws samples, such as .999; 0: none",
+        min=0,
+        max=0.99999,
     )
     eval_freq: int = option(
         0,

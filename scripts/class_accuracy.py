@@ -35,6 +35,7 @@ from util.classifier import BATCH, classify, shares, train_classifier
 from util.console import one_line_errors
 from util.device import pick_device
 from util.files import write_text
+from util.latents import truncated
 from util.modes import evaluating
 from util.results import read_labels
 from util.types import Batch, DataSpec
@@ -51,6 +52,8 @@ def main() -> None:
     argv = sys.argv[1:]
     names = list(takewhile(lambda word: not word.startswith("-"), argv))
     rest = argv[len(names) :]
+    if names and "--name" in rest:
+        sys.exit("class_accuracy.py: error: --name beside names of runs: give one or the other")
     calls = [["--name", name, *rest] for name in names] or [rest]
     configs = [parse_test(__doc__ or "", call, find_model, find_dataset) for call in calls]
     with one_line_errors("class_accuracy.py", configs[0].run.verbose, ValueError, OSError):
@@ -63,23 +66,24 @@ def measure(configs: list[Config[TestOptions]]) -> None:
     if not spec.classes:
         raise ValueError(f"run {first.run.name} was trained on data without labels: there is nothing to classify by")
     device = pick_device(first.run.device)
+    for config in configs:
+        if DataSpec.from_dict(config.spec)._replace(batch_size=0) != spec._replace(batch_size=0):
+            raise ValueError(f"runs {first.run.name} and {config.run.name} are of different data: compare them apart")
+    drawn = [draw(config, device) for config in configs]
     train, held_out = (open_phase(first, phase, device) for phase in ("train", "test"))
     classifier = train_classifier(endless(train), spec, device, first.run.seed)
     num = len(held_out.dataset)
     judged = [(classify(classifier, b["image"]), b["label"]) for b, _ in held_out.in_order(num)]
-    probabilities, labels = (torch.cat(parts) for parts in zip(*judged, strict=True))
-    print(f"classifier on {num} held-out real images: {(probabilities.argmax(1) == labels).float().mean():.4f}")
+    probabilities, real = (torch.cat(parts) for parts in zip(*judged, strict=True))
+    print(f"classifier on {num} held-out real images: {(probabilities.argmax(1) == real).float().mean():.4f}")
 
     header = ["run", "images", "as asked", *spec.classes, "entropy", "confidence"]
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), row("real, held out", probabilities, labels)]
-    for config in configs:
-        if DataSpec.from_dict(config.spec)._replace(batch_size=0) != spec._replace(batch_size=0):
-            raise ValueError(f"runs {first.run.name} and {config.run.name} are of different data: compare them apart")
-        drawn = draw(config, device)
-        probabilities = classify(classifier, drawn.images)
-        lines.append(row(config.run.name, probabilities, drawn.labels))
-        if drawn.labels is not None:
-            print_classes(config.run.name, spec, drawn.labels, probabilities.argmax(1))
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), row("real, held out", probabilities, real)]
+    for config, (images, labels) in zip(configs, drawn, strict=True):
+        probabilities = classify(classifier, images)
+        lines.append(row(config.run.name, probabilities, labels))
+        if labels is not None:
+            print_classes(config.run.name, spec, labels, probabilities.argmax(1))
     table = "\n".join(lines)
     print(table)
     path = first.run.results_dir / "class_accuracy.md"
@@ -106,8 +110,8 @@ def draw(config: Config[TestOptions], device: torch.device) -> Drawn:
     wanted = read_labels(opt.labels, model.spec.classes)
     num = opt.num_test or 100 * max(1, len(wanted))
     labels = torch.tensor([wanted[i % len(wanted)] for i in range(num)], device=device) if wanted else None
-    with evaluating(model):
-        z = model.latents(num, opt.seed)
+    with evaluating(model) if opt.eval else torch.no_grad():
+        z = truncated(model.latents(num, opt.seed), opt.truncation)
         parts = [slice(i, i + BATCH) for i in range(0, num, BATCH)]
         images = torch.cat([model.sample(z[p], None if labels is None else labels[p]) for p in parts])
     print(f"{num} images of {opt.name} (epoch {opt.label}, {weights}, seed {opt.seed})")

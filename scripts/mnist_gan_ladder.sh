@@ -29,8 +29,9 @@ convolutional=(mnist_dcgan mnist_wdcgan mnist_wdcgan_gp)
 for name in "${linear[@]}" "${convolutional[@]}"; do
     python test.py --name "$name" --interpolate 10
 done
-if ((${#quick[@]} == 0)); then
+if ((${#quick[@]} + ${#more[@]} == 0)); then
     python scripts/class_accuracy.py "${linear[@]}" "${convolutional[@]}" --epoch 3 --num_test 5000
+    mv results/class_accuracy.md results/class_accuracy_epoch_3.md
 fi
 python scripts/class_accuracy.py "${linear[@]}" "${convolutional[@]}" --num_test 5000
 show_pages "${linear[@]}" "${convolutional[@]}"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The conditional GAN on photos of rock, paper and scissors, 128 pixels, as its source trains it.
+# The conditional GAN on rendered hands that show rock, paper and scissors, 128 pixels, as its source trains it.
 #
 #     bash scripts/rps_cgan.sh                      100 epochs: hours on a CPU, minutes on a GPU
 #     bash scripts/rps_cgan.sh --quick              the embedded hands, 64 pixels, small networks: minutes on a CPU
 #     bash scripts/rps_cgan.sh --dataroot PATH      further arguments go to train.py
 #
-# What of the shared options suits these photos better is in docs/noise_models.md.
+# What of the shared options suits such images better is in docs/noise_models.md.
 set -euo pipefail
 QUICK="--dataroot rps_mini --image_size 64 --ngf 16 --ndf 16 --batch_size 32 --n_epochs 2"
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"

@@ -102,7 +102,7 @@ def test_g_and_d_have_learning_rates_of_their_own():
     assert rates(lr=1e-3, lr_G=1e-4) == pytest.approx({"D": 1e-3, "G": 1e-4})
 
 
-def test_the_penalty_is_a_term_with_its_weight_and_falls_under_training():
+def test_the_penalty_is_a_term_with_its_weight():
     model = create("wgan_gp", lambda_gp=7.0)
     model.draw_fakes(batch := make_batch("wgan_gp"))
     assert model.loss_D(batch)["gp"].weight == 7.0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.augment import augment, check_kinds
+from models.augment import augment
 
 KINDS = ("color", "translation", "cutout")
 
@@ -59,6 +59,9 @@ def test_colour_keeps_what_is_grey_grey():
     torch.testing.assert_close(changed[:, 0], changed[:, 1])
 
 
-def test_an_unknown_kind_is_named_with_the_nearest():
-    with pytest.raises(ValueError, match=r"--diffaugment colour.*did you mean 'color'"):
-        check_kinds(("colour",))
+@pytest.mark.parametrize("size", [4, 7, 8, 28])
+def test_the_hole_is_half_as_wide_and_high_as_the_image(size):
+    """Where it lies inside; one that reaches over the border shows less."""
+    images = augment(torch.ones(200, 1, size, size), ["cutout"])
+    holes = (images == 0).sum((1, 2, 3))
+    assert holes.max() == round(size / 2) ** 2

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from models.cvae_gan_model import CVAEGANModel
 from tests.bench import Bench, Outcome, save_images
+from util import latent_results
 from util.latent_results import nearest_images
 from util.types import Batch
 
@@ -123,7 +125,10 @@ def test_large_images_are_compared_small():
         ("--model gan --dataroot hands --netG conf", "--netG: 'conf' is not a choice; did you mean 'conv'"),
         ("--model dcgan --dataroot hands --norm_D layer", "--norm_D: 'layer' is not a choice"),
         ("--model gan --dataroot hands --optimizer sgd", "--optimizer: 'sgd' is not a choice"),
-        ("--model gan --dataroot hands --diffaugment colour", "--diffaugment colour: there is no such augmentation"),
+        (
+            "--model gan --dataroot hands --diffaugment colour",
+            "'colour' is not a choice; did you mean 'color'?",
+        ),
         ("--model gan --dataroot hands --gan_mode hinge --label_smoothing .1", "--gan_mode hinge has no target"),
         ("--model wgan_gp --dataroot hands --netD dcgan --norm_D batch --image_size 32", "--norm_D instance or none"),
         (
@@ -145,3 +150,88 @@ def test_a_mistake_of_training_is_one_line(trained, words, complaint):
     assert complaint in outcome.err
     assert outcome.err.count("\n") == 1
     assert not trained.run_dir("wrong").exists()
+
+
+# Data that is not what the run was trained on
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory):
+    """A bench with ``three`` class folders, of whose test part there are others, and a cvae_gan run ``cv`` of them."""
+    bench = Bench(tmp_path_factory.mktemp("classes"))
+    save_images(bench.folder / "three", ("paper", "rock", "scissors"), size=28)
+    save_images(bench.folder / "two", ("rock", "scissors"), size=28)
+    save_images(bench.folder / "flat", (".",), size=28)
+    save_images(bench.folder / "other", ("rock", "lizard"), size=28)
+    options = "--ngf 4 --ndf 4 --nz 4 --n_epochs 1 --batch_size 4 --device cpu --image_size 28"
+    assert bench.train(f"--model cvae_gan --dataroot three --name cv {options}").status == 0
+    return bench
+
+
+def test_fewer_classes_keep_their_meaning(autoencoder, monkeypatch):
+    """Of rock and scissors alone, rock is still the run's second class."""
+    seen = []
+    decode = CVAEGANModel.autoencode
+
+    def autoencode(model, images, labels):
+        seen.append(labels)
+        return decode(model, images, labels)
+
+    monkeypatch.setattr(CVAEGANModel, "autoencode", autoencode)
+    assert autoencoder.test("--name cv --dataroot two --num_test 2").status == 0
+    assert set(torch.cat(seen).tolist()) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("dataroot", "complaint"),
+    [
+        ("flat", "--dataroot flat has no class folders; the model was trained on paper, rock, scissors"),
+        ("other", "--dataroot other has the class lizard; the model knows paper, rock, scissors"),
+    ],
+)
+def test_data_of_other_classes_is_refused(autoencoder, dataroot, complaint):
+    outcome = autoencoder.test(f"--name cv --dataroot {dataroot} --num_test 2")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert complaint in outcome.err
+
+
+def test_without_held_out_images_samples_are_shown_all_the_same(autoencoder):
+    options = "--ngf 4 --ndf 4 --nz 4 --n_epochs 1 --batch_size 4 --device cpu --image_size 28 --val_fraction 0"
+    assert autoencoder.train(f"--model cvae_gan --dataroot three --name all {options}").status == 0
+    outcome = autoencoder.test("--name all --num_test 2")
+    assert outcome.status == 0
+    assert "no reconstructions are shown: --dataroot three holds no images for --phase test" in outcome.out
+
+
+def test_batch_norm_of_single_vectors_is_refused_before_anything_is_deleted(bench):
+    bench.small("--name kept --n_epochs 1")
+    before = sorted(bench.run_dir("kept").rglob("*"))
+    for more in ("--batch_size 1", "--batch_size 4 --accumulate 4"):
+        outcome = bench.train(
+            f"--model gan --dataroot hands --name kept --overwrite --device cpu --image_size 8 {more}"
+        )
+        assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+        assert "the batch norm of linear layers needs two images or more at a time" in outcome.err
+    assert sorted(bench.run_dir("kept").rglob("*")) == before
+
+
+def test_too_few_steps_for_g_are_said(bench):
+    options = "--model wgan --dataroot hands --n_epochs 1 --batch_size 4 --image_size 8 --hidden_G 8 --hidden_D 8"
+    outcome = bench.train(f"{options} --name w --device cpu")
+    assert outcome.status == 0
+    assert "warning: --n_critic 5: all 2 steps are D's, so G learns nothing" in outcome.err
+
+
+def test_nearest_images_are_those_that_the_run_saw(bench, monkeypatch):
+    bench.small("--name few --n_epochs 1 --max_dataset_size 4")
+    searched = []
+    find = latent_results.nearest_images
+
+    def nearest(images, batches, num):
+        found = [*batches]
+        searched.append(sum(len(batch["image"]) for batch in found))
+        return find(images, found, num)
+
+    monkeypatch.setattr(latent_results, "nearest_images", nearest)
+    assert bench.test("--name few --num_test 2 --nearest 1").status == 0
+    assert searched == [4]

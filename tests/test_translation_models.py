@@ -254,7 +254,6 @@ def test_a_history_of_the_state_of_every_network_is_restored_from_its_file(case)
         ("pix2pix", (32, 20), {"netG": "unet_32"}, "not 20 x 32: use a larger --crop_size"),
         ("pix2pix", (32, 32), UNET | {"gan_mode": "wgangp"}, "batch norm in D mixes them.*--norm instance or none"),
         ("pix2pix", (32, 32), UNET | {"gan_mode": "hinge", "label_smoothing": 0.1}, "hinge has no target to smooth"),
-        ("pix2pix", (32, 32), UNET | {"diffaugment": ("colour",)}, "--diffaugment colour.*did you mean 'color'"),
         ("cycle_gan", (0, 0), RESNET, "--pool_size 50 needs images of one size.*--pool_size 0"),
         ("pix2pix", (0, 0), UNET | {"pool_size": 5}, "--pool_size 5 needs images of one size"),
     ],

@@ -58,7 +58,7 @@ def shares(probabilities: Tensor) -> Shares:
     """Sum up the probabilities (N, num_classes) that a classifier gives to N images."""
     confidence, answers = probabilities.max(1)
     share = torch.bincount(answers, minlength=probabilities.shape[1]) / len(answers)
-    entropy = -torch.special.xlogy(share, share).sum() / torch.log(torch.tensor(2.0))
+    entropy = torch.special.entr(share).sum() / torch.log(torch.tensor(2.0))
     return Shares(share, float(entropy), float(confidence.mean()))
 
 

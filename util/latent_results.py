@@ -28,7 +28,7 @@ def show_latents(
         labels: classes in the order to cycle through; [] for a model without classes.
         z: the points of noise (N, nz) of the samples.
         opt: the options of test.py (TestOptions; util does not import options).
-        open_phase: "train" or "test" -> a loader of that part of the data.
+        open_phase: "train", "val" or "test" -> a loader of that part of the data.
     """
     if opt.interpolate:
         ends = truncated(model.latents(2, opt.seed), opt.truncation)
@@ -38,8 +38,12 @@ def show_latents(
         batches = (batch for batch, _ in loader.in_order(len(loader.dataset)))
         draw_nearest(results, model, labels, z[:BESIDE], batches, opt.nearest)
     if hasattr(model, "autoencode"):
-        loader = open_phase("test")
-        draw_reconstructions(results, model, [batch for batch, _ in loader.in_order(len(loader.dataset))])
+        try:
+            loader = open_phase(opt.phase)
+        except FileNotFoundError as error:
+            print(f"no reconstructions are shown: {error}")
+        else:
+            draw_reconstructions(results, model, [batch for batch, _ in loader.in_order(len(loader.dataset))])
 
 
 def draw_walk(results: Results, model: Any, labels: list[int], points: Tensor) -> None:

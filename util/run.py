@@ -126,7 +126,10 @@ class Run:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
         elif self._is_enough():
             print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
-        total, start = opt.total_epochs * steps_per_epoch * opt.batch_size, time.perf_counter()
+        steps, start = opt.total_epochs * steps_per_epoch, time.perf_counter()
+        total = steps * opt.batch_size
+        if steps < (n_critic := getattr(self.model.opt, "n_critic", 1)):
+            warn(f"--n_critic {n_critic}: all {steps} steps are D's, so G learns nothing")
         if self.evaluator and opt.eval_freq > total:
             warn(f"--eval_freq {opt.eval_freq}: this run sees {total} images only, so it is never measured")
         with tqdm(total=total, initial=at.images, unit="img", dynamic_ncols=True, disable=None) as self.bar:
@@ -224,10 +227,13 @@ class Run:
         self.quality.latest = {}
         seconds, num = time.perf_counter() - self.epoch_start, at.images - self.first_image
         self.text_logs.write_timing(at, seconds, self.data_seconds, num)
-        lr = next(iter(self.model.optimizers.values())).param_groups[0]["initial_lr"] * self.lr_factor
-        self.visualizer.epoch(at, means, lr)
+        rates = {n: o.param_groups[0]["initial_lr"] * self.lr_factor for n, o in self.model.optimizers.items()}
+        self.visualizer.epoch(at, means, next(iter(rates.values())))
+        if len(set(rates.values())) == 1:
+            rates = {"": next(iter(rates.values()))}
+        lr = " ".join(f"{name} {rate:.3g}".strip() for name, rate in rates.items())
         terms = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        tqdm.write(f"epoch {epoch}/{opt.total_epochs}  {terms}  lr {lr:.3g}  {num / max(seconds, 1e-9):.0f} img/s")
+        tqdm.write(f"epoch {epoch}/{opt.total_epochs}  {terms}  lr {lr}  {num / max(seconds, 1e-9):.0f} img/s")
         if opt.verbose:
             gradients = mean_abs_gradients(self.model.nets)
             tqdm.write("  mean |gradient|: " + "  ".join(f"{k} {v:.3g}" for k, v in gradients.items()))
