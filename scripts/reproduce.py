@@ -77,7 +77,7 @@ def row(name: str, folder: Path, results: Path, label: str) -> list[str]:
     hardware = str(about.get("device", ""))
     if hardware == "cpu":
         hardware = f"CPU, {about.get('cpu_threads')} threads"
-    command = str(about.get("command", "")).replace("|", "\\|")
+    command = re.sub(r"\S*/train\.py", "train.py", str(about.get("command", ""))).replace("|", "\\|")
     return [
         name,
         f"`{command}`",

@@ -73,6 +73,7 @@ def test_the_table_of_results_is_written_from_what_runs_left(runs, monkeypatch, 
     lines = {line.split("|")[1].strip(): line for line in document.read_text().splitlines() if line.startswith("| ")}
     assert list(lines) == ["run", "elsewhere", "one", "three"]
     assert lines["elsewhere"] == old
+    assert "`python " in lines["one"]
     assert "hands, 8 images, 8 x 8 | 8 |" in lines["one"]
     assert re.search(r"\*\*kid_stub -?[\d.]+ ± [\d.]+\*\* \(best; 1000 images against 4 real ones", lines["one"])
     assert "(latest;" in lines["three"]
