@@ -15,10 +15,10 @@ python -m pip install --quiet -r requirements-metrics.txt
 python train.py --model cgan --dataroot rps --name rps_plain --overwrite --image_size 128 --batch_size 128 \
     --n_epochs 100 --eval_freq 25000 --metrics kid,precision,recall,accuracy,shares \
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
-python train.py --model cgan --dataroot rps --name rps_modern --overwrite --image_size 128 --batch_size 128 \
+python train.py --model cgan --dataroot rps --name rps_modern --overwrite --image_size 128 --batch_size 16 \
     --n_epochs 100 --eval_freq 25000 --metrics kid,precision,recall,accuracy,shares \
-    --gan_mode hinge --projection --spectral_norm --norm_D none --upsample resize --ema 0.999 \
-    --diffaugment color,translation,cutout --flip ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
+    --netD dcgan --upsample resize --gan_mode hinge --lambda_mismatch 0.5 --dropout 0 --norm_eps 1e-5 --flip \
+    --lr 4e-4 --beta1 0 --beta2 0.99 --lr_policy cosine --ema 0.995 ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
 for name in rps_plain rps_modern; do
     python test.py --name "$name" --epoch best --num_test 300 --metrics kid,precision,recall,accuracy,shares \
         ${quick[@]+--eval_images 99}
