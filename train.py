@@ -43,7 +43,7 @@ def train(config: Config[TrainOptions]) -> None:
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
     evaluator = None
     if opt.eval_freq:
-        data = config.data.like(spec)
+        data = config.data.like(spec).uncut()
         evaluator = create_evaluator(config.dataset_mode, data, opt, opt.eval_phase, device, lambda: loader)
 
     with Run(opt, record, config.defaults, model, evaluator) as run:

@@ -37,6 +37,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
             """Return these options with what was recognized in training instead of what would be in other data."""
             return self
 
+        def uncut(self) -> Self:
+            """Return these options for images that are measured or shown: nothing of them is cut off."""
+            return self
+
     keys: ClassVar[tuple[str, ...]] = ("image",)  # the images that are decoded for a sample: ("image",) or ("A", "B")
     paired: ClassVar[bool] = True  # whether image i of each key belongs to sample i; False: see unaligned_dataset.py
 

@@ -36,7 +36,7 @@ class IdxDataset(BaseDataset):
         for kind in ("images", "labels"):
             if kind not in files:
                 raise FileNotFoundError(f"{root} has no {PREFIXES[opt.phase]}-{kind}-idx?-ubyte file, packed or not")
-        self.file = files["images"]
+        self.file, self.labels_file = files["images"], files["labels"]
         images, labels = read_idx(self.file), read_idx(files["labels"])
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise ValueError(f"{files['images']} {images.shape} and {files['labels']} {labels.shape} do not fit")
@@ -57,7 +57,7 @@ class IdxDataset(BaseDataset):
         self.rows = [self.rows[i] for i in indices]
 
     def files(self) -> list[Path]:
-        return [self.file]
+        return [self.file, self.labels_file]
 
     def decode(self, key: str, index: int) -> Tensor:
         image = self.images[self.rows[index]]

@@ -57,6 +57,9 @@ class TranslationDataset(BaseDataset):
         def like(self, spec: DataSpec) -> Self:
             return replace(self, input_nc=spec.input_nc, output_nc=spec.output_nc)
 
+        def uncut(self) -> Self:
+            return replace(self, load_size=self.crop_size) if self.preprocess == "resize_and_crop" else self
+
         def __post_init__(self) -> None:
             if self.preprocess in ("resize_and_crop", "scale_width_and_crop") and self.load_size < self.crop_size:
                 raise ValueError(

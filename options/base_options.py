@@ -93,7 +93,11 @@ class BaseOptions:
         help="where decoded images are kept after the first look: auto takes the fastest place they fit",
         resume="free",
     )
-    cache_dir: Path = option(Path("datasets/.cache"), help="folder for --cache disk", resume="free")
+    cache_dir: Path = option(
+        Path("datasets/.cache"),
+        help="folder for --cache disk, and for what --metrics know of real images",
+        resume="free",
+    )
     metrics: tuple[Metric, ...] = option(
         (),
         help="what to measure against held-out images: kid, frechet, fid, precision, recall; accuracy, shares of "

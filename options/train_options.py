@@ -119,6 +119,8 @@ class TrainOptions(BaseOptions):
             )
         if self.best_metric and self.best_metric not in self.metrics:
             raise ValueError(f"--best_metric {self.best_metric} is none of --metrics {','.join(self.metrics)}")
+        if self.best_metric and not self.eval_freq:
+            raise ValueError(f"--best_metric {self.best_metric} is never measured: say how often by --eval_freq")
         if self.early_stop and not self.eval_freq:
             raise ValueError(f"--early_stop {self.early_stop} counts measurements: say how often by --eval_freq")
 

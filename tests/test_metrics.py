@@ -199,6 +199,14 @@ def test_ssim_is_1_of_equal_images_and_falls_with_damage():
     assert_close(ssim(tiny, tiny), torch.ones(3))
 
 
+@pytest.mark.parametrize(("one", "other"), [(0.0, 0.06), (-1.0, -0.94), (0.94, 1.0), (-1.0, 1.0)])
+def test_ssim_of_flat_images_compares_luminances_from_black(one, other):
+    """Wang et al. 2004, Eq. 6 with C1 = (.01 * 255)^2, levels from 0 to 255: without structure nothing else is left."""
+    x, y, c1 = (one + 1) * 127.5, (other + 1) * 127.5, (0.01 * 255) ** 2
+    found = ssim(torch.full((1, 1, 16, 16), one).double(), torch.full((1, 1, 16, 16), other).double())
+    assert_close(float(found), (2 * x * y + c1) / (x * x + y * y + c1), rtol=1e-6, atol=1e-6)
+
+
 @needs("torchmetrics")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ssim_and_psnr_agree_with_torchmetrics(channels):
@@ -207,7 +215,7 @@ def test_ssim_and_psnr_agree_with_torchmetrics(channels):
     real = pictures(channels=channels)
     fake = (real + 0.3 * pictures(channels=channels, seed=1)).clamp(-1, 1)
     _, everywhere = structural_similarity_index_measure(
-        fake, real, data_range=2.0, reduction="none", return_full_image=True
+        fake + 1, real + 1, data_range=2.0, reduction="none", return_full_image=True
     )
     expected = everywhere[..., 5:-5, 5:-5].flatten(1).mean(1)  # they go on beyond the border, which Wang et al. do not
     assert_close(ssim(fake, real), expected, rtol=0, atol=1e-5)

@@ -18,7 +18,7 @@ from util.metrics.features import Extractor, find_extractor
 from util.metrics.figure import Figure
 from util.metrics.frechet import frechet_distance
 from util.metrics.kid import kid
-from util.metrics.lpips import create_lpips
+from util.metrics.lpips import LPIPS_SIZE, create_lpips
 from util.metrics.names import OF_CLASSES, OF_FEATURES, OF_PAIRS, Features
 from util.metrics.pairs import PairMetric, l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
@@ -82,6 +82,12 @@ class Evaluator:
         if not self.draws and "B" not in dataset.keys:
             raise ValueError(
                 "--metrics: this data has no real B to compare with; use --dataset_mode aligned or unaligned"
+            )
+        sides, nc = dataset.spec.image_size, dataset.spec.output_nc
+        if "lpips" in self.metrics and (nc not in (1, 3) or 0 < min(sides) < LPIPS_SIZE):
+            raise ValueError(
+                f"--metrics lpips is of grey or RGB images of {LPIPS_SIZE} pixels or more, not {sides[1]} x {sides[0]} "
+                f"with {nc} channels: leave it out"
             )
         if any(m in OF_FEATURES for m in self.metrics) and len(dataset) < FEWEST:
             raise ValueError(f"--metrics: {len(dataset)} held-out images are too few to compare with: {FEWEST} or more")

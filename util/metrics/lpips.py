@@ -12,6 +12,7 @@ from util.checkpoint import load_safely
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{ALEXNET}"
+LPIPS_SIZE = 32  # pixels: the least that the layers of AlexNet can work on
 LAYERS = (0, 2, 5, 8, 10, 12)  # where AlexNet's layers are cut: each part ends with a ReLU that is compared
 MEAN, STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of its training images, on the scale from -1 to 1
 

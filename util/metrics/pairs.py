@@ -24,8 +24,10 @@ def psnr(fake: Tensor, real: Tensor) -> Tensor:
 def ssim(fake: Tensor, real: Tensor) -> Tensor:
     """Return the mean structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861, Eq. 13), at most 1.
 
-    Of each channel by itself, in Gaussian windows of 11 pixels within the image; a smaller image is one window.
+    Of each channel by itself, in Gaussian windows of 11 pixels within the image; a smaller image is one window. Black
+    is 0, as the comparison of luminances (Eq. 6) wants it.
     """
+    fake, real = fake + 1, real + 1
     window = _window(*(min(side, WINDOW) for side in fake.shape[-2:])).to(fake)
     channels = fake.shape[1]
 
