@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Turn one maker's emoji into another's, from the embedded pairs in datasets/emoji_mini: pix2pix, from scratch.
 #
-#     bash scripts/demo_translation.sh                  minutes on two CPU cores
+#     bash scripts/demo_translation.sh                  about four minutes on two CPU cores
 #     bash scripts/demo_translation.sh --quick          one epoch
 #     bash scripts/demo_translation.sh --direction BtoA further arguments go to train.py
 set -euo pipefail
