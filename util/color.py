@@ -3,13 +3,8 @@
 import torch
 from torch import Tensor
 
-# Linear sRGB to CIE XYZ, and the white point D65, both of IEC 61966-2-1:1999, in the white point's units.
-_TO_XYZ = torch.tensor(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]],
-    dtype=torch.float64,
-)
-_TO_WHITE = _TO_XYZ / _TO_XYZ.sum(1, keepdim=True)  # white is (1, 1, 1) exactly, so that grey has no colour
-_FROM_WHITE = torch.linalg.inv(_TO_WHITE)
+# Linear sRGB to CIE XYZ for the white point D65, IEC 61966-2-1:1999.
+_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 _EDGE = 6 / 29  # of the cube root and its linear continuation, CIE 15:2004 equations 8.6 to 8.11
 
 
@@ -20,7 +15,7 @@ def rgb_to_lab(images: Tensor) -> Tensor:
     """
     rgb = (images + 1) / 2
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
-    x, y, z = _mixed(_TO_WHITE, linear).unbind(-3)
+    x, y, z = _mixed(_to_white(), linear).unbind(-3)
     fx, fy, fz = (
         torch.where(t > _EDGE**3, t.clamp(min=_EDGE**3) ** (1 / 3), t / (3 * _EDGE**2) + 4 / 29) for t in (x, y, z)
     )
@@ -36,9 +31,15 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     fy = (L + 16) / 116
     f = torch.stack([fy + a / 500, fy, fy - b / 200], -3)
     xyz = torch.where(f > _EDGE, f**3, 3 * _EDGE**2 * (f - 4 / 29))
-    linear = _mixed(_FROM_WHITE, xyz).clamp(0, 1)
+    linear = _mixed(torch.linalg.inv(_to_white()), xyz).clamp(0, 1)
     rgb = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
     return rgb.clamp(0, 1) * 2 - 1
+
+
+def _to_white() -> Tensor:
+    """Return the matrix (3, 3) to XYZ in the white point's units: white is (1, 1, 1), so that grey has no colour."""
+    matrix = torch.tensor(_TO_XYZ, dtype=torch.float64)
+    return matrix / matrix.sum(1, keepdim=True)
 
 
 def _mixed(matrix: Tensor, images: Tensor) -> Tensor:
