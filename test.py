@@ -60,6 +60,14 @@ def test(config: Config[TestOptions]) -> None:
         warn(f"--{name} is left out of account: {config.model_name} does not do that")
     if opt.tile:
         model.use_tiles(opt.tile, opt.tile_overlap)
+    evaluator = None
+    if opt.metrics:  # before anything is drawn: what cannot be measured is told of at once
+        data, batch_size = config.data.like(model.spec), BATCH if opt.eval else 1
+        train = partial(open_data, config, model, "train")
+        evaluator = create_evaluator(
+            config.dataset_mode, data, opt, opt.phase, model.device, train, batch_size, model.spec.classes
+        )
+        evaluator.check(model)
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
@@ -71,12 +79,7 @@ def test(config: Config[TestOptions]) -> None:
             loader = open_data(config, model, limit=opt.num_test)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
-        if opt.metrics:
-            data, batch_size = config.data.like(model.spec), BATCH if opt.eval else 1
-            train = partial(open_data, config, model, "train")
-            evaluator = create_evaluator(
-                config.dataset_mode, data, opt, opt.phase, model.device, train, batch_size, model.spec.classes
-            )
+        if evaluator:
             show_figures(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
