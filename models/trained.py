@@ -1,6 +1,7 @@
 """Build a model from what was saved of it, by a run of ours or by pytorch-CycleGAN-and-pix2pix."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -34,35 +35,41 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
         ValueError: weights are missing, damaged or of another architecture than the options say.
     """
     opt = config.run
-    if config.model_name != "test" and config.spec:
+    if config.spec and config.model_name != "test":
         model = create_model(config.model_name, config.model, DataSpec.from_dict(config.spec), device)
-        weights = import_run(opt.run_dir, opt.label, model, opt.ema)
-        if _is_backwards(config):
-            model.reverse()
-        return Trained(model, weights)
+    else:
+        path = find_net(opt.run_dir, opt.label, _generators(config), opt.ema).path
+        model = _create_for(path, config, device)
+        if config.model_name == "test":
+            import_net(path, "G", model)
+            return Trained(model, f"{path.name}: {model.opt.netG}")
+    weights = import_run(opt.run_dir, opt.label, model, opt.ema)
+    if _is_backwards(config):
+        model.reverse()
+    return Trained(model, weights)
+
+
+def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -> Any:
+    """Return a model of translation, as yet with initial weights, that is built as the generator in ``path`` needs it.
+
+    Raises:
+        ValueError: the file is damaged, holds no generator, or another one than the options say.
+    """
     if config.trained.get("model") == "colorization":
         raise ValueError("--model test: what colorization turns L into is ab, which is no picture; leave --model out")
-
-    file = find_net(opt.run_dir, opt.label, _generators(config), opt.ema)
+    state = load_net(path)
     try:
-        found = recognize_generator(load_net(file.path))
+        found = recognize_generator(state)
     except ValueError as error:
-        raise ValueError(f"{file.path}: {error}") from None
+        raise ValueError(f"{path}: {error}") from None
     wanted = _wanted(config, found)
     if differences := compare(found, wanted):
-        raise ValueError(f"{file.path} was made with {describe(differences)}")
+        raise ValueError(f"{path} was made with {describe(differences)}")
     options = {name: getattr(wanted, name) for name in ARCHITECTURE if getattr(wanted, name) is not None}
     if hasattr(config.model, "pool_size"):
         options["pool_size"] = 0  # it is for training, and would have to know the size of the images
     spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=config.trained.get("batch_size", 1))
-    model = create_model(config.model_name, replace(config.model, **options), spec, device)
-    if config.model_name != "test":
-        weights = import_run(opt.run_dir, opt.label, model, opt.ema)
-        if _is_backwards(config):
-            model.reverse()
-        return Trained(model, weights)
-    import_net(file.path, "G", model)
-    return Trained(model, f"{file.path.name}: {found.netG}")
+    return create_model(config.model_name, replace(config.model, **options), spec, device)
 
 
 def _generators(config: Config[TestOptions]) -> tuple[str, ...]:

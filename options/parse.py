@@ -19,12 +19,8 @@ from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
 
-OF_ONE_COMMAND = (
-    "config",
-    "continue_train",
-    "overwrite",
-    "suffix",
-)  # a record that repeated them would repeat the deed
+# A record that repeated these would repeat the deed.
+OF_ONE_COMMAND = ("config", "continue_train", "overwrite", "suffix")
 FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
 OF_A_AND_B = ("aligned", "unaligned", "single")  # a model that draws from noise takes all images alike
 HELP = {"-h", "--help"}
@@ -41,7 +37,7 @@ class Config(Generic[Run]):
     model_name: str
     dataset_mode: str
     defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
-    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted, in all or in part
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
     given: frozenset[str] = frozenset()  # test.py: the options that the user gave
     trained: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: all that is known of the training
 

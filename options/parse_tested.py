@@ -61,8 +61,9 @@ def parse_test(
         print_help(parser, argv)
 
         given = parser.convert(config) | parser.parse(argv)
-        spec = read_section(record, "spec") if trained else {}
+        spec: dict[str, Any] = {}  # what weights alone do not say
         if trained:
+            spec = read_section(record, "spec")
             stored = _options_of(entries, find_model, find_dataset)
             fixed = {f.name: stored[f.name] for f in flags(model_options) if f.name in stored and f.name not in OWN}
             _check_same(fixed | {k: spec[k] for k in CHANNELS if k in spec}, given, folder.name)

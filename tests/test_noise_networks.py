@@ -129,7 +129,9 @@ def test_a_projection_adds_the_product_of_label_and_features():
 
 
 def test_a_projection_begins_with_the_weights_of_its_paper():
-    (weight,) = label_projection(LabelCode(10, "onehot", 10), 400).parameters()
+    projection = label_projection(LabelCode(10, "onehot", 10), 400)
+    assert projection is not None
+    (weight,) = projection.parameters()
     bound = (6 / 410) ** 0.5
     assert weight.abs().max() <= bound
     assert abs(weight.std() / (bound / 3**0.5) - 1) < 0.05

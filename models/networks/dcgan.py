@@ -12,6 +12,7 @@ from models.networks.labels import (
     LabelledGenerator,
     label_planes,
     label_projection,
+    where_labels_go,
 )
 from models.networks.norm import norm_layer
 from models.networks.sides import Upsample, doubling
@@ -50,7 +51,7 @@ class ConvGenerator(nn.Module):
         super().__init__()
         assert size in SIZES, size
         self.seed = nn.Sequential(nn.Linear(nz, 8 * ngf * 16), nn.LeakyReLU(0.2), nn.Unflatten(1, (8 * ngf, 4, 4)))
-        self.label = label_planes(label_code, 1, 4) if label_code else None
+        self.label = label_planes(label_code, 1, 4)
         widths = [min(8, 2**i) * ngf for i in reversed(range(size.bit_length() - 4))]  # 128 px: 8, 4, 2, 1 times ngf
         before = 8 * ngf + (1 if label_code else 0)
         self.main = _growing(before, widths, nc, eps, upsample)
@@ -82,7 +83,8 @@ class ConvDiscriminator(LabelledDiscriminator):
     ) -> None:
         """Build the network for images (nc, size, size); ``eps`` is the norm's."""
         assert size in SIZES, size
-        planes = label_planes(label_code, nc, size) if label_code and not projection else None
+        joined, compared = where_labels_go(label_code, projection)
+        planes = label_planes(joined, nc, size)
         layers = [nn.Conv2d(nc * (2 if planes else 1), ndf, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         side, before = size // 2, ndf
         for width in (2 * ndf, 4 * ndf, 8 * ndf):
@@ -94,7 +96,7 @@ class ConvDiscriminator(LabelledDiscriminator):
             side, before = side // 3 + 1, width
         num = before * side * side
         main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num, 1))
-        super().__init__(main, planes, label_projection(label_code, num) if label_code and projection else None)
+        super().__init__(main, planes, label_projection(compared, num))
         init_normal(self)
 
 
@@ -148,7 +150,8 @@ class DCGANDiscriminator(LabelledDiscriminator):
     ) -> None:
         """Build the network for images (nc, size, size); ``eps`` is the norm's."""
         assert size in SIZES, size
-        planes = label_planes(label_code, 1, size) if label_code and not projection else None
+        joined, compared = where_labels_go(label_code, projection)
+        planes = label_planes(joined, 1, size)
         layers: list[nn.Module] = []
         before = nc + (1 if planes else 0)
         for i, width in enumerate(_doublings(size, ndf)):
@@ -161,7 +164,7 @@ class DCGANDiscriminator(LabelledDiscriminator):
         num = before * 16
         main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num, num_logits))
         init_weights(main)
-        super().__init__(main, planes, label_projection(label_code, num) if label_code and projection else None)
+        super().__init__(main, planes, label_projection(compared, num))
 
 
 def _doublings(size: int, width: int) -> list[int]:

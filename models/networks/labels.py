@@ -68,13 +68,25 @@ class LabelledDiscriminator(nn.Module):
         return last(x) + (self.projection(labels) * x).sum(1, keepdim=True)
 
 
-def label_planes(code: LabelCode, num: int, size: int) -> nn.Sequential:
-    """Return what turns labels into ``num`` planes of ``size`` x ``size`` pixels."""
+def where_labels_go(code: LabelCode | None, projection: bool) -> tuple[LabelCode | None, LabelCode | None]:
+    """Return the code of the labels that join the image, and that of those compared with D's features; one is None."""
+    return (None, code) if projection else (code, None)
+
+
+def label_planes(code: LabelCode | None, num: int, size: int) -> nn.Sequential | None:
+    """Return what turns labels into ``num`` planes of ``size`` x ``size`` pixels; None without a code."""
+    if code is None:
+        return None
     return nn.Sequential(code, nn.Linear(code.width, num * size * size), nn.Unflatten(1, (num, size, size)))
 
 
-def label_projection(code: LabelCode, num_features: int) -> nn.Sequential:
-    """Return what turns labels into vectors to compare with features, initialized as arXiv:1802.05637 does."""
+def label_projection(code: LabelCode | None, num_features: int) -> nn.Sequential | None:
+    """Return what turns labels into vectors to compare with features, initialized as arXiv:1802.05637 does.
+
+    None without a code.
+    """
+    if code is None:
+        return None
     linear = nn.Linear(code.width, num_features, bias=False)
     nn.init.xavier_uniform_(linear.weight)
     return nn.Sequential(code, linear)

@@ -6,7 +6,13 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from models.networks.labels import LabelCode, LabelledDiscriminator, LabelledGenerator, label_projection
+from models.networks.labels import (
+    LabelCode,
+    LabelledDiscriminator,
+    LabelledGenerator,
+    label_projection,
+    where_labels_go,
+)
 
 
 class MLPGenerator(LabelledGenerator):
@@ -44,13 +50,13 @@ class MLPDiscriminator(LabelledDiscriminator):
         projection: bool = False,
     ) -> None:
         """Build the network for images of ``shape`` (C, H, W); ``projection``: the label is compared with features."""
-        joined = None if projection else label_code
+        joined, compared = where_labels_go(label_code, projection)
         widths = [math.prod(shape) + (joined.width if joined else 0), *hidden]
         layers: list[nn.Module] = []
         for i, (before, width) in enumerate(pairwise(widths)):
             layers += [nn.Linear(before, width), nn.LeakyReLU(0.2, True), *([nn.Dropout(dropout)] if i else [])]
-        compared = label_projection(label_code, widths[-1]) if label_code and projection else None
-        super().__init__(nn.Sequential(*layers, nn.Linear(widths[-1], 1)), joined, compared)
+        features = label_projection(compared, widths[-1])
+        super().__init__(nn.Sequential(*layers, nn.Linear(widths[-1], 1)), joined, features)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits (N, 1)."""

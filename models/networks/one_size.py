@@ -12,6 +12,7 @@ from models.networks.labels import (
     LabelledGenerator,
     label_planes,
     label_projection,
+    where_labels_go,
 )
 
 
@@ -52,7 +53,8 @@ class Conv28Discriminator(LabelledDiscriminator):
         projection: bool = False,
         num_logits: int = 1,
     ) -> None:
-        planes = label_planes(label_code, 1, 28) if label_code and not projection else None
+        joined, compared = where_labels_go(label_code, projection)
+        planes = label_planes(joined, 1, 28)
         num = 16 * ndf
         main = nn.Sequential(
             nn.Conv2d(nc + (1 if planes else 0), _part(ndf, 2), 5, padding=2),
@@ -67,7 +69,7 @@ class Conv28Discriminator(LabelledDiscriminator):
             nn.Dropout(dropout),
             nn.Linear(num, num_logits),
         )
-        super().__init__(main, planes, label_projection(label_code, num) if label_code and projection else None)
+        super().__init__(main, planes, label_projection(compared, num))
 
 
 class Conv32Generator(LabelledGenerator):
@@ -106,7 +108,8 @@ class Conv32Discriminator(LabelledDiscriminator):
         projection: bool = False,
     ) -> None:
         """Build the network for images (nc, 32, 32); ``eps`` is the norm's, which the first layer does without."""
-        planes = label_planes(label_code, 1, 32) if label_code and not projection else None
+        joined, compared = where_labels_go(label_code, projection)
+        planes = label_planes(joined, 1, 32)
         layers: list[nn.Module] = []
         before = nc + (1 if planes else 0)
         for width in (_part(ndf, 4), _part(ndf, 2), ndf):
@@ -114,8 +117,8 @@ class Conv32Discriminator(LabelledDiscriminator):
             layers.append(nn.LeakyReLU(0.2, True))
             before = width
         layers += [nn.Conv2d(ndf, 2 * ndf, 4), nn.LeakyReLU(0.2, True), nn.Flatten(), nn.Dropout(dropout)]
-        compared = label_projection(label_code, 2 * ndf) if label_code and projection else None
-        super().__init__(nn.Sequential(*layers, nn.Linear(2 * ndf, 1)), planes, compared)
+        features = label_projection(compared, 2 * ndf)
+        super().__init__(nn.Sequential(*layers, nn.Linear(2 * ndf, 1)), planes, features)
 
 
 class ConvK8Generator(LabelledGenerator):
@@ -154,7 +157,8 @@ class ConvK8Discriminator(LabelledDiscriminator):
         projection: bool = False,
     ) -> None:
         """Build the network for images (nc, 128, 128); ``eps`` is the norm's."""
-        planes = label_planes(label_code, 1, 128) if label_code and not projection else None
+        joined, compared = where_labels_go(label_code, projection)
+        planes = label_planes(joined, 1, 128)
         width = 4 * ndf
         main = nn.Sequential(
             nn.Conv2d(nc + (1 if planes else 0), width, 8, 2, 1),
@@ -169,7 +173,7 @@ class ConvK8Discriminator(LabelledDiscriminator):
             nn.Dropout(dropout),
             nn.Linear(3 * 11 * 11, 1),
         )
-        super().__init__(main, planes, label_projection(label_code, 3 * 11 * 11) if label_code and projection else None)
+        super().__init__(main, planes, label_projection(compared, 3 * 11 * 11))
 
 
 def _part(width: int, divisor: int) -> int:
