@@ -77,6 +77,16 @@ def is_changed(name: str, value: Any, defaults: dict[str, Any]) -> bool:
     return name in defaults and plain(defaults[name]) != plain(value)
 
 
+def mark_changed(
+    sections: dict[str, dict[str, Any]], defaults: dict[str, Any]
+) -> dict[str, dict[str, tuple[str, bool]]]:
+    """Return each option as text, and whether it is not at its default."""
+    return {
+        section: {k: (str(plain(v)), is_changed(k, v, defaults)) for k, v in values.items()}
+        for section, values in sections.items()
+    }
+
+
 def format_options(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> str:
     """Return all options as a table of text in which those not at their default say what it is."""
     lines = []

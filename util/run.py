@@ -14,26 +14,25 @@ from tqdm import tqdm
 
 from util.advice import Advice
 from util.checkpoint import Checkpoint, export_nets, import_run
-from util.config_file import dump, format_options, is_changed, plain
+from util.config_file import dump, format_options, mark_changed
 from util.console import StopRequest, warn
 from util.device import memory_report
 from util.displays import create_displays
+from util.divergence import Divergence, check_finite
 from util.evaluation import Evaluator
 from util.files import write_text
+from util.measuring import Measuring
 from util.meter import LossMeter
-from util.metrics.names import sign
 from util.modes import evaluating
 from util.moving_average import MovingAverage
-from util.quality import Quality, describe_best
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
-from util.schedule import Plateau, lr_factor
+from util.schedule import lr_factor
 from util.seeding import EVALUATION, PREVIEW, STEP, forked, seed_all
-from util.summary import Inspection, mean_abs_gradients
+from util.summary import mean_abs_gradients, printing_layers
 from util.types import Batch, Grid, Losses, Progress
 from util.visualizer import LossCsv, TextLogs, Visualizer
 
-RESTARTED, MAX_RESTARTS = 0.5, 5  # of the learning rate that remains after each return to an earlier state
 WALL = 22  # images a row in the first look at the data
 
 
@@ -62,28 +61,25 @@ class Run:
             ValueError: the latest state is damaged or does not fit, or the data is not what it was.
         """
         self.opt, self.model, self.folder = opt, model, Path(opt.run_dir)
-        self.progress, self.meter, self.plateau = (
-            Progress(epoch=1),
-            LossMeter(),
-            Plateau(exact=opt.plateau_loss in opt.metrics),
-        )
+        self.progress, self.meter = Progress(epoch=1), LossMeter()
         if evaluator:
             evaluator.check(model)
-        self.evaluator, self.quality = evaluator, Quality(self.folder, opt.watched_metric if evaluator else "")
+        self.measuring = Measuring(opt, self.folder, evaluator)
+        self.divergence = Divergence(opt.on_nan, self.measuring.quality, self.progress)
         self.losses_csv, self.text_logs = LossCsv(self.folder), TextLogs(self.folder)
         if opt.init_from and not opt.continue_train:
             import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
-        self.is_cut_short, self.eval_seconds = False, 0.0
+        self.is_cut_short = False
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
-        displays = create_displays(opt, sections, _marked(sections, defaults), self._commands())
+        displays = create_displays(opt, sections, mark_changed(sections, defaults), self._commands())
         self.visualizer = Visualizer([self.text_logs, *displays], self.folder)
         parts: dict[str, Any] = {
             "progress": self.progress,
             "meter": self.meter,
-            "plateau": self.plateau,
-            "quality": self.quality,
+            "plateau": self.measuring.plateau,
+            "quality": self.measuring.quality,
             "model": model,
         }
         parts |= {f"optimizer_{name}": optimizer for name, optimizer in model.optimizers.items()}
@@ -93,8 +89,7 @@ class Run:
         )
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
-            self.checkpoint.load()
-            self.meter.to(model.device)
+            self._load()
         about = describe_process(model.device, self.folder / OPTIONS_FILE if opt.continue_train else None)
         write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
         print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
@@ -124,30 +119,30 @@ class Run:
             self._show(preview, Progress(), wall)
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
-        elif self._is_enough():
+        elif self.measuring.is_enough:
             print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
         steps, start = opt.total_epochs * steps_per_epoch, time.perf_counter()
         total = steps * opt.batch_size
         if steps < (n_critic := getattr(self.model.opt, "n_critic", 1)):
             warn(f"--n_critic {n_critic}: all {steps} steps are D's, so G learns nothing")
-        if self.evaluator and opt.eval_freq > total:
+        if self.measuring.evaluator and opt.eval_freq > total:
             warn(f"--eval_freq {opt.eval_freq}: this run sees {total} images only, so it is never measured")
         with tqdm(total=total, initial=at.images, unit="img", dynamic_ncols=True, disable=None) as self.bar:
-            while at.epoch <= opt.total_epochs and not self._is_enough():
+            while at.epoch <= opt.total_epochs and not self.measuring.is_enough:
                 epoch = at.epoch
                 self.bar.set_description(f"epoch {epoch}/{opt.total_epochs}")
                 factor = lr_factor(opt.lr_policy, epoch, opt.n_epochs, opt.n_epochs_decay, opt.lr_decay_iters)
-                self.lr_factor = self.plateau.factor * RESTARTED**self.quality.restarts * factor
+                self.lr_factor = self.measuring.plateau.factor * self.divergence.factor * factor
                 self.model.scale_lr(self.lr_factor)
                 self.epoch_start, self.data_seconds, self.first_image = time.perf_counter(), 0.0, at.images
                 self.report_start = (self.epoch_start, 0.0, at.step)
                 self.is_cut_short = False
-                with self._diverging():
+                with self.divergence.caught(self._go_back, self.checkpoint.save):
                     yield epoch
                     if not self.is_cut_short:
                         self._end_epoch(epoch, preview)
-        if self.eval_seconds:
-            print(f"measured in {self.eval_seconds:.0f} of {time.perf_counter() - start:.0f} s")
+        if self.measuring.seconds:
+            print(f"measured in {self.measuring.seconds:.0f} of {time.perf_counter() - start:.0f} s")
         print(memory_report(self.model.device))
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -163,13 +158,13 @@ class Run:
             if self.ema:
                 self.ema.update()
             self.bar.update(opt.batch_size)
-            with self._diverging():
+            with self.divergence.caught(self._go_back, self.checkpoint.save):
                 if at.due(opt.print_freq):
                     self._report()
                 if at.due(opt.display_freq):
                     self._show(batch, at, {})
-                if self.evaluator and at.due(opt.eval_freq):
-                    self._measure(self.evaluator)
+                if self.measuring.due(at):
+                    self._measure()
                 if at.due(opt.save_latest_freq):
                     self.save(*[f"iter_{at.images}"] * opt.save_by_iter)
             if self.is_cut_short:
@@ -189,10 +184,7 @@ class Run:
             FloatingPointError: a weight is NaN or infinite; what was saved before is kept.
             OSError: there is no room.
         """
-        if bad := [name for name, p in self.model.named_parameters() if not p.isfinite().all()]:
-            raise FloatingPointError(
-                f"training diverged: {bad[0]} is not finite, so the last save is kept; try a lower --lr"
-            )
+        check_finite(self.model)
         for label in ("latest", *labels):
             export_nets(self.folder, label, self._nets())
         self.checkpoint.save()
@@ -211,7 +203,8 @@ class Run:
         now, steps = time.perf_counter(), max(1, at.step - step)  # none when a stop came between them and their report
         self.losses_csv.write(at, means)
         if self.opt.lr_policy == "plateau" and at.step >= getattr(self.model.opt, "n_critic", 1):
-            self._watched(dict.fromkeys(self.losses_csv.names, 0.0))  # a mistyped name is told of at once
+            # A mistyped name is told of at once.
+            self.measuring.watched(dict.fromkeys(self.losses_csv.names, 0.0), self.model.watched)
         self.text_logs.write_losses(at, means, (now - start) / steps, (self.data_seconds - data_seconds) / steps)
         self.report_start = (now, self.data_seconds, at.step)
         self.visualizer.losses(at, means)
@@ -222,9 +215,7 @@ class Run:
         opt, at = self.opt, self.progress
         self._report()
         means = self.meter.epoch()
-        if opt.lr_policy == "plateau":
-            self._update_plateau(means)
-        self.quality.latest = {}
+        self.measuring.end_epoch(means, self.model.watched)
         seconds, num = time.perf_counter() - self.epoch_start, at.images - self.first_image
         self.text_logs.write_timing(at, seconds, self.data_seconds, num)
         rates = {n: o.param_groups[0]["initial_lr"] * self.lr_factor for n, o in self.model.optimizers.items()}
@@ -246,70 +237,51 @@ class Run:
             self._leave()
 
     def _show(self, batch: Batch, at: Progress, more: dict[str, Grid]) -> None:
-        """Send pictures to the displays, with the moving average of G where there is one."""
-        averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
-        with forked(self.opt.seed, PREVIEW), averaged, evaluating(self.model):
+        """Send pictures to the displays."""
+        with self._as_shown(PREVIEW):
             grids = self.model.grids(batch)
         self.visualizer.images(at, more | grids)
         self._say(self.advice.samples(grids))
 
-    def _measure(self, evaluator: Evaluator) -> None:
-        """Measure the model, with the moving average of G where there is one, and keep its networks if it is the best.
+    def _measure(self) -> None:
+        """Measure the model, and keep its networks if it is the best.
 
         Not a weight and not a random number of the training depends on it; the clock of the training stands still.
         """
-        at, start = self.progress, time.perf_counter()
-        averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
-        with forked(self.opt.seed, EVALUATION), averaged, evaluating(self.model):
-            figures = evaluator.measure(self.model)
-        is_best = self.quality.take(at, figures)
-        tqdm.write("  ".join(f"{f.name} {f.text}" for f in figures) + "  best so far" * is_best)
-        best = self.quality.best
-        self.visualizer.metrics(at, figures, describe_best(best) if best else "")
-        if is_best:
+        at, measuring, start = self.progress, self.measuring, time.perf_counter()
+        with self._as_shown(EVALUATION):
+            measured = measuring.measure(self.model, at)
+        tqdm.write(measured.text)
+        self.visualizer.metrics(at, measured.figures, measuring.best)
+        if measured.is_best:
             self.save("best")  # with the state: going back to an earlier one would leave networks it does not know of
-            self.quality.write_best()
-        if self._is_enough():
+            measuring.quality.write_best()
+        if measuring.is_enough:
             self.is_cut_short = True
             self.save()
-            tqdm.write(
-                f"--early_stop {self.opt.early_stop}: {self.quality.since} measurements without a better "
-                f"{self.quality.metric}; best: {describe_best(best) if best else 'none'}"
-            )
+            tqdm.write(measuring.verdict)
         seconds = time.perf_counter() - start
-        self.eval_seconds += seconds
+        measuring.seconds += seconds
         self.epoch_start += seconds
         self.report_start = (self.report_start[0] + seconds, *self.report_start[1:])
 
-    def _is_enough(self) -> bool:
-        return 0 < self.opt.early_stop <= self.quality.since
-
     @contextmanager
-    def _diverging(self) -> Iterator[None]:
-        """Go back to the last save when the block finds what is not finite, if ``--on_nan restart`` says so.
-
-        Raises:
-            FloatingPointError: it does not, or has MAX_RESTARTS times.
-        """
-        try:
+    def _as_shown(self, use: int) -> Iterator[None]:
+        """Evaluate in the block, by the moving average of G where there is one, on random numbers of their own use."""
+        averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
+        with forked(self.opt.seed, use), averaged, evaluating(self.model):
             yield
-        except FloatingPointError as error:
-            restarts = self.quality.restarts + 1
-            if self.opt.on_nan != "restart":
-                raise FloatingPointError(f"{error}; --on_nan restart does both by itself") from None
-            if restarts > MAX_RESTARTS:
-                raise FloatingPointError(f"{error}; --on_nan restart has gone back {MAX_RESTARTS} times") from None
-            self.is_cut_short = True
-            self.checkpoint.load()
-            self.meter.to(self.model.device)
-            self.quality.restarts = restarts
-            self.checkpoint.save()  # so that a run that is killed now does not forget the lower rate
-            self.bar.n = self.progress.images
-            tqdm.write(
-                f"warning: {error}: --on_nan restart goes back to step {self.progress.step}, now at "
-                f"{RESTARTED**restarts:g} of the learning rate",
-                file=sys.stderr,
-            )
+
+    def _load(self) -> None:
+        """Restore the last save."""
+        self.checkpoint.load()
+        self.meter.to(self.model.device)
+
+    def _go_back(self) -> None:
+        """Leave the epoch under way for the last save."""
+        self.is_cut_short = True
+        self._load()
+        self.bar.n = self.progress.images
 
     def _say(self, warning: str) -> None:
         if warning:
@@ -332,39 +304,9 @@ class Run:
         which = f"--name {shlex.quote(opt.name)}{where}"
         return {"go on": f"python train.py {which} --continue_train", "test": f"python test.py {which}"}
 
-    def _update_plateau(self, means: dict[str, float]) -> None:
-        """Tell the plateau policy of the value that it watches, if the epoch had one."""
-        name, latest = self._watched(means), self.quality.latest
-        if name in means:
-            self.plateau.update(means[name])
-        elif name in latest:
-            self.plateau.update(sign(name) * latest[name])
-
-    def _watched(self, means: dict[str, float]) -> str:
-        """Return the loss or metric that the plateau policy watches; raise ValueError when there is none such."""
-        name = self.opt.plateau_loss or self.model.watched or next(iter(means))
-        measured = self.opt.metrics if self.evaluator else ()
-        if name not in means and name not in measured:
-            known = f"this model logs {', '.join(means)}, and measured is {', '.join(measured) or 'nothing'}"
-            raise ValueError(f"--plateau_loss {name}: {known}")
-        return name
-
     def _inspection(self) -> AbstractContextManager[Any]:
         """Return what prints all layers after the first step with ``--verbose``, and does nothing otherwise."""
-        if not (self.opt.verbose and self.progress.step == 1):
-            return nullcontext()
-        stack, inspection = ExitStack(), Inspection(self.model.nets)
-        stack.callback(lambda: tqdm.write(inspection.table()))
-        stack.enter_context(inspection)
-        return stack
-
-
-def _marked(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> dict[str, dict[str, tuple[str, bool]]]:
-    """Return each option as text, and whether it is not at its default."""
-    return {
-        section: {k: (str(plain(v)), is_changed(k, v, defaults)) for k, v in values.items()}
-        for section, values in sections.items()
-    }
+        return printing_layers(self.model.nets) if self.opt.verbose and self.progress.step == 1 else nullcontext()
 
 
 def _memory(device: torch.device) -> str:

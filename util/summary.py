@@ -1,11 +1,13 @@
 """What networks consist of, and how strongly they are pulled: a diagnosis to print."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
+from tqdm import tqdm
 
 from util.types import Batch
 
@@ -57,6 +59,14 @@ class Inspection:
             gradient = f", mean |gradient| {gradients[name]:.3g}" if name in gradients else ""
             lines.append(f"  in all {num_parameters(net):,} parameters{gradient}")
         return "\n".join(lines)
+
+
+@contextmanager
+def printing_layers(nets: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Print the table of all layers after the block."""
+    with Inspection(nets) as inspection:
+        yield
+    tqdm.write(inspection.table())
 
 
 def diagnose(model: Any, batch: Batch) -> str:
