@@ -1,6 +1,7 @@
 """A run that was interrupted and gone on with ends as if it had never stopped."""
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -410,3 +411,20 @@ def test_a_diverged_run_keeps_its_last_good_state(bench):
     assert outcome.err.startswith("train.py: error: training diverged: ") and outcome.err.count("\n") == 1
     saved = state(bench.run_dir("a"))
     assert all(torch.isfinite(value).all() for value in saved["model"].values())
+
+
+# --- time
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def test_the_time_of_all_that_was_trained_is_recorded(bench, number):
+    """Steps of 2 images, 5 to an epoch, saves at 4, 8, 12: one that is killed does step 9 again, and counts it once."""
+    with interrupted(9, by(number)):
+        assert in_child(lambda: bench.small(f"--name a {USUAL}")) != 0
+    assert bench.train("--name a --continue_train").status == 0
+    with (bench.run_dir("a") / "timing.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ends = [int(row["images"]) for row in rows]
+    trained = [round(float(row["seconds"]) * float(row["images_per_second"])) for row in rows]
+    assert ends == sorted(set(ends)) and ends[-1] == 30
+    assert sum(trained) == pytest.approx(30, abs=2)

@@ -29,6 +29,7 @@ from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import lr_factor
 from util.seeding import EVALUATION, PREVIEW, STEP, forked, seed_all
+from util.stopwatch import Stopwatch
 from util.summary import mean_abs_gradients, printing_layers
 from util.types import Batch, Grid, Losses, Progress
 from util.visualizer import LossCsv, TextLogs, Visualizer
@@ -70,7 +71,7 @@ class Run:
         if opt.init_from and not opt.continue_train:
             import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
-        self.is_cut_short = False
+        self.is_cut_short, self.clock = False, Stopwatch()
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
         displays = create_displays(opt, sections, mark_changed(sections, defaults), self._commands())
@@ -134,8 +135,7 @@ class Run:
                 factor = lr_factor(opt.lr_policy, epoch, opt.n_epochs, opt.n_epochs_decay, opt.lr_decay_iters)
                 self.lr_factor = self.measuring.plateau.factor * self.divergence.factor * factor
                 self.model.scale_lr(self.lr_factor)
-                self.epoch_start, self.data_seconds, self.first_image = time.perf_counter(), 0.0, at.images
-                self.report_start = (self.epoch_start, 0.0, at.step)
+                self.clock.start(at)
                 self.is_cut_short = False
                 with self.divergence.caught(self._go_back, self.checkpoint.save):
                     yield epoch
@@ -150,7 +150,7 @@ class Run:
         opt, at = self.opt, self.progress
         waiting = time.perf_counter()
         for batch in batches:
-            self.data_seconds += time.perf_counter() - waiting
+            self.clock.waited(time.perf_counter() - waiting)
             at.advance(opt.batch_size)
             seed_all(opt.seed, STEP, at.step)
             with self._inspection():
@@ -187,7 +187,14 @@ class Run:
         check_finite(self.model)
         for label in ("latest", *labels):
             export_nets(self.folder, label, self._nets())
+        self._note_time()  # or the time of what a resumed run does not train again would be lost
         self.checkpoint.save()
+
+    def _note_time(self) -> None:
+        """Write a row of timing.csv for what was trained since the last one."""
+        lap = self.clock.lap("row", self.progress)
+        if lap.images > 0:
+            self.text_logs.write_timing(self.progress, lap.seconds, lap.data_seconds, lap.images)
 
     def _nets(self) -> dict[str, nn.Module]:
         """Return the networks to export: the model's own, and their moving averages."""
@@ -199,14 +206,13 @@ class Run:
         at, means = self.progress, self.meter.report()
         if not means:
             return
-        start, data_seconds, step = self.report_start
-        now, steps = time.perf_counter(), max(1, at.step - step)  # none when a stop came between them and their report
+        lap = self.clock.lap("report", at)
+        steps = max(1, lap.steps)  # none when a stop came between them and their report
         self.losses_csv.write(at, means)
         if self.opt.lr_policy == "plateau" and at.step >= getattr(self.model.opt, "n_critic", 1):
             # A mistyped name is told of at once.
             self.measuring.watched(dict.fromkeys(self.losses_csv.names, 0.0), self.model.watched)
-        self.text_logs.write_losses(at, means, (now - start) / steps, (self.data_seconds - data_seconds) / steps)
-        self.report_start = (now, self.data_seconds, at.step)
+        self.text_logs.write_losses(at, means, lap.seconds / steps, lap.data_seconds / steps)
         self.visualizer.losses(at, means)
         self._say(self.advice.losses(means))
         self.bar.set_postfix_str(" ".join(f"{k} {v:.3f}" for k, v in means.items()) + _memory(self.model.device))
@@ -216,15 +222,15 @@ class Run:
         self._report()
         means = self.meter.epoch()
         self.measuring.end_epoch(means, self.model.watched)
-        seconds, num = time.perf_counter() - self.epoch_start, at.images - self.first_image
-        self.text_logs.write_timing(at, seconds, self.data_seconds, num)
+        lap = self.clock.lap("epoch", at)
+        self._note_time()
         rates = {n: o.param_groups[0]["initial_lr"] * self.lr_factor for n, o in self.model.optimizers.items()}
         self.visualizer.epoch(at, means, next(iter(rates.values())))
         if len(set(rates.values())) == 1:
             rates = {"": next(iter(rates.values()))}
         lr = " ".join(f"{name} {rate:.3g}".strip() for name, rate in rates.items())
         terms = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        tqdm.write(f"epoch {epoch}/{opt.total_epochs}  {terms}  lr {lr}  {num / max(seconds, 1e-9):.0f} img/s")
+        tqdm.write(f"epoch {epoch}/{opt.total_epochs}  {terms}  lr {lr}  {lap.rate:.0f} img/s")
         if opt.verbose:
             gradients = mean_abs_gradients(self.model.nets)
             tqdm.write("  mean |gradient|: " + "  ".join(f"{k} {v:.3g}" for k, v in gradients.items()))
@@ -249,21 +255,19 @@ class Run:
         Not a weight and not a random number of the training depends on it; the clock of the training stands still.
         """
         at, measuring, start = self.progress, self.measuring, time.perf_counter()
-        with self._as_shown(EVALUATION):
-            measured = measuring.measure(self.model, at)
-        tqdm.write(measured.text)
-        self.visualizer.metrics(at, measured.figures, measuring.best)
-        if measured.is_best:
-            self.save("best")  # with the state: going back to an earlier one would leave networks it does not know of
-            measuring.quality.write_best()
-        if measuring.is_enough:
-            self.is_cut_short = True
-            self.save()
-            tqdm.write(measuring.verdict)
-        seconds = time.perf_counter() - start
-        measuring.seconds += seconds
-        self.epoch_start += seconds
-        self.report_start = (self.report_start[0] + seconds, *self.report_start[1:])
+        with self.clock.paused():
+            with self._as_shown(EVALUATION):
+                measured = measuring.measure(self.model, at)
+            tqdm.write(measured.text)
+            self.visualizer.metrics(at, measured.figures, measuring.best)
+            if measured.is_best:
+                self.save("best")  # with the state: to go back to an earlier one would leave networks unknown to it
+                measuring.quality.write_best()
+            if measuring.is_enough:
+                self.is_cut_short = True
+                self.save()
+                tqdm.write(measuring.verdict)
+        measuring.seconds += time.perf_counter() - start
 
     @contextmanager
     def _as_shown(self, use: int) -> Iterator[None]:

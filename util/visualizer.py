@@ -183,7 +183,7 @@ class TextLogs(Display):
         append_text(self.loss_log, f"{head} {terms}\n")
 
     def write_timing(self, at: Progress, seconds: float, data_seconds: float, num_images: int) -> None:
-        """Add a row for an epoch, or the part of it that this process trained."""
+        """Add a row for an epoch, or the part of it since the last save."""
         if not self.timing.exists():
             append_text(
                 self.timing, csv_line(["epoch", "step", "images", "seconds", "data_seconds", "images_per_second"])

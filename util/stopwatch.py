@@ -1,0 +1,67 @@
+"""The clock of a training run, which stands still while it is measured."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from util.types import Progress
+
+
+class Lap(NamedTuple):
+    """What there was between two moments."""
+
+    seconds: float
+    data_seconds: float  # of them, waiting for images
+    images: int
+    steps: int
+
+    @property
+    def rate(self) -> float:
+        """Images per second."""
+        return self.images / max(self.seconds, 1e-9)
+
+
+class Stopwatch:
+    """Counts laps of several kinds beside each other, such as from report to report and from epoch to epoch."""
+
+    def __init__(self) -> None:
+        self._held: float | None = None  # the moment at which the clock stands still
+        self._paused = 0.0
+        self._began: dict[str, Lap] = {}
+        self._waited = 0.0
+        self._start = Lap(0.0, 0.0, 0, 0)
+
+    def start(self, at: Progress) -> None:
+        """Begin laps of all kinds here."""
+        self._began, self._start = {}, self._now(at)
+
+    def waited(self, seconds: float) -> None:
+        """Count time that was spent waiting for images."""
+        self._waited += seconds
+
+    def lap(self, kind: str, at: Progress) -> Lap:
+        """Return what there was since the last lap of this kind ended, or the start; the next one begins here."""
+        now = self._now(at)
+        began = self._began.get(kind, self._start)
+        self._began[kind] = now
+        return Lap(
+            now.seconds - began.seconds,
+            now.data_seconds - began.data_seconds,
+            now.images - began.images,
+            now.steps - began.steps,
+        )
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stand still during the block."""
+        self._held = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._paused += time.perf_counter() - self._held
+            self._held = None
+
+    def _now(self, at: Progress) -> Lap:
+        moment = time.perf_counter() if self._held is None else self._held
+        return Lap(moment - self._paused, self._waited, at.images, at.step)
