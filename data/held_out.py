@@ -1,5 +1,6 @@
 """The images that a model is measured on."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -34,8 +35,11 @@ def create_evaluator(
         OSError: there are no such images.
         ValueError: a metric cannot be had of such data.
     """
+    start = time.perf_counter()
     dataset = create_dataset(dataset_mode, replace(data, phase=phase, max_dataset_size=opt.eval_images))
     if classes:
         dataset.relabel(classes)
     loader = create_loader(dataset, opt, min(batch_size, len(dataset)), device)
-    return Evaluator(opt, loader, open_train)
+    evaluator = Evaluator(opt, loader, open_train)
+    evaluator.seconds = time.perf_counter() - start
+    return evaluator

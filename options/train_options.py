@@ -1,7 +1,7 @@
 """Options of train.py. Every *_freq counts training images unless it says epochs."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from options.base_options import BaseOptions
@@ -119,6 +119,11 @@ class TrainOptions(BaseOptions):
             )
         if self.best_metric and self.best_metric not in self.metrics:
             raise ValueError(f"--best_metric {self.best_metric} is none of --metrics {','.join(self.metrics)}")
+        if self.lr_policy == "plateau" and self.plateau_loss in get_args(Metric):
+            if not self.eval_freq:
+                raise ValueError(f"--plateau_loss {self.plateau_loss} is never measured: say how often by --eval_freq")
+            if self.plateau_loss not in self.metrics:
+                raise ValueError(f"--plateau_loss {self.plateau_loss} is none of --metrics {','.join(self.metrics)}")
         if self.best_metric and not self.eval_freq:
             raise ValueError(f"--best_metric {self.best_metric} is never measured: say how often by --eval_freq")
         if self.early_stop and not self.eval_freq:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import signal
 
@@ -11,9 +12,12 @@ import yaml
 
 from tests.bench import SMALL, in_child, save_images
 from tests.test_resume import assert_same, assert_same_run, by, interrupted, state
+from util.evaluation import of_pairs
 from util.metrics import features
 from util.metrics.features import Extractor
-from util.quality import read_metrics
+from util.metrics.figure import Figure
+from util.quality import Quality, read_best, read_metrics
+from util.types import Progress
 
 # Steps of 2 images, 4 to an epoch. Measurements after steps 3, 6, 9, 12; saves at 4, 8 and 12.
 USUAL = "--n_epochs 3 --print_freq 6 --save_latest_freq 8 --save_epoch_freq 2 --ema .9 --flip"
@@ -192,6 +196,35 @@ def test_the_plateau_policy_can_watch_a_metric(bench, monkeypatch):
     assert "--plateau_loss kdi: this model logs D_real, D_fake, G, and measured is nothing" in outcome.err
 
 
+def measurement(metric, value):
+    return [Figure(metric, metric, value, None, 4, 4, "pixels", 0, 0)]
+
+
+def test_a_perfect_figure_is_the_best_and_none_is_not(tmp_path):
+    quality = Quality(tmp_path, "psnr")
+    values = [30.0, math.nan, math.inf, 40.0, math.inf, -math.inf]
+    found = [quality.take(Progress(), measurement("psnr", v)) for v in values]
+    assert found == [True, False, True, False, False, False]
+    assert quality.best and quality.best["value"] == math.inf
+    assert quality.since == 3
+    quality.write_best()
+    assert read_best(tmp_path)["value"] == math.inf
+    assert read_metrics(tmp_path / "metrics.csv")[2][1].value == math.inf
+    quality = Quality(tmp_path, "kid")
+    assert [quality.take(Progress(), measurement("kid", v)) for v in (math.nan, math.inf, 2.0)] == [False, False, True]
+
+
+def test_the_mean_of_perfect_and_other_pairs_has_no_deviation():
+    values = torch.tensor([math.inf, 30.0])
+    figure = of_pairs("psnr", values, seed=0)
+    assert (figure.value, figure.std, figure.text) == (math.inf, None, "inf")
+
+
+def test_what_measuring_cost_is_told_with_its_preparation(bench):
+    outcome = bench.small(f"--name a {USUAL} {EVERY}")
+    assert re.search(r"measured in \d+ of \d+ s, prepared for it in \d+ s before\n", outcome.out)
+
+
 # --- what is not finite
 
 
@@ -326,6 +359,8 @@ def test_a_run_that_is_never_measured_is_told_so(bench):
         ("--metrics fdi", "did you mean 'fid'?"),
         ("--best_metric fid", "--best_metric fid is none of --metrics kid"),
         ("--early_stop 3", "say how often by --eval_freq"),
+        ("--lr_policy plateau --plateau_loss kid", "kid is never measured: say how often by --eval_freq"),
+        ("--lr_policy plateau --plateau_loss fid --eval_freq 9", "--plateau_loss fid is none of --metrics kid"),
     ],
 )
 def test_mistaken_options_are_one_line(bench, options, complaint):

@@ -71,6 +71,7 @@ class Evaluator:
             self.pair_metrics["lpips"] = create_lpips(self.device)
         self.judge = self._judge(open_train()) if any(m in OF_CLASSES for m in self.metrics) else None
         self._real: dict[str, Tensor] = {}
+        self.seconds = 0.0  # that it took to prepare
 
     def _check(self, dataset: Any) -> None:
         """Raise ValueError for a metric that this data gives nothing for."""
@@ -127,7 +128,7 @@ class Evaluator:
         figures = [f for side, parts in features.items() for f in self._of_sets(model, side, torch.cat(parts))]
         if self.judge:
             figures += self._of_classes(torch.cat(answers), torch.cat(labels) if labels else None)
-        figures += [self._of_pairs(metric, torch.cat(values)) for metric, values in pairs.items()]
+        figures += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
         return sorted(figures, key=lambda figure: self.metrics.index(figure.metric))
 
     def _drawn(self, model: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
@@ -198,12 +199,6 @@ class Evaluator:
                 figures.append(figure("shares", f"share_{name}", share))
         return figures
 
-    def _of_pairs(self, metric: str, values: Tensor) -> Figure:
-        features = "alexnet" if metric == "lpips" else "pixels"
-        values = values.cpu().double()
-        std = float(values.std(correction=0))
-        return Figure(metric, metric, float(values.mean()), std, len(values), len(values), features, 0, self.opt.seed)
-
     def _real_features(self, model: Any, side: str) -> Tensor:
         """Return the features of the held-out images, (M, D), kept from the first time on."""
         if side not in self._real:
@@ -259,3 +254,11 @@ class Evaluator:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_whole(found, path)
         return found
+
+
+def of_pairs(metric: str, values: Tensor, seed: int) -> Figure:
+    """Return the mean of what a metric said of N pairs, (N,)."""
+    features = "alexnet" if metric == "lpips" else "pixels"
+    values = values.cpu().double()
+    std = float(values.std(correction=0)) if values.isfinite().all() else None  # PSNR of equal images is infinite
+    return Figure(metric, metric, float(values.mean()), std, len(values), len(values), features, 0, seed)

@@ -64,6 +64,11 @@ class Measuring:
             f"{self.quality.metric}; best: {self.best or 'none'}"
         )
 
+    def cost(self, seconds: float) -> str:
+        """Say what part of a run's ``seconds`` went into measuring, and what came before the run."""
+        before = self.evaluator.seconds if self.evaluator else 0.0
+        return f"measured in {self.seconds:.0f} of {seconds:.0f} s, prepared for it in {before:.0f} s before"
+
     def end_epoch(self, means: dict[str, float], default: str) -> None:
         """Tell the plateau policy of the value that it watches, if the epoch had one; ``default``: as of watched."""
         if self.opt.lr_policy == "plateau":

@@ -41,9 +41,8 @@ class Quality:
         figure = next(f for f in figures if f.metric == self.metric)
         if self.best and self.best["name"] != figure.name:
             self.best = None  # the run was gone on with by another --best_metric
-        if not math.isfinite(figure.value) or (
-            self.best and sign(self.metric) * figure.value >= sign(self.metric) * self.best["value"]
-        ):
+        to_beat = sign(self.metric) * self.best["value"] if self.best else math.inf
+        if not sign(self.metric) * figure.value < to_beat:  # nor is a value that is none
             self.since += 1
             return False
         self.best = {"epoch": at.epoch, "step": at.step, "images": at.images, **figure._asdict()}

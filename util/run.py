@@ -142,7 +142,7 @@ class Run:
                     if not self.is_cut_short:
                         self._end_epoch(epoch, preview)
         if self.measuring.seconds:
-            print(f"measured in {self.measuring.seconds:.0f} of {time.perf_counter() - start:.0f} s")
+            print(self.measuring.cost(time.perf_counter() - start))
         print(memory_report(self.model.device))
 
     def batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
