@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm
 from torch.nn.utils.parametrizations import spectral_norm
@@ -28,13 +29,29 @@ class SyncBatchNorm(nn.SyncBatchNorm):
         return by_image(self, input) if self.per_image and not self.training else super().forward(input)
 
 
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """Instance norm that leaves channels-last images on a GPU as they lie; PyTorch's own copies them to and fro."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.is_cuda and input.is_contiguous(memory_format=torch.channels_last):
+            return whitened(input, self.eps)
+        return super().forward(input)
+
+
+def whitened(images: Tensor, eps: float) -> Tensor:
+    """Return ``images`` (N, C, H, W), each plane with mean 0 and variance 1, in their dtype, by sums in fp32."""
+    x = images.float()
+    var, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
+    return ((x - mean) * (var + eps).rsqrt()).to(images.dtype)
+
+
 def by_image(norm: nn.BatchNorm2d | nn.SyncBatchNorm, images: Tensor) -> Tensor:
     """Normalize each image (N, C, H, W) with its own statistics and the scales of ``norm``."""
     return instance_norm(images, weight=norm.weight, bias=norm.bias, eps=norm.eps)
 
 
 LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
-    "instance": nn.InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
+    "instance": InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
     "batch": BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
     "syncbatch": SyncBatchNorm,  # the same state dict as batch
     "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
