@@ -16,6 +16,7 @@ from util.console import warn
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LONG, SHORT = 5000, 100  # steps of a run: what compiling pays off after, and recording
+CPU_INFO = Path("/proc/cpuinfo")  # Linux only, where processors that know bf16 mostly are
 
 
 class Speed(NamedTuple):
@@ -68,8 +69,7 @@ def is_bf16_fast(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    info = Path("/proc/cpuinfo")  # Linux only, where such processors mostly are
-    words = info.read_text().split() if info.exists() else []
+    words = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(words)
 
 

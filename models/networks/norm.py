@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import register_parametrization
 
 Norm = Literal["instance", "batch", "syncbatch", "none"]
 
@@ -81,6 +82,14 @@ def needs_bias(kind: Norm) -> bool:
     return kind in ("instance", "none")
 
 
+class SpectralNorm(_SpectralNorm):
+    """Division by the largest singular value, whose estimate stays in fp32 whatever the network computes in."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
+
+
 def add_spectral_norm(net: nn.Module) -> nn.Module:
     """Divide the weight of every linear layer and convolution of ``net`` by its largest singular value; return it.
 
@@ -88,7 +97,8 @@ def add_spectral_norm(net: nn.Module) -> nn.Module:
     """
     for module in list(net.modules()):
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            spectral_norm(module)
+            outputs = 1 if isinstance(module, nn.ConvTranspose2d) else 0
+            register_parametrization(module, "weight", SpectralNorm(module.weight, dim=outputs))
     return net
 
 
