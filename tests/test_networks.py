@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from models.networks.dcgan import SIZES, ConvDiscriminator, ConvGenerator
+from models.networks.dropout import Dropout
 from models.networks.init import init_normal
 from models.networks.labels import LabelCode
 from models.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -282,3 +283,24 @@ def test_init_leaves_linear_layers_and_embeddings_alone():
     before = {name: p.clone() for name, p in net.named_parameters()}
     init_normal(net)
     assert all(torch.equal(p, before[name]) for name, p in net.named_parameters())
+
+
+@pytest.mark.parametrize("p", [0.0, 0.4, 1.0])
+def test_dropout_sets_its_share_to_zero_and_scales_the_rest(p):
+    layer, x = Dropout(p), torch.full((200, 500), 3.0, requires_grad=True)
+    y = layer(x)
+    assert_close((y == 0).float().mean().item(), p, atol=0.01, rtol=0)
+    if p < 1:
+        assert_close(y[y != 0], torch.full_like(y[y != 0], 3 / (1 - p)))
+    y.sum().backward()
+    assert_close(x.grad, (y / 3).detach())
+    assert layer(x.bfloat16()).dtype == torch.bfloat16
+    assert layer.eval()(x) is x
+
+
+def test_dropout_draws_the_same_numbers_in_every_layout():
+    x = torch.ones(2, 8, 4, 4)
+    torch.manual_seed(0)
+    y = Dropout(0.5)(x)
+    torch.manual_seed(0)
+    assert torch.equal(Dropout(0.5)(x.contiguous(memory_format=torch.channels_last)), y)

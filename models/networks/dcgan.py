@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.networks.dropout import Dropout
 from models.networks.init import init_normal, init_weights
 from models.networks.labels import (
     LabelCode,
@@ -95,7 +96,7 @@ class ConvDiscriminator(LabelledDiscriminator):
             ]
             side, before = side // 3 + 1, width
         num = before * side * side
-        main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num, 1))
+        main = nn.Sequential(*layers, nn.Flatten(), Dropout(dropout), nn.Linear(num, 1))
         super().__init__(main, planes, label_projection(compared, num))
         init_normal(self)
 
@@ -162,7 +163,7 @@ class DCGANDiscriminator(LabelledDiscriminator):
             ]
             before = width
         num = before * 16
-        main = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num, num_logits))
+        main = nn.Sequential(*layers, nn.Flatten(), Dropout(dropout), nn.Linear(num, num_logits))
         init_weights(main)
         super().__init__(main, planes, label_projection(compared, num))
 

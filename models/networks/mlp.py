@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from models.networks.dropout import Dropout
 from models.networks.labels import (
     LabelCode,
     LabelledDiscriminator,
@@ -54,7 +55,7 @@ class MLPDiscriminator(LabelledDiscriminator):
         widths = [math.prod(shape) + (joined.width if joined else 0), *hidden]
         layers: list[nn.Module] = []
         for i, (before, width) in enumerate(pairwise(widths)):
-            layers += [nn.Linear(before, width), nn.LeakyReLU(0.2, True), *([nn.Dropout(dropout)] if i else [])]
+            layers += [nn.Linear(before, width), nn.LeakyReLU(0.2, True), *([Dropout(dropout)] if i else [])]
         features = label_projection(compared, widths[-1])
         super().__init__(nn.Sequential(*layers, nn.Linear(widths[-1], 1)), joined, features)
 

@@ -6,6 +6,7 @@ Channels are given for ngf = ndf = 64, and scale with them.
 from torch import nn
 
 from models.networks.dcgan import NormD, norm_D
+from models.networks.dropout import Dropout
 from models.networks.labels import (
     LabelCode,
     LabelledDiscriminator,
@@ -66,7 +67,7 @@ class Conv28Discriminator(LabelledDiscriminator):
             nn.Flatten(),
             nn.Linear(ndf * 49, num),
             nn.LeakyReLU(0.2, True),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(num, num_logits),
         )
         super().__init__(main, planes, label_projection(compared, num))
@@ -116,7 +117,7 @@ class Conv32Discriminator(LabelledDiscriminator):
             layers += [nn.Conv2d(before, width, 3, 2, 1), *([norm_D(norm, width, eps)] if layers else [])]
             layers.append(nn.LeakyReLU(0.2, True))
             before = width
-        layers += [nn.Conv2d(ndf, 2 * ndf, 4), nn.LeakyReLU(0.2, True), nn.Flatten(), nn.Dropout(dropout)]
+        layers += [nn.Conv2d(ndf, 2 * ndf, 4), nn.LeakyReLU(0.2, True), nn.Flatten(), Dropout(dropout)]
         features = label_projection(compared, 2 * ndf)
         super().__init__(nn.Sequential(*layers, nn.Linear(2 * ndf, 1)), planes, features)
 
@@ -170,7 +171,7 @@ class ConvK8Discriminator(LabelledDiscriminator):
             nn.Conv2d(width, 3, 8, 2),
             nn.LeakyReLU(0.2, True),
             nn.Flatten(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(3 * 11 * 11, 1),
         )
         super().__init__(main, planes, label_projection(compared, 3 * 11 * 11))

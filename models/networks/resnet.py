@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from models.networks.dropout import Dropout
 from models.networks.norm import Norm, needs_bias, norm_layer
 from models.networks.sides import ReflectionPad2d, Upsample, check_sides, doubling
 
@@ -58,7 +59,7 @@ class ResnetBlock(nn.Module):
         self.conv_block = nn.Sequential(
             *self.convolution(channels, norm),
             nn.ReLU(True),
-            *([nn.Dropout(0.5)] if dropout else []),
+            *([Dropout(0.5)] if dropout else []),
             *self.convolution(channels, norm),
         )
 

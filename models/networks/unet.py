@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from models.networks.dropout import Dropout
 from models.networks.norm import Norm, needs_bias, norm_layer
 from models.networks.sides import Upsample, check_sides, doubling
 
@@ -46,7 +47,7 @@ class UNetGenerator(nn.Module):
             layers += [nn.ReLU(True), doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
             layers += [norm_layer(norm, outside)]
             if dropout and 4 <= i < levels - 1:
-                layers += [nn.Dropout(0.5)]
+                layers += [Dropout(0.5)]
             inner = [UNetLevel(layers)]
         layers = [nn.Conv2d(input_nc, ngf, 4, 2, 1, bias=bias), *inner]
         layers += [nn.ReLU(True), doubling(upsample, 2 * ngf, output_nc, 4), nn.Tanh()]
