@@ -9,7 +9,7 @@ The page is results/compare/RUN_RUN.../index.html. Names of runs stand before th
 import json
 import math
 import sys
-from itertools import takewhile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from models import find_model
 from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
-from options.parse_tested import parse_test
-from options.test_options import TestOptions
+from options.parse_tested import parse_runs
+from options.test_options import OF_ALL, TestOptions
 from util.config_file import read_config
 from util.console import one_line_errors
 from util.device import pick_device
@@ -37,17 +37,15 @@ from util.runs import OPTIONS_FILE
 from util.types import Batch, Grid, Progress
 from util.visualizer import LossCsv, read_losses
 
+HEEDED = OF_ALL | {"phase", "model_suffix"}  # of test.py's options
 PREVIEW = 8  # held-out images that are translated
 MAX_POINTS = 500  # of a curve
 NO_DIFFERENCE = ("name", "checkpoints_dir")  # options in which runs differ anyway
 Curves = dict[str, dict[str, list[tuple[int, float | None]]]]  # of what -> of which run -> (images, value)
 
 
-def main() -> None:
-    argv = sys.argv[1:]
-    names = list(takewhile(lambda word: not word.startswith("-"), argv))
-    calls = [["--name", name, *argv[len(names) :]] for name in dict.fromkeys(names)] or [argv]
-    configs = [parse_test(__doc__ or "", call, find_model, find_dataset) for call in calls]
+def main(argv: Sequence[str] | None = None) -> None:
+    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HEEDED)
     with one_line_errors("compare.py", configs[0].run.verbose, ValueError, OSError):
         print(f"page: {compare(configs).resolve()}")
 
