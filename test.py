@@ -45,6 +45,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.latent_results import show_latents
     from util.latents import truncated
     from util.modes import evaluating
+    from util.origin import write_origin
     from util.quality import describe_best, read_best
     from util.results import Results, draw_samples, read_labels, show_figures
     from util.summary import diagnose
@@ -78,6 +79,7 @@ def test(config: Config[TestOptions]) -> None:
         )
         evaluator.check(model)
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
+    write_origin(results.folder, opt.run_dir, opt.label, config.data.dataroot)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes)

@@ -19,7 +19,7 @@ from util.images import make_labelled_grid
 from util.training_page import Options
 from util.types import Grid, Progress
 from util.visdom_server import VisdomServer, is_listening
-from util.visualizer import Display, Report
+from util.visualizer import Display, Report, thinned
 
 TIMEOUT = 5  # seconds: what a server that hangs costs the run, once
 MAX_POINTS = 1000  # a curve: its window is sent and drawn anew each time, which is quicker than visdom's way of adding
@@ -125,8 +125,7 @@ class VisdomDisplay(Display):
         if self.shown == len(self.reports):
             return
         start = time.monotonic()
-        stride = math.ceil(len(self.reports) / MAX_POINTS)
-        reports = self.reports[::-stride][::-1]  # with the last one
+        reports = thinned(self.reports, MAX_POINTS)
         names = list(dict.fromkeys(name for _, losses in self.reports for name in losses))
         self.client.line(
             np.array([[losses.get(name, math.nan) for name in names] for _, losses in reports]),
