@@ -13,6 +13,7 @@ from models.networks.labels import LabelCode, LabelInput
 from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
 from models.networks.sides import Upsample
 from options import option
+from util.console import warn
 from util.seeding import generator
 from util.types import Batch, DataSpec, Grid, Visuals
 
@@ -122,6 +123,11 @@ class GeneratorModel(NoiseModel):
             raise ValueError("--projection compares labels with D's features: it needs --conditional")
         if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
             raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
+        for name, net in (("hidden_G", opt.netG), ("hidden_D", opt.netD)):
+            widths = getattr(opt, name)
+            if net != "mlp" and widths != getattr(type(opt), name):
+                shown = ",".join(map(str, widths))
+                warn(f"--{name} {shown} is left out of account: it is for --net{name[-1]} mlp")
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
         self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
         self.optimizers = {
