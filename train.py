@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
     from data.held_out import create_evaluator
+    from models.speed import plan_speed
+    from models.stepper import Stepper
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.run import Run
     from util.run_folder import check_run_folder
@@ -40,16 +42,18 @@ def train(config: Config[TrainOptions]) -> None:
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes()
     model.check_batch(preview := loader.preview(), config.dataset_mode)
+    speed = plan_speed(opt, model, len(loader) * opt.total_epochs)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
     evaluator = None
     if opt.eval_freq:
         data = config.data.like(spec).uncut()
         evaluator = create_evaluator(config.dataset_mode, data, opt, opt.eval_phase, device, lambda: loader)
 
-    with Run(opt, record, config.defaults, model, evaluator) as run:
+    with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
+        stepper = Stepper(model, speed, run.ema)
         for epoch in run.epochs(len(loader), preview):
             for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
-                run.log(model.optimize_parameters(batch, run.progress.step))
+                run.log(stepper(batch, run.progress.step))
 
 
 if __name__ == "__main__":

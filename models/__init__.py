@@ -33,4 +33,4 @@ def create_model(name: str, opt: BaseModel.Options, spec: DataSpec, device: torc
     from util.seeding import seed_all
 
     seed_all(seed)
-    return find_model(name)(opt, spec).to(device)
+    return find_model(name)(opt, spec).place(device)

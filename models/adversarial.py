@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.augment import Kind, augment
 from models.base_model import BaseModel, Terms
+from models.fast import plainly
 from models.losses import GanMode, adversarial, gradient_penalty
 from models.networks.norm import BATCH_NORMS, add_spectral_norm
 from options import option
@@ -84,5 +85,6 @@ class AdversarialModel(BaseModel):
         """Return the weighted gradient penalty of D as the term ``name`` when the objective is wgangp, else no term."""
         if self.opt.gan_mode != "wgangp":
             return {}
-        value = gradient_penalty(lambda images: netD(images, *condition), real, fake)
+        with plainly():
+            value = gradient_penalty(lambda images: netD(images, *condition), real, fake)
         return {name: Weighted(value, self.opt.lambda_gp)}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
 
 from models.rmsprop import RMSprop
@@ -54,6 +55,7 @@ class BaseModel(nn.Module, ABC):
         self.opt = opt
         self.spec = spec
         self.optimizers: dict[str, Optimizer] = {}
+        self.scaler = GradScaler(enabled=False)  # keeps the small gradients of fp16; models/speed.py sets it
 
     def check_batch(self, batch: Batch, dataset_mode: str) -> None:
         """Raise ValueError when batches of this data set class lack what the model learns from or translates."""
@@ -91,6 +93,13 @@ class BaseModel(nn.Module, ABC):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    def place(self, device: torch.device) -> "BaseModel":
+        """Move to ``device`` networks, buffers, and what optimizers hold; return the model."""
+        self.to(device)
+        for optimizer in self.optimizers.values():
+            settle(optimizer)
+        return self
+
     @property
     def nets(self) -> dict[str, nn.Module]:
         """Return the networks by their names without ``net``: G, D, G_A ..."""
@@ -104,9 +113,13 @@ class BaseModel(nn.Module, ABC):
         """Return the optimizer that the options ask for, over all parameters of ``nets``; ``lr`` 0 means ``--lr``."""
         params = [p for net in nets for p in net.parameters()]
         rate = torch.tensor(lr or self.opt.lr)  # a tensor, so that a schedule reaches steps recorded with the old value
+        optimizer: Optimizer
         if self.opt.optimizer == "rmsprop":
-            return RMSprop(params, rate)
-        return Adam(params, lr=rate, betas=(self.opt.beta1, self.opt.beta2), fused=True)
+            optimizer = RMSprop(params, rate)
+        else:
+            optimizer = Adam(params, lr=rate, betas=(self.opt.beta1, self.opt.beta2), fused=True)
+        optimizer.register_load_state_dict_post_hook(settle)
+        return optimizer
 
     def scale_lr(self, factor: float) -> None:
         """Set every learning rate to ``factor`` times its initial value."""
@@ -130,10 +143,11 @@ class BaseModel(nn.Module, ABC):
             for part in parts:
                 terms = {k: t if isinstance(t, Weighted) else Weighted(t, 1.0) for k, t in objective(part).items()}
                 loss = torch.stack([t.value * t.weight for t in terms.values()]).sum()
-                (loss / len(parts)).backward()
+                self.scaler.scale(loss / len(parts)).backward()
                 for key, term in terms.items():
                     total[key] = total.get(key, 0) + term.value.detach() / len(parts)
-        optimizer.step()
+        self.scaler.step(optimizer)
+        self.scaler.update()
         return total
 
 
@@ -148,3 +162,20 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     finally:
         for p in frozen_now:
             p.requires_grad_(True)
+
+
+def settle(optimizer: Optimizer) -> None:
+    """Put what ``optimizer`` holds where its parameters are, and as they lie in memory.
+
+    Fused updates and recorded steps read a learning rate on the parameters' device alone, and pair the elements of a
+    parameter with those of its moments in the order of memory, without a look at the strides.
+    """
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        group["lr"] = group["lr"].to(device)
+        if "capturable" in group:
+            group["capturable"] = device.type == "cuda"
+        for p in group["params"]:
+            for key, value in optimizer.state[p].items() if p in optimizer.state else ():
+                if value.shape == p.shape and value.stride() != p.stride():
+                    optimizer.state[p][key] = torch.empty_like(p).copy_(value)

@@ -76,6 +76,20 @@ class TrainOptions(BaseOptions):
     init_from: str = option(
         "", help="start from the weights of that run, or of a folder in checkpoints_dir with weights alone"
     )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto",
+        help="in which networks compute while they train: auto is bf16 where the hardware is made for it, else fp32",
+        resume="warn",
+    )
+    compile: Literal["auto", "on", "off"] = option(
+        "auto", help="compile the networks: auto does on a GPU when the run is long enough to pay for it", resume="free"
+    )
+    cuda_graphs: Literal["auto", "on", "off"] = option(
+        "auto", help="record whole steps and replay them: auto does on a GPU", resume="free"
+    )
+    profile: int = option(
+        0, help="trace so many steps, and tell where the time goes; 0: none", min=0, max=1000, resume="free"
+    )
     deterministic: bool = option(False, help="make CUDA runs repeatable bit for bit (slower)")
     display: tuple[Literal["html", "visdom", "tensorboard", "wandb", "none"], ...] = option(
         ("html",), help="where losses and pictures go, such as html,visdom", resume="free"

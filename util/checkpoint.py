@@ -10,7 +10,7 @@ from torch import nn
 
 from util.files import written_whole
 
-FORMAT = 1  # of latest_state.pth; raised when an older one can no longer be read
+FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
 STATE_FILE = "latest_state.pth"
 
 

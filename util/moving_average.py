@@ -1,16 +1,19 @@
 """An exponential moving average of generators, beside the model (Karras et al. 2018, arXiv:1710.10196, Sec. 4)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import copy
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 
 class MovingAverage:
-    """Averages of some of a model's networks, batch norm's statistics included."""
+    """Averages of some of a model's networks, batch norm's statistics included.
+
+    Not torch.optim.swa_utils.AveragedModel, which reads its count of updates back from the device at every parameter.
+    """
 
     def __init__(self, model: nn.Module, names: Iterable[str], decay: float) -> None:
         """Start from the networks as they are.
@@ -19,34 +22,37 @@ class MovingAverage:
             model: owns the networks.
             names: its attributes to average, such as ("netG",).
             decay: what remains of the average at each update; smaller for the first updates, so that the initial
-                weights are soon forgotten: at most (1 + n) / (10 + n) after n of them.
+                weights are soon forgotten: nothing at the first, at most (1 + n) / (10 + n) at the n-th.
         """
         self.model = model
         self.decay = decay
-        self.nets = {n: AveragedModel(getattr(model, n), multi_avg_fn=self._average, use_buffers=True) for n in names}
+        self.nets: dict[str, nn.Module] = {n: copy.deepcopy(getattr(model, n)).requires_grad_(False) for n in names}
         self.updates = 0
+        device = next(next(iter(self.nets.values())).parameters()).device
+        self.share = torch.ones((), device=device)  # of the networks in the average; a tensor, for recorded steps
 
-    def update(self) -> None:
-        """Take in the networks after a step."""
+    def advance(self) -> None:
+        """Count an update, before ``update`` makes it."""
         self.updates += 1
-        for name, net in self.nets.items():
-            net.update_parameters(getattr(self.model, name))
+        n = self.updates
+        self.share.fill_(1 - min(self.decay, (1 + n) / (10 + n)) if n > 1 else 1.0)
 
     @torch.no_grad()
-    def _average(self, averages: Sequence[Tensor], values: Sequence[Tensor], _num_averaged: Tensor | int) -> None:
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for average, value in zip(averages, values, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value.to(average.dtype), 1 - decay)
-            else:
-                average.copy_(value)
+    def update(self) -> None:
+        """Take in the networks after a step; every update runs the same operations."""
+        for name, net in self.nets.items():
+            for average, value in zip(_tensors(net), _tensors(getattr(self.model, name)), strict=True):
+                if average.is_floating_point():
+                    average.lerp_(value, self.share.to(average.dtype))
+                else:
+                    average.copy_(value)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Put the averages in the networks' places for the block."""
         trained = {name: getattr(self.model, name) for name in self.nets}
         for name, net in self.nets.items():
-            setattr(self.model, name, net.module)
+            setattr(self.model, name, net)
         try:
             yield
         finally:
@@ -60,3 +66,8 @@ class MovingAverage:
         self.updates = state["updates"]
         for name, net in self.nets.items():
             net.load_state_dict(state[name])
+
+
+def _tensors(net: nn.Module) -> Iterator[Tensor]:
+    yield from net.parameters()
+    yield from net.buffers()

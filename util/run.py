@@ -46,6 +46,7 @@ class Run:
         sections: dict[str, dict[str, Any]],
         defaults: dict[str, Any],
         model: Any,
+        speed: str,
         evaluator: Evaluator | None = None,
     ) -> None:
         """Open the folder, and restore the latest state with ``--continue_train``.
@@ -55,6 +56,7 @@ class Run:
             sections: all options and the data's spec, as options.yaml is to hold them.
             defaults: what the options would have been, had nobody said otherwise.
             model: a BaseModel on its device.
+            speed: how its steps are made fast, for people.
             evaluator: measures the model every ``--eval_freq`` images; None: nothing does.
 
         Raises:
@@ -85,16 +87,17 @@ class Run:
         }
         parts |= {f"optimizer_{name}": optimizer for name, optimizer in model.optimizers.items()}
         parts |= {"moving_average": self.ema} if self.ema else {}
+        parts |= {"scaler": model.scaler} if model.scaler.is_enabled() else {}
         self.checkpoint = Checkpoint(
-            self.folder, parts | {"losses_csv": self.losses_csv, "logs": self.visualizer}, ("quality",)
+            self.folder, parts | {"losses_csv": self.losses_csv, "logs": self.visualizer}, ("quality", "scaler")
         )
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self._load()
-        about = describe_process(model.device, self.folder / OPTIONS_FILE if opt.continue_train else None)
+        about = describe_process(model.device, speed, self.folder / OPTIONS_FILE if opt.continue_train else None)
         write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
         print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
-        print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}")
+        print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
 
     def __enter__(self) -> "Run":
         self.stop = self.exits.enter_context(StopRequest())
@@ -155,8 +158,6 @@ class Run:
             seed_all(opt.seed, STEP, at.step)
             with self._inspection():
                 yield batch
-            if self.ema:
-                self.ema.update()
             self.bar.update(opt.batch_size)
             with self.divergence.caught(self._go_back, self.checkpoint.save):
                 if at.due(opt.print_freq):
@@ -199,7 +200,7 @@ class Run:
     def _nets(self) -> dict[str, nn.Module]:
         """Return the networks to export: the model's own, and their moving averages."""
         averages = self.ema.nets if self.ema else {}
-        return self.model.nets | {f"{n.removeprefix('net')}_ema": net.module for n, net in averages.items()}
+        return self.model.nets | {f"{n.removeprefix('net')}_ema": net for n, net in averages.items()}
 
     def _report(self) -> None:
         """Log the means since the last report; here the device is waited for."""

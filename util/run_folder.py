@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from util.config_file import plain, read_section
+from util.console import warn
 from util.files import FolderLock
 from util.runs import OPTIONS_FILE
 
@@ -70,11 +71,12 @@ def check_same_data(previous: Path, spec: dict[str, Any]) -> None:
             )
 
 
-def describe_process(device: torch.device, previous: Path | None) -> dict[str, Any]:
+def describe_process(device: torch.device, speed: str, previous: Path | None) -> dict[str, Any]:
     """Return what the record of a run says beside its options.
 
     Args:
         device: the one that trains.
+        speed: how its steps are made fast, for people.
         previous: options.yaml of the run that is gone on with, whose record is kept; None for a new run.
     """
     now = {
@@ -85,11 +87,16 @@ def describe_process(device: torch.device, previous: Path | None) -> dict[str, A
         "torch": str(torch.__version__),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "cpu_threads": torch.get_num_threads(),
+        "speed": speed,
     }
     if not previous:
         return now
     first: dict[str, Any] = read_section(previous, "about") or now
     resumed: list[Any] = list(first.get("resumed") or [])
+    last = resumed[-1] if resumed else first
+    for key in ("device", "speed"):
+        if key in last and last[key] != now[key]:
+            warn(f"goes on with {now[key]}, not bit for bit as with {last[key]} so far")
     return first | {"resumed": [*resumed, now]}
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import register_parametrization
 
 Norm = Literal["instance", "batch", "syncbatch", "none"]
 
@@ -28,13 +30,29 @@ class SyncBatchNorm(nn.SyncBatchNorm):
         return by_image(self, input) if self.per_image and not self.training else super().forward(input)
 
 
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """Instance norm that leaves channels-last images on a GPU as they lie; PyTorch's own copies them to and fro."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.is_cuda and input.is_contiguous(memory_format=torch.channels_last):
+            return whitened(input, self.eps)
+        return super().forward(input)
+
+
+def whitened(images: Tensor, eps: float) -> Tensor:
+    """Return ``images`` (N, C, H, W), each plane with mean 0 and variance 1, in their dtype, by sums in fp32."""
+    x = images.float()
+    var, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
+    return ((x - mean) * (var + eps).rsqrt()).to(images.dtype)
+
+
 def by_image(norm: nn.BatchNorm2d | nn.SyncBatchNorm, images: Tensor) -> Tensor:
     """Normalize each image (N, C, H, W) with its own statistics and the scales of ``norm``."""
     return instance_norm(images, weight=norm.weight, bias=norm.bias, eps=norm.eps)
 
 
 LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
-    "instance": nn.InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
+    "instance": InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
     "batch": BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
     "syncbatch": SyncBatchNorm,  # the same state dict as batch
     "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
@@ -64,6 +82,14 @@ def needs_bias(kind: Norm) -> bool:
     return kind in ("instance", "none")
 
 
+class SpectralNorm(_SpectralNorm):
+    """Division by the largest singular value, whose estimate stays in fp32 whatever the network computes in."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
+
+
 def add_spectral_norm(net: nn.Module) -> nn.Module:
     """Divide the weight of every linear layer and convolution of ``net`` by its largest singular value; return it.
 
@@ -71,7 +97,8 @@ def add_spectral_norm(net: nn.Module) -> nn.Module:
     """
     for module in list(net.modules()):
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            spectral_norm(module)
+            outputs = 1 if isinstance(module, nn.ConvTranspose2d) else 0
+            register_parametrization(module, "weight", SpectralNorm(module.weight, dim=outputs))
     return net
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from models.networks.norm import Norm, needs_bias, norm_layer
-from models.networks.sides import Upsample, check_sides, doubling
+from models.networks.sides import ReflectionPad2d, Upsample, check_sides, doubling
 
 
 class ResnetGenerator(nn.Module):
@@ -35,14 +35,14 @@ class ResnetGenerator(nn.Module):
         self.min_size = 8  # 2 x 2 features are the least that reflection padding takes
         self.receptive_field = 25 + 16 * num_blocks
         bias = needs_bias(norm)
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias)]
+        layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias)]
         layers += [norm_layer(norm, ngf), nn.ReLU(True)]
         for width in (ngf, 2 * ngf):
             layers += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), norm_layer(norm, 2 * width), nn.ReLU(True)]
         layers += [ResnetBlock(4 * ngf, norm, dropout) for _ in range(num_blocks)]
         for width in (2 * ngf, ngf):
             layers += [doubling(upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
+        layers += [ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -68,4 +68,4 @@ class ResnetBlock(nn.Module):
     @staticmethod
     def convolution(channels: int, norm: Norm) -> list[nn.Module]:
         convolution = nn.Conv2d(channels, channels, 3, bias=needs_bias(norm))
-        return [nn.ReflectionPad2d(1), convolution, norm_layer(norm, channels)]
+        return [ReflectionPad2d(1), convolution, norm_layer(norm, channels)]

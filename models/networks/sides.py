@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 Upsample = Literal["deconv", "resize"]
 
@@ -17,8 +18,40 @@ def doubling(kind: Upsample, before: int, after: int, kernel: int, bias: bool = 
     """
     if kind == "deconv":
         return nn.ConvTranspose2d(before, after, kernel, 2, 1, output_padding=kernel % 2, bias=bias)
-    convolution = nn.Conv2d(before, after, 3, padding=1, bias=bias, padding_mode="reflect")
-    return nn.Sequential(nn.Upsample(scale_factor=2), convolution)
+    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectionConv2d(before, after, 3, bias=bias))
+
+
+class ReflectionPad2d(nn.ReflectionPad2d):
+    """Reflection padding as ``mirrored`` does it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return mirrored(input, self.padding[0])
+
+
+class ReflectionConv2d(nn.Conv2d):
+    """A convolution that keeps the sides: what it sees beyond the edges is reflected."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(mirrored(input, self.kernel_size[0] // 2))
+
+
+def mirrored(images: Tensor, margin: int) -> Tensor:
+    """Return ``images`` (N, C, H, W) with ``margin`` pixels more on all sides, by reflection.
+
+    On a GPU it is composed of flips: PyTorch's own has no repeatable gradient there (and refuses
+    torch.use_deterministic_algorithms), and copies channels-last images to and fro.
+    """
+    if not images.is_cuda:
+        return pad(images, [margin] * 4, mode="reflect")
+    return reflected(reflected(images, -1, margin), -2, margin)
+
+
+def reflected(images: Tensor, dim: int, margin: int) -> Tensor:
+    """Return ``images`` with ``margin`` pixels more before and behind in ``dim``, by reflection."""
+    length = images.shape[dim]
+    before = images.narrow(dim, 1, margin).flip(dim)
+    behind = images.narrow(dim, length - 1 - margin, margin).flip(dim)
+    return torch.cat([before, images, behind], dim)
 
 
 def check_sides(images: Tensor, multiple: int, smallest: int) -> None:

@@ -1,0 +1,83 @@
+"""Networks that compute in low precision, channels-last or compiled while they train, and plainly otherwise."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from models.base_model import BaseModel, settle
+from models.speed import Speed
+from util.console import warn
+
+
+class FastForward:
+    """Stands in for the forward of a network, which it calls in its own way in training mode.
+
+    What comes out is fp32, so that losses are. In evaluation mode, and within ``plainly``, all is fp32 and eager.
+    """
+
+    is_on = True  # for all networks; only ``plainly`` changes it
+
+    def __init__(self, name: str, net: nn.Module, speed: Speed) -> None:
+        self.name, self.net, self.speed = name, net, speed
+        self.plain: Callable[..., Any] = net.forward
+        self.fast = torch.compile(net.forward, dynamic=False) if speed.compiled else net.forward
+
+    def __call__(self, *inputs: Tensor | None) -> Any:
+        if not (FastForward.is_on and self.net.training):
+            return self.plain(*inputs)
+        speed = self.speed
+        device = next(self.net.parameters()).device.type
+        if speed.channels_last:
+            inputs = tree_map_only(Tensor, _channels_last, inputs)
+        with torch.autocast(device, speed.dtype, enabled=speed.dtype != torch.float32):
+            results = self._run(*inputs)
+        return tree_map_only(Tensor, Tensor.float, results)
+
+    def _run(self, *inputs: Tensor | None) -> Any:
+        if self.fast is self.plain:
+            return self.plain(*inputs)
+        try:
+            return self.fast(*inputs)
+        except Exception as error:  # of the compiler, which has a hundred kinds; before anything was computed
+            if not _is_of_compiler(error):
+                raise
+            warn(f"--compile is switched off for net{self.name}: {str(error).strip().splitlines()[0]}")
+            self.fast = self.plain
+            return self.plain(*inputs)
+
+
+def make_fast(model: BaseModel, speed: Speed) -> None:
+    """Let the networks of ``model`` train as ``speed`` says; what optimizers hold follows them.
+
+    Copies of a network that are to stay plain, such as its moving average, must have been made before.
+    """
+    if speed == Speed():
+        return
+    for name, net in model.nets.items():
+        if speed.channels_last:
+            net.to(memory_format=torch.channels_last)
+        net.forward = FastForward(name, net, speed)
+    for optimizer in model.optimizers.values():
+        settle(optimizer)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Run the block with all networks as they are written: in fp32, eager, in any order of differentiation."""
+    before, FastForward.is_on = FastForward.is_on, False
+    try:
+        yield
+    finally:
+        FastForward.is_on = before
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton"))

@@ -1,0 +1,177 @@
+"""Networks in low precision: what computes in what, how it lies in memory, and that nothing else changes."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from models.fast import make_fast, plainly
+from models.speed import Speed
+from tests.tiny_models import LEARNERS, RGB_32, build, create, make_batch, snapshot, train
+
+BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
+LOW = Speed(BF16, channels_last=True)
+
+
+class Watch:
+    """Notes the dtype, and whether it is channels-last, of all that convolutions of a network put out."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        self.seen: set[tuple[torch.dtype, bool]] = set()
+        for module in net.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+                module.register_forward_hook(self._note)
+
+    def _note(self, module: Any, args: Any, output: torch.Tensor) -> None:
+        if output.shape[1] > 1:
+            self.seen.add((output.dtype, output.is_contiguous(memory_format=torch.channels_last)))
+
+    def take(self) -> set[tuple[torch.dtype, bool]]:
+        seen, self.seen = self.seen, set()
+        return seen
+
+
+@pytest.mark.parametrize("case", LEARNERS)
+@pytest.mark.parametrize("dtype", [BF16, FP16])
+def test_every_model_trains_in_low_precision(case, dtype):
+    model = create(case)
+    if dtype == FP16 and model.opt.optimizer != "adam":
+        pytest.skip("the optimizer cannot undo the scaling of losses")
+    keys = list(model.state_dict())
+    make_fast(model, Speed(dtype, channels_last=True))
+    before = snapshot(model)["model"]
+    (losses, *_) = train(model, case, range(6, 7))
+    assert all(loss.dtype == FP32 and loss.isfinite() for loss in losses.values())
+    assert list(model.state_dict()) == keys
+    state = model.state_dict()
+    assert all(v.dtype == before[k].dtype for k, v in state.items())
+    assert all(v.isfinite().all() for v in state.values())
+    assert any(not torch.equal(v, before[k]) for k, v in state.items())
+
+
+def test_networks_compute_low_in_training_alone():
+    model = create("cgan conv")
+    watch = Watch(model)
+    make_fast(model, LOW)
+    train(model, "cgan conv", range(1, 2))
+    assert watch.take() == {(BF16, True)}
+    with plainly():
+        train(model, "cgan conv", range(2, 3))
+    assert {dtype for dtype, _ in watch.take()} == {FP32}
+    model.eval()
+    with torch.no_grad():
+        images = model(make_batch("cgan conv"))["fake"]
+    assert images.dtype == FP32
+    assert {dtype for dtype, _ in watch.take()} == {FP32}
+
+
+def test_in_evaluation_a_fast_model_gives_the_numbers_of_a_plain_one():
+    plain, fast = create("cycle_gan").eval(), create("cycle_gan").eval()
+    make_fast(fast, LOW)
+    with torch.no_grad():
+        assert_close(fast(make_batch("cycle_gan")), plain(make_batch("cycle_gan")), rtol=1e-4, atol=1e-5)
+
+
+def test_penalties_are_computed_in_fp32():
+    case = "wgan_gp dcgan conditional"
+    losses = []
+    for speed in (Speed(), LOW):
+        model = create(case)
+        make_fast(model, speed)
+        watch = Watch(model.netD)
+        with torch.no_grad():
+            for p in model.netD.parameters():
+                p.mul_(3)
+        batch = make_batch(case)
+        torch.manual_seed(0)
+        losses.append(model.penalty("gp", model.netD, batch["image"], -batch["image"], batch["label"])["gp"].value)
+        assert {dtype for dtype, _ in watch.take()} == {FP32}
+    assert losses[0] > 1e-3
+    assert_close(losses[1], losses[0], rtol=1e-5, atol=1e-7)
+
+
+def test_moments_follow_their_parameters_into_another_layout():
+    plain, fast = create("pix2pix"), create("pix2pix")
+    train(plain, "pix2pix", range(1, 3))
+    state = snapshot(plain)
+    make_fast(fast, Speed(FP32, channels_last=True))
+    fast.load_state_dict(state["model"])
+    for name, optimizer in fast.optimizers.items():
+        optimizer.load_state_dict(state[name])
+        for p, values in optimizer.state.items():
+            for moment in ("exp_avg", "exp_avg_sq"):
+                assert values[moment].stride() == p.stride()
+    assert any(not p.is_contiguous() for p in fast.parameters())
+    for model in (plain, fast):  # with moments paired wrongly this would differ at once
+        train(model, "pix2pix", range(3, 5))
+    for name, value in plain.named_parameters():
+        assert_close(dict(fast.named_parameters())[name], value, rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_spectral_norm_is_estimated_in_fp32():
+    model = build("cgan", RGB_32, ngf=4, ndf=4, nz=8, spectral_norm=True, norm_D="none")
+    make_fast(model, LOW)
+    numbers = model.netD.main[0].parametrizations.weight[0]
+    dtypes = []
+    torch.nn.Module.register_forward_hook(numbers, lambda module, args, output: dtypes.append(output.dtype))
+    model.netD(torch.zeros(2, 3, 32, 32), torch.tensor([0, 1]))
+    assert dtypes == [FP32]
+    assert numbers._u.dtype == FP32
+    assert_close(numbers._u.norm(), torch.tensor(1.0))
+
+
+def test_fp16_leaves_out_a_step_whose_gradients_overflow():
+    model = create("template")
+    model.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60, backoff_factor=2.0**-50)
+    make_fast(model, Speed(FP16, channels_last=True))
+    before = snapshot(model)["model"]
+    train(model, "template", range(1, 2))
+    assert model.scaler.get_scale() == 2.0**10
+    assert_close(dict(model.named_parameters()), {k: before[k] for k, _ in model.named_parameters()}, rtol=0, atol=0)
+    train(model, "template", range(2, 3))
+    assert any(not torch.equal(p, before[k]) for k, p in model.named_parameters())
+
+
+class InductorError(RuntimeError):
+    __module__ = "torch._inductor.exc"
+
+
+@pytest.mark.parametrize("speed", [Speed(compiled=True), Speed(BF16, True, compiled=True)], ids=str)
+def test_a_compiler_that_fails_is_told_of_once_and_left(monkeypatch, capsys, speed):
+    def compile_nothing(function, dynamic):
+        def fail(*inputs):
+            raise InductorError("no room for it\nmore")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    model, plain = create("pix2pix"), create("pix2pix")
+    make_fast(model, speed)
+    make_fast(plain, speed._replace(compiled=False))
+    assert_close(train(model, "pix2pix", range(1, 4)), train(plain, "pix2pix", range(1, 4)), rtol=0, atol=0)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2  # G and D
+    assert all("--compile is switched off for net" in line for line in lines)
+
+
+def test_an_error_of_the_model_itself_is_none_of_the_compilers(monkeypatch):
+    def compile_wrongly(function, dynamic):
+        def fail(*inputs):
+            raise ValueError("labels out of range")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compile_wrongly)
+    model = create("cgan mlp")
+    make_fast(model, Speed(compiled=True))
+    with pytest.raises(ValueError, match="labels out of range"):
+        train(model, "cgan mlp", range(1, 2))
+
+
+def test_compiled_networks_learn_the_same(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))  # all but the C++ compiler
+    model, plain = create("gan"), create("gan")
+    make_fast(model, Speed(compiled=True))
+    assert_close(train(model, "gan", range(1, 4)), train(plain, "gan", range(1, 4)), rtol=1e-3, atol=1e-5)
