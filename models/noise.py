@@ -123,11 +123,6 @@ class GeneratorModel(NoiseModel):
             raise ValueError("--projection compares labels with D's features: it needs --conditional")
         if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
             raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
-        for name, net in (("hidden_G", opt.netG), ("hidden_D", opt.netD)):
-            widths = getattr(opt, name)
-            if net != "mlp" and widths != getattr(type(opt), name):
-                shown = ",".join(map(str, widths))
-                warn(f"--{name} {shown} is left out of account: it is for --net{name[-1]} mlp")
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
         self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
         self.optimizers = {
@@ -135,6 +130,11 @@ class GeneratorModel(NoiseModel):
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
         self.check_batch_norm()
+        for name, net in (("hidden_G", opt.netG), ("hidden_D", opt.netD)):
+            widths = getattr(opt, name)
+            if net != "mlp" and widths != getattr(type(opt), name):
+                shown = ",".join(map(str, widths))
+                warn(f"--{name} {shown} is left out of account: it is for --net{name[-1]} mlp")
 
     def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
         """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.
