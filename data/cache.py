@@ -46,6 +46,10 @@ class Cache:
         self.ends = {key: s.prod(1).cumsum() for key, s in shapes.items()}
         self.stores = {k: s.view(-1, *shapes[k][0]) if _uniform(shapes[k]) else s for k, s in stores.items()}
 
+    @property
+    def is_on_gpu(self) -> bool:
+        return any(store.is_cuda for store in self.stores.values())
+
     def fetch(self, key: str, indices: Tensor, size: int = 0, places: np.ndarray = MIDDLE) -> Tensor:
         """Return images ``indices`` (N,) of ``key`` as (N, C, H, W), in their own dtype, on the cache's device.
 

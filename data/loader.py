@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from data.ahead import ahead
 from data.base_dataset import BaseDataset, spread
 from data.cache import Cache
 from data.transforms import MIDDLE, crop, flip_some, to_float
@@ -45,6 +46,8 @@ class Loader:
         self.device = device
         self.num_threads = num_threads
         self.sizes_differ = dataset.spec.image_size == (0, 0)
+        # What lies in the host's memory, or in a file, is fetched while the GPU is at work.
+        self.is_ahead = device.type == "cuda" and cache is not None and not cache.is_on_gpu
 
     def __len__(self) -> int:
         return len(self.dataset) // self.batch_size
@@ -92,6 +95,8 @@ class Loader:
         """Yield samples ``chunks`` batch by batch; with the random picks, crops and flips of ``epoch`` or without."""
         picks = [self._pick(indices.numpy(), epoch) for indices in chunks]
         raw = self._cached(picks) if self.cache else self._decoded(picks)
+        if self.is_ahead:
+            raw = ahead({key: pinned(image) for key, image in images.items()} for images in raw)
         for indices, images in zip(chunks, raw, strict=True):
             floats = {key: to_float(image.to(self.device, non_blocking=True)) for key, image in images.items()}
             if epoch is not None and self.dataset.opt.flip:
@@ -162,6 +167,11 @@ class Loader:
                         f"--batch_size {self.batch_size}: {names[0]} is {first[2]}x{first[1]}, {name} is "
                         f"{shape[2]}x{shape[1]}: use --batch_size 1, or a --preprocess that crops"
                     )
+
+
+def pinned(images: Tensor) -> Tensor:
+    """Return ``images`` in memory that a GPU reads by itself, so that the copy is not waited for."""
+    return images.pin_memory()
 
 
 def _samples(pick: Pick) -> list[dict[str, tuple[int, np.ndarray]]]:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
+from torch.profiler import record_function
 
 from models.rmsprop import RMSprop
 from options import option
+from util.profiling import PARTS
 from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
 
 Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of its loss, by name
@@ -139,15 +141,15 @@ class BaseModel(nn.Module, ABC):
         optimizer.zero_grad(set_to_none=True)
         total: Losses = {}
         parts = batch.parts(self.opt.accumulate)
-        with frozen(others):
+        with record_function(f"{PARTS}update {name}"), frozen(others):
             for part in parts:
                 terms = {k: t if isinstance(t, Weighted) else Weighted(t, 1.0) for k, t in objective(part).items()}
                 loss = torch.stack([t.value * t.weight for t in terms.values()]).sum()
                 self.scaler.scale(loss / len(parts)).backward()
                 for key, term in terms.items():
                     total[key] = total.get(key, 0) + term.value.detach() / len(parts)
-        self.scaler.step(optimizer)
-        self.scaler.update()
+            self.scaler.step(optimizer)
+            self.scaler.update()
         return total
 
 

@@ -14,7 +14,6 @@ from torch.utils._pytree import tree_leaves
 from models.fast import make_fast
 from models.speed import Speed
 from tests.tiny_models import LEARNERS, create, make_batch
-from util.moving_average import MovingAverage
 from util.types import Batch
 
 
@@ -66,7 +65,9 @@ def test_a_step_takes_nothing_from_the_host(case, speed):
     mode = FakeTensorMode()
     move(model, mode)
     with mode:
-        batch = Batch({key: torch.empty(value.shape, dtype=value.dtype, device="cuda") for key, value in images.items()})
+        batch = Batch(
+            {key: torch.empty(value.shape, dtype=value.dtype, device="cuda") for key, value in images.items()}
+        )
     with gpu(mode):
         losses = model.optimize_parameters(batch, 6)
         assert {loss.device.type for loss in losses.values()} == {"cuda"}

@@ -82,6 +82,16 @@ def test_cached_and_decoded_batches_are_the_same_bit_for_bit(tmp_path, num_threa
     assert epochs["ram"][0]["label"].dtype == torch.int64
 
 
+@pytest.mark.parametrize("place", ["ram", "disk"])
+def test_batches_that_are_fetched_ahead_are_the_same(tmp_path, monkeypatch, place):
+    monkeypatch.setattr("data.loader.pinned", torch.Tensor.clone)  # to pin memory takes a GPU
+    loader = load(Numbered(flip=True), tmp_path, place=place)
+    assert not loader.is_ahead  # on a CPU
+    expected = [*loader.epoch(1), *loader.epoch(2, first=3), loader.preview(7)]
+    loader.is_ahead = True
+    assert_same([*loader.epoch(1), *loader.epoch(2, first=3), loader.preview(7)], expected)
+
+
 def test_the_number_of_threads_makes_no_difference(tmp_path):
     first, second = (load(Numbered(flip=True), tmp_path, place="off", num_threads=n) for n in (0, 2))
     assert_same(first.epoch(3), second.epoch(3))

@@ -134,6 +134,24 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(undisturbed, step):
     assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_killed_run_goes_on_exactly_in_every_precision(undisturbed, precision):
+    options = f"{USUAL} --precision {precision}"
+    undisturbed.small(f"--name {precision} {options}")
+    with interrupted(8, by(signal.SIGKILL)):
+        assert in_child(lambda: undisturbed.small(f"--name killed-{precision} {options}")) == -signal.SIGKILL
+    assert undisturbed.train(f"--name killed-{precision} --continue_train").status == 0
+    assert_same_run(undisturbed.run_dir(f"killed-{precision}"), undisturbed.run_dir(precision))
+    assert ("scaler" in state(undisturbed.run_dir(precision))) == (precision == "fp16")
+
+
+def test_a_run_gone_on_with_in_another_precision_says_so(undisturbed):
+    undisturbed.small(f"--name other-precision {USUAL} --precision fp32")
+    outcome = undisturbed.train("--name other-precision --continue_train --precision bf16 --n_epochs 4")
+    assert outcome.status == 0
+    assert "goes on with bf16, channels last, not bit for bit as with fp32 so far" in outcome.err
+
+
 def test_a_run_may_be_killed_again_and_again(undisturbed):
     with interrupted(7, by(signal.SIGKILL)):
         assert in_child(lambda: undisturbed.small(f"--name often {USUAL}")) == -signal.SIGKILL

@@ -77,7 +77,7 @@ def test_fp16_scales_losses_and_needs_an_optimizer_that_undoes_it(machine):
         plan(CPU, precision="fp16", optimizer="rmsprop")
 
 
-REASONS = {
+REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "short": ({"num_steps": LONG - 1}, "--compile is off: a run of 4999 steps is over before it pays"),
     "shorter": ({"num_steps": 99}, "--cuda_graphs is off: a run of 99 steps is over before it pays"),
     "deterministic": ({"deterministic": True}, "--compile is off: --deterministic"),

@@ -138,9 +138,8 @@ def test_what_cannot_be_recorded_is_told_of_once_and_done_as_it_is_written(capsy
     bench.refuses = True
     assert bench.train("cgan mlp", RECORDED, 8) == expected
     lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        "warning: --cuda_graphs is switched off, a step cannot be recorded: operation not permitted when stream is capturing"
-    ]
+    said = "--cuda_graphs is switched off, a step cannot be recorded: operation not permitted when stream is capturing"
+    assert lines == [f"warning: {said}"]
     assert bench.stepper.recorder is None
 
 

@@ -25,6 +25,7 @@ from util.measuring import Measuring
 from util.meter import LossMeter
 from util.modes import evaluating
 from util.moving_average import MovingAverage
+from util.profiling import Profiler, labelled
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import lr_factor
@@ -74,6 +75,7 @@ class Run:
             import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.is_cut_short, self.clock = False, Stopwatch()
+        self.profiler: Profiler | None = None
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
         displays = create_displays(opt, sections, mark_changed(sections, defaults), self._commands())
@@ -127,6 +129,8 @@ class Run:
             print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
         steps, start = opt.total_epochs * steps_per_epoch, time.perf_counter()
         total = steps * opt.batch_size
+        if opt.profile and steps > at.step:
+            self.profiler = Profiler(self.folder, opt.profile, steps - at.step, self.model.device)
         if steps < (n_critic := getattr(self.model.opt, "n_critic", 1)):
             warn(f"--n_critic {n_critic}: all {steps} steps are D's, so G learns nothing")
         if self.measuring.evaluator and opt.eval_freq > total:
@@ -152,12 +156,14 @@ class Run:
         """Yield the batches of an epoch, each with its step counted and its random numbers seeded."""
         opt, at = self.opt, self.progress
         waiting = time.perf_counter()
-        for batch in batches:
+        for batch in labelled(batches):
             self.clock.waited(time.perf_counter() - waiting)
             at.advance(opt.batch_size)
             seed_all(opt.seed, STEP, at.step)
             with self._inspection():
                 yield batch
+            if self.profiler:
+                self.profiler.step()
             self.bar.update(opt.batch_size)
             with self.divergence.caught(self._go_back, self.checkpoint.save):
                 if at.due(opt.print_freq):
