@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
-from options.parse import Config
+from options.parse import Config, warn_unheeded
 from options.parse_tested import parse_test
 from options.test_options import OF_NOISE, OF_TRANSLATION, TestOptions
 
@@ -38,14 +38,14 @@ def test(config: Config[TestOptions]) -> None:
     """Load the run, let its model draw or translate, and print where the page is."""
     import torch  # which a mistyped option need not wait for
 
-    from data.held_out import BATCH, create_evaluator
+    from data.held_out import create_evaluator
     from models.noise import NoiseModel
     from models.trained import load_trained
-    from util.console import warn
     from util.device import pick_device
     from util.latent_results import show_latents
     from util.latents import truncated
     from util.modes import evaluating
+    from util.origin import write_origin
     from util.quality import describe_best, read_best
     from util.results import Results, draw_samples, read_labels, show_figures
     from util.summary import diagnose
@@ -56,19 +56,30 @@ def test(config: Config[TestOptions]) -> None:
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
     if opt.label == "best" and (best := read_best(opt.run_dir)):
         subtitle += f"; best: {describe_best(best)}"
-    for name in sorted(config.given & (OF_TRANSLATION if isinstance(model, NoiseModel) else OF_NOISE)):
-        warn(f"--{name} is left out of account: {config.model_name} does not do that")
+    others = config.given & (OF_TRANSLATION if isinstance(model, NoiseModel) else OF_NOISE)
+    reasons = dict.fromkeys(sorted(others), f"{config.model_name} does not do that")
+    if opt.metrics and model.spec.classes:
+        reasons["labels"] = "--metrics are of all classes, as held-out images have them, and this says which to show"
+    warn_unheeded({name: why for name, why in (opt.idle() | reasons).items() if name in config.given})
     if opt.tile:
         model.use_tiles(opt.tile, opt.tile_overlap)
     evaluator = None
     if opt.metrics:  # before anything is drawn: what cannot be measured is told of at once
-        data, batch_size = config.data.like(model.spec), BATCH if opt.eval else 1
-        train = partial(open_data, config, model, "train")
         evaluator = create_evaluator(
-            config.dataset_mode, data, opt, opt.phase, model.device, train, batch_size, model.spec.classes
+            config.dataset_mode,
+            config.data.like(model.spec),
+            opt,
+            opt.phase,
+            model.device,
+            open_train=partial(open_data, config, model, "train"),
+            batch_size=opt.batch_size,
+            one_by_one=not opt.eval,
+            classes=model.spec.classes,
+            limit=config.data.max_dataset_size,
         )
         evaluator.check(model)
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
+    write_origin(results.folder, opt.run_dir, opt.label, config.data.dataroot)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes)

@@ -98,7 +98,8 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """Return texts that change whenever what ``decode`` returns may change; the disk cache goes by them."""
         states = [(file.absolute(), file.stat()) for file in self.files()]
         files = [f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in states]
-        return [type(self).__name__, repr(self.opt), repr(self.spec), *self.names, *files]
+        recognized = self.opt.like(self.spec)  # the same whether it was recognized here, or in training
+        return [type(self).__name__, repr(recognized), repr(self.spec), *self.names, *files]
 
     def keep(self, indices: Sequence[int]) -> None:
         """Keep these samples only, in this order."""

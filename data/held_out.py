@@ -23,12 +23,25 @@ def create_evaluator(
     phase: Literal["train", "val", "test"],
     device: torch.device,
     open_train: Callable[[], Loader],
-    batch_size: int = BATCH,
+    *,
+    batch_size: int = 0,
+    one_by_one: bool = False,
     classes: Sequence[str] = (),
+    limit: int = 0,
 ) -> Evaluator:
     """Return what measures models on ``--eval_images`` images of ``phase``, from all over the data.
 
-    ``classes``: as a model was trained with them, whose order labels then have.
+    Args:
+        dataset_mode: which data set class reads them.
+        data: its options.
+        opt: of train.py or test.py.
+        phase: of the held-out images.
+        device: of the model.
+        open_train: returns a loader of the training images.
+        batch_size: images per pass through the model; 0: BATCH to translate, as many as suits to draw.
+        one_by_one: translate single images: batch norm goes by the statistics of each.
+        classes: as a model was trained with them, whose order labels then have.
+        limit: compare with at most so many images; 0: with --eval_images.
 
     Raises:
         LookupError: a metric needs what is not installed; the message says how to install it.
@@ -36,10 +49,12 @@ def create_evaluator(
         ValueError: a metric cannot be had of such data.
     """
     start = time.perf_counter()
-    dataset = create_dataset(dataset_mode, replace(data, phase=phase, max_dataset_size=opt.eval_images))
+    num = min(limit or opt.eval_images, opt.eval_images)
+    dataset = create_dataset(dataset_mode, replace(data, phase=phase, max_dataset_size=num))
     if classes:
         dataset.relabel(classes)
-    loader = create_loader(dataset, opt, min(batch_size, len(dataset)), device)
-    evaluator = Evaluator(opt, loader, open_train)
+    to_translate = 1 if one_by_one else batch_size or BATCH
+    loader = create_loader(dataset, opt, min(to_translate, len(dataset)), device)
+    evaluator = Evaluator(opt, loader, open_train, batch_size=batch_size)
     evaluator.seconds = time.perf_counter() - start
     return evaluator

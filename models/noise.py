@@ -13,6 +13,7 @@ from models.networks.labels import LabelCode, LabelInput
 from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
 from models.networks.sides import Upsample
 from options import option
+from util.console import warn
 from util.seeding import generator
 from util.types import Batch, DataSpec, Grid, Visuals
 
@@ -129,6 +130,11 @@ class GeneratorModel(NoiseModel):
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
         self.check_batch_norm()
+        for name, net in (("hidden_G", opt.netG), ("hidden_D", opt.netD)):
+            widths = getattr(opt, name)
+            if net != "mlp" and widths != getattr(type(opt), name):
+                shown = ",".join(map(str, widths))
+                warn(f"--{name} {shown} is left out of account: it is for --net{name[-1]} mlp")
 
     def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
         """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from options.declare import option
-from util.metrics.names import Features, Metric
+from util.metrics.names import OF_FEATURES, Features, Metric
 
 
 def device_name(text: str) -> str:
@@ -116,6 +116,19 @@ class BaseOptions:
         0, help="efficientnet_lite0: pixels a side to which images are brought; 0: 96", min=0, max=1024, resume="free"
     )
     verbose: bool = option(False, help="print layers, shapes, parameters and mean gradients", resume="free")
+
+    @property
+    def measured_by(self) -> tuple[Metric, ...]:
+        """The metrics that are really measured."""
+        return self.metrics
+
+    def idle(self) -> dict[str, str]:
+        """Return the options that mean nothing beside the others as they are, each with the reason."""
+        if not self.measured_by:
+            return dict.fromkeys(("eval_images", "features", "feature_size"), "nothing is measured without --metrics")
+        if not set(OF_FEATURES) & set(self.measured_by):
+            return dict.fromkeys(("features", "feature_size"), "it is for metrics of features, such as kid")
+        return {}
 
     @property
     def run_dir(self) -> Path:

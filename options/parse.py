@@ -103,7 +103,8 @@ def parse_train(
         defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults | parser.convert(card)
         defaults |= {"dataset_mode": dataset_mode}
         print_help(parser, argv)
-        given = parser.convert(config) | parser.parse(argv)
+        written, typed = parser.convert(config), parser.parse(argv)
+        given = written | typed
         stored = parser.convert(run_entries)
         values = defaults | stored | given
         if values["dataroot"] is MISSING:
@@ -119,6 +120,9 @@ def parse_train(
             find_trained(values["checkpoints_dir"], values["init_from"])
         known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
         built = build(classes, values)
+        # A config may be the record of a run, with all options there are.
+        said = typed.keys() | {n for n, value in written.items() if value != defaults.get(n)}
+        warn_unheeded({n: why for n, why in built["run"].idle().items() if n in said})
         return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)
     except (LookupError, OSError, ValueError) as error:
         parser.error(message_of(error))
@@ -196,6 +200,12 @@ def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any],
         if rule.resume == "fixed":
             raise ValueError(f"{message}; to start a new run from its weights, use --init_from {name} --name NEW")
         warn(f"{message}; the numbers may differ from an undisturbed run's")
+
+
+def warn_unheeded(reasons: Mapping[str, str]) -> None:
+    """Warn of each option that a user gave for nothing, with the reason."""
+    for name, why in reasons.items():
+        warn(f"--{name} is left out of account: {why}")
 
 
 def build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:

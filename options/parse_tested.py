@@ -1,14 +1,15 @@
 """Read the command line of test.py, and what it tests: a run of train.py, or weights from elsewhere."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from options.base_options import match_suffix
 from options.declare import flags
-from options.parse import Config, build, first_pass, message_of, print_help, texts
+from options.parse import Config, build, first_pass, message_of, print_help, texts, warn_unheeded
 from options.parser import Parser, shown
 from options.retired import RETIRED_TEST
 from options.test_options import TestOptions
@@ -88,6 +89,30 @@ def parse_test(
         parser.error(f"{record} says nothing about {error}: it was not written by train.py")
     except (LookupError, OSError, ValueError) as error:
         parser.error(message_of(error))
+
+
+def parse_runs(
+    description: str,
+    argv: Sequence[str] | None,
+    find_model: Callable[[str], Any],
+    find_dataset: Callable[[str], Any],
+    heeded: Set[str],
+) -> list[Config[TestOptions]]:
+    """Parse the command line of a script about several runs, whose names stand before the options of test.py.
+
+    Args:
+        heeded: which of test.py's own options the script heeds; of others that are given it warns.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    names = list(takewhile(lambda word: not word.startswith("-"), argv))
+    rest, parser = argv[len(names) :], Parser(description, RETIRED_TEST)
+    if names and "name" in first_pass(parser, rest):
+        parser.error("--name beside names of runs: give one or the other")
+    calls = [["--name", name, *rest] for name in dict.fromkeys(names)] or [rest]
+    configs = [parse_test(description, call, find_model, find_dataset) for call in calls]
+    unheeded = sorted((configs[0].given & OWN) - heeded)
+    warn_unheeded(dict.fromkeys(unheeded, f"{parser.prog} does not do that"))
+    return configs
 
 
 def _model_and_mode(

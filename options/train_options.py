@@ -151,6 +151,20 @@ class TrainOptions(BaseOptions):
         return tuple(dict.fromkeys(name for name in [*self.display, *also] if name not in off))
 
     @property
+    def measured_by(self) -> tuple[Metric, ...]:
+        return self.metrics if self.eval_freq else ()
+
+    def idle(self) -> dict[str, str]:
+        idle = super().idle()
+        if not self.eval_freq:
+            idle = dict.fromkeys(("metrics", "eval_phase", *idle), "nothing is measured without --eval_freq")
+        if self.lr_policy != "step":
+            idle["lr_decay_iters"] = "it is for --lr_policy step"
+        if self.lr_policy != "plateau":
+            idle["plateau_loss"] = "it is for --lr_policy plateau"
+        return idle
+
+    @property
     def watched_metric(self) -> str:
         """The metric that says what is best."""
         return self.best_metric or self.metrics[0]

@@ -12,9 +12,8 @@ results/class_accuracy.md.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,16 +28,18 @@ from models import find_model
 from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
-from options.parse_tested import parse_test
-from options.test_options import TestOptions
-from util.classifier import BATCH, classify, shares, train_classifier
+from options.parse_tested import parse_runs
+from options.test_options import OF_ALL, TestOptions
+from util.classifier import BATCH, classify, classify_all, kept_classifier, shares
 from util.console import one_line_errors
 from util.device import pick_device
 from util.files import write_text
 from util.latents import truncated
 from util.modes import evaluating
 from util.results import read_labels
-from util.types import Batch, DataSpec
+from util.types import DataSpec
+
+HEEDED = OF_ALL | {"seed", "num_test", "labels", "truncation", "eval"}  # of test.py's options
 
 
 class Drawn(NamedTuple):
@@ -48,14 +49,8 @@ class Drawn(NamedTuple):
     labels: Tensor | None  # None: the model knows no classes
 
 
-def main() -> None:
-    argv = sys.argv[1:]
-    names = list(takewhile(lambda word: not word.startswith("-"), argv))
-    rest = argv[len(names) :]
-    if names and "--name" in rest:
-        sys.exit("class_accuracy.py: error: --name beside names of runs: give one or the other")
-    calls = [["--name", name, *rest] for name in names] or [rest]
-    configs = [parse_test(__doc__ or "", call, find_model, find_dataset) for call in calls]
+def main(argv: Sequence[str] | None = None) -> None:
+    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HEEDED)
     with one_line_errors("class_accuracy.py", configs[0].run.verbose, ValueError, OSError):
         measure(configs)
 
@@ -70,15 +65,13 @@ def measure(configs: list[Config[TestOptions]]) -> None:
         if DataSpec.from_dict(config.spec)._replace(batch_size=0) != spec._replace(batch_size=0):
             raise ValueError(f"runs {first.run.name} and {config.run.name} are of different data: compare them apart")
     drawn = [draw(config, device) for config in configs]
-    train, held_out = (open_phase(first, phase, device) for phase in ("train", "test"))
-    classifier = train_classifier(endless(train), spec, device, first.run.seed)
-    num = len(held_out.dataset)
-    judged = [(classify(classifier, b["image"]), b["label"]) for b, _ in held_out.in_order(num)]
-    probabilities, real = (torch.cat(parts) for parts in zip(*judged, strict=True))
-    print(f"classifier on {num} held-out real images: {(probabilities.argmax(1) == real).float().mean():.4f}")
+    trained_on = first.trained.get("max_dataset_size", 0)
+    classifier = kept_classifier(open_phase(first, "train", trained_on, device), first.run.cache_dir)
+    real = classify_all(classifier, open_phase(first, "test", first.data.max_dataset_size, device))
+    print(f"classifier on {len(real.labels)} held-out real images: {real.accuracy:.4f}")
 
     header = ["run", "images", "as asked", *spec.classes, "entropy", "confidence"]
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), row("real, held out", probabilities, real)]
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), row("real, held out", *real)]
     for config, (images, labels) in zip(configs, drawn, strict=True):
         probabilities = classify(classifier, images)
         lines.append(row(config.run.name, probabilities, labels))
@@ -92,13 +85,13 @@ def measure(configs: list[Config[TestOptions]]) -> None:
     print(f"table: {path}")
 
 
-def open_phase(config: Config[TestOptions], phase: str, device: torch.device) -> Loader:
-    dataset = create_dataset(config.dataset_mode, replace(config.data, phase=phase))
+def open_phase(config: Config[TestOptions], phase: str, limit: int, device: torch.device) -> Loader:
+    """Return a loader of a part of the data, of at most ``limit`` images (0: all), with labels as a run has them."""
+    spec = DataSpec.from_dict(config.spec)
+    options = replace(config.data.like(spec), phase=phase, max_dataset_size=limit)
+    dataset = create_dataset(config.dataset_mode, options)
+    dataset.relabel(spec.classes)
     return create_loader(dataset, config.run, min(BATCH, len(dataset)), device)
-
-
-def endless(loader: Loader) -> Iterator[Batch]:
-    return (batch for epoch in count(1) for batch in loader.epoch(epoch))
 
 
 def draw(config: Config[TestOptions], device: torch.device) -> Drawn:

@@ -9,7 +9,7 @@ The page is results/compare/RUN_RUN.../index.html. Names of runs stand before th
 import json
 import math
 import sys
-from itertools import takewhile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +23,30 @@ from models import find_model
 from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
-from options.parse_tested import parse_test
-from options.test_options import TestOptions
-from util.config_file import read_config
-from util.console import one_line_errors
+from options.parse_tested import parse_runs
+from options.parser import shown
+from options.test_options import OF_ALL, TestOptions
+from util.console import one_line_errors, warn
 from util.device import pick_device
 from util.files import write_text
 from util.html import Page, relative_url
 from util.images import make_labelled_grid, save_png
+from util.metrics.figure import Figure, read_figures, table
 from util.modes import evaluating
-from util.quality import METRICS_FILE, describe_best, read_best, read_metrics
-from util.runs import OPTIONS_FILE
+from util.origin import strangeness
+from util.quality import METRICS_FILE, best_figure, read_best, read_metrics
 from util.types import Batch, Grid, Progress
-from util.visualizer import LossCsv, read_losses
+from util.visualizer import LossCsv, read_losses, thinned
 
+HEEDED = OF_ALL | {"phase", "model_suffix"}  # of test.py's options
 PREVIEW = 8  # held-out images that are translated
 MAX_POINTS = 500  # of a curve
 NO_DIFFERENCE = ("name", "checkpoints_dir")  # options in which runs differ anyway
 Curves = dict[str, dict[str, list[tuple[int, float | None]]]]  # of what -> of which run -> (images, value)
 
 
-def main() -> None:
-    argv = sys.argv[1:]
-    names = list(takewhile(lambda word: not word.startswith("-"), argv))
-    calls = [["--name", name, *argv[len(names) :]] for name in dict.fromkeys(names)] or [argv]
-    configs = [parse_test(__doc__ or "", call, find_model, find_dataset) for call in calls]
+def main(argv: Sequence[str] | None = None) -> None:
+    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HEEDED)
     with one_line_errors("compare.py", configs[0].run.verbose, ValueError, OSError):
         print(f"page: {compare(configs).resolve()}")
 
@@ -58,13 +57,13 @@ def compare(configs: list[Config[TestOptions]]) -> Path:
     folder = runs[0].results_dir / "compare" / "_".join(run.name for run in runs)[:200]
     (folder / "images").mkdir(parents=True, exist_ok=True)
     page = Page("Comparison", ", ".join(run.name for run in runs))
-    page.add(_section("Measured", _table(["run", "when", "metric", "value", "settings"], _measured(runs))))
+    page.add(_section("Measured", _table(["run", "when", "metric", "value", "settings"], _measured(configs))))
     legend = tags.p(
         tags.span(tags.span("● ", style=f"color: var(--line-{i % 8 + 1})"), run.name, " ") for i, run in enumerate(runs)
     )
     page.add(_section("Curves", legend, tags.div(id="charts", cls="figures")))
     page.add(_section("Samples of the same noise, or of the same images", _samples(configs, folder)))
-    page.add(_section("Options that differ", _table(["option", *(run.name for run in runs)], _differences(runs))))
+    page.add(_section("Options that differ", _table(["option", *(run.name for run in runs)], _differences(configs))))
     lines = [f"compare({json.dumps({'name': name, 'lines': lines})});\n" for name, lines in _curves(runs).items()]
     write_text(folder / "data.js", "".join(lines))
     page.add(tags.script(src="data.js", defer=True))
@@ -76,28 +75,39 @@ def _section(heading: str, *content: Any) -> Any:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> Any:
-    table = tags.table(tags.tr(tags.th(text, scope="col") for text in header), cls="numbers")
+    lines = tags.table(tags.tr(tags.th(text, scope="col") for text in header), cls="numbers")
     for row in rows:
-        table.add(tags.tr(tags.td(text) for text in row))
-    return tags.div(table, cls="scroll", tabindex="0")
+        lines.add(tags.tr(tags.td(text) for text in row))
+    return tags.div(lines, cls="scroll", tabindex="0")
 
 
-def _measured(runs: list[TestOptions]) -> list[list[str]]:
-    """Return rows: of each run its last measurement, and which was its best."""
+def _measured(configs: list[Config[TestOptions]]) -> list[list[str]]:
+    """Return rows: of each run its last measurement, which was its best, and what test.py measured since."""
     rows = []
-    for run in runs:
-        found = read_metrics(run.run_dir / METRICS_FILE)
+    for config in configs:
+        run, found = config.run, read_metrics(config.run.run_dir / METRICS_FILE)
         last = found[-1][0].step if found else 0
-        rows += [
-            [run.name, f"last, {at.images} images", figure.name, figure.text, figure.settings]
-            for at, figure in found
-            if at.step == last
-        ]
+        figures = [(f"last, {at.images} images", figure) for at, figure in found if at.step == last]
         if best := read_best(run.run_dir):
-            rows.append([run.name, "best", str(best["name"]), f"{best['value']:.4g}", describe_best(best)])
-        if not found:
+            figures.append((f"best, {best['images']} images", best_figure(best)))
+        figures += _tested(config)
+        rows += [[run.name, when, *cells] for when, figure in figures for cells in table([figure])]
+        if not figures:
             rows.append([run.name, "", "", "", "not measured: see --eval_freq of train.py, --metrics of test.py"])
     return rows
+
+
+def _tested(config: Config[TestOptions]) -> list[tuple[str, Figure]]:
+    """Return what ``test.py --metrics`` wrote of a run's checkpoints as they are now, and which results it is in."""
+    run, found = config.run, []
+    for path in sorted((run.results_dir / run.name).glob(f"*/{METRICS_FILE}")):
+        label = path.parent.name.partition("_")[2]
+        dataroot = str(config.trained.get("dataroot", config.data.dataroot))
+        if why := strangeness(path.parent, run.run_dir, label, dataroot):
+            warn(f"the figures in {path.parent} {why}: left out")
+        else:
+            found += [(f"{path.parent.name}, by test.py", figure) for figure in read_figures(path)]
+    return found
 
 
 def _curves(runs: list[TestOptions]) -> Curves:
@@ -112,8 +122,7 @@ def _curves(runs: list[TestOptions]) -> Curves:
         for at, figure in read_metrics(run.run_dir / METRICS_FILE):
             add(figure.name, run.name, at, figure.value)
     for run in runs:
-        reports = read_losses(run.run_dir / LossCsv.FILE)
-        for at, losses in reports[:: max(1, len(reports) // MAX_POINTS)]:
+        for at, losses in thinned(read_losses(run.run_dir / LossCsv.FILE), MAX_POINTS):
             for name, value in losses.items():
                 add(f"loss {name}", run.name, at, value)
     return curves
@@ -142,11 +151,9 @@ def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Ba
     return create_loader(dataset, config.run, min(PREVIEW, len(dataset)), device).preview(PREVIEW)
 
 
-def _differences(runs: list[TestOptions]) -> list[list[str]]:
-    """Return a row for each option whose value is not the same in all runs."""
-    values = [
-        {name: str(entry.value) for name, entry in read_config(run.run_dir / OPTIONS_FILE).items()} for run in runs
-    ]
+def _differences(configs: list[Config[TestOptions]]) -> list[list[str]]:
+    """Return a row for each option whose value is not the same in all runs, as far as they say."""
+    values = [{name: shown(value) for name, value in config.trained.items()} for config in configs]
     names = dict.fromkeys(name for options in values for name in options if name not in NO_DIFFERENCE)
     rows = [[name, *(options.get(name, "–") for options in values)] for name in names]  # noqa: RUF001
     return [row for row in rows if len(set(row[1:])) > 1]

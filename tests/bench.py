@@ -15,6 +15,7 @@ from PIL import Image
 
 import test
 import train
+from scripts import class_accuracy, compare
 
 # A fast cgan; the second hidden layers have batch norm and dropout.
 SMALL = "--netG mlp --netD mlp --hidden_G 8,8 --hidden_D 8,8 --nz 4 --image_size 8 --device cpu"
@@ -52,6 +53,12 @@ class Bench:
 
     def test(self, options: str = "", *words: str) -> Outcome:
         return self._call(test.main, options, words)
+
+    def compare(self, options: str) -> Outcome:
+        return self._call(compare.main, options, ())
+
+    def class_accuracy(self, options: str) -> Outcome:
+        return self._call(class_accuracy.main, options, ())
 
     def small(self, options: str, *words: str) -> Outcome:
         """Train a tiny cgan on ``hands`` in steps of two images, five to an epoch; it must succeed."""

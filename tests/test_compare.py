@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 import sys
 
 import pytest
@@ -11,7 +12,10 @@ from scripts import compare, reproduce
 from tests.bench import save_images
 from tests.document import Document, links
 from tests.test_quality import stub  # noqa: F401  the features of both
+from util.types import Progress
+from util.visualizer import thinned
 
+OLD = "| elsewhere | `command` | data | 1 | 1 s | none | |"
 EVERY = "--n_epochs 1 --eval_freq 4 --eval_images 12 --metrics kid,recall --val_fraction .4"
 
 
@@ -48,6 +52,41 @@ def test_runs_stand_side_by_side(runs, monkeypatch):
     assert samples[0].read_bytes() != samples[1].read_bytes()
 
 
+def test_what_test_measured_and_the_best_stand_there_with_their_settings(runs, monkeypatch, capsys):
+    assert runs.test("--name one --epoch best --metrics recall --eval_images 8 --num_test 2").status == 0
+    assert runs.test("--name two --metrics recall --num_test 2").status == 0
+    runs.small(f"--name two {EVERY} --seed 5 --overwrite")
+    call(runs, monkeypatch, compare.main, "one", "two", "--device", "cpu")
+    text = Document(runs.folder / "results/compare/one_two/index.html").text
+    assert re.search(r"one\s*best, \d images\s*kid_stub\s*\S+ ± \S+\s*12 images against 4 real ones, stub", text)
+    assert re.search(r"one\s*test_best, by test.py\s*recall_stub\s*\S+\s*8 images against 4 real ones, stub", text)
+    assert "test_latest" not in text
+    assert "two/test_latest are of other weights than there are now: left out" in capsys.readouterr().err
+
+
+def test_weights_alone_can_be_compared(bench, monkeypatch):
+    for name in ("trainA", "trainB", "testA", "testB"):
+        save_images(bench.folder / "pairs", (name,), num=5, size=32)
+    small = "--crop_size 32 --load_size 32 --ngf 4 --ndf 4 --netG unet_32 --netD n_layers --n_layers_D 1 --device cpu"
+    call_train = f"--model pix2pix --dataset_mode aligned --dataroot pairs {small} --n_epochs 1 --n_epochs_decay 0"
+    assert bench.train(f"{call_train} --name p").status == 0
+    bench.run_dir("alone").mkdir()
+    shutil.copy(bench.run_dir("p") / "latest_net_G.pth", bench.run_dir("alone"))
+    words = ["p", "alone", "--dataroot", "pairs/testA", "--model", "test", "--device", "cpu"]
+    call(bench, monkeypatch, compare.main, *words)
+    page = bench.folder / "results/compare/p_alone"
+    assert (page / "images/p_fake.png").exists() and (page / "images/alone_fake.png").exists()
+    assert re.search(r"n_layers_D\s*1\s*–", Document(page / "index.html").text)  # noqa: RUF001
+
+
+@pytest.mark.parametrize("num", [1, 499, 500, 501, 999, 1000, 1001])
+def test_thinned_curves_are_short_and_end_where_they_end(num):
+    reports = [(Progress(1, i), {"G": 0.0}) for i in range(num)]
+    shown = thinned(reports, 500)
+    assert shown[-1] is reports[-1]
+    assert min(num, 250) <= len(shown) <= 500
+
+
 def test_translations_of_the_same_images_are_shown(bench, monkeypatch):
     for name in ("trainA", "trainB", "testA", "testB"):
         save_images(bench.folder / "pairs", (name,), num=5, size=32)
@@ -61,23 +100,35 @@ def test_translations_of_the_same_images_are_shown(bench, monkeypatch):
     assert (images / "p0_fake_B.png").read_bytes() != (images / "p1_fake_B.png").read_bytes()
 
 
-def test_the_table_of_results_is_written_from_what_runs_left(runs, monkeypatch, tmp_path):
-    monkeypatch.setattr(reproduce, "PICTURES", tmp_path / "pictures")
-    document = tmp_path / "results.md"
-    old = "| elsewhere | `command` | data | 1 | 1 s | none | |"
-    document.write_text(
-        f"# Results\n\n{reproduce.BEGIN}\n| {' | '.join(reproduce.HEADER)} |\n|---|\n{old}\n{reproduce.END}\nend\n"
+@pytest.fixture
+def document(tmp_path):
+    path = tmp_path / "docs/results.md"
+    path.parent.mkdir()
+    path.write_text(
+        f"# Results\n\n{reproduce.BEGIN}\n| {' | '.join(reproduce.HEADER)} |\n|---|\n{OLD}\n{reproduce.END}\nend\n"
     )
+    return path
+
+
+def table(document):
+    """Return the rows by what they are of."""
+    lines = [line for line in document.read_text().splitlines() if line.startswith("| ")]
+    return {line.split("|")[1].strip(): line for line in lines}
+
+
+def test_the_table_of_results_is_written_from_what_runs_left(runs, monkeypatch, document):
     for _ in range(2):  # again, it is the same
         call(runs, monkeypatch, reproduce.main, "one", "three", "--measure", "kid", "--document", str(document))
-    lines = {line.split("|")[1].strip(): line for line in document.read_text().splitlines() if line.startswith("| ")}
+    lines = table(document)
     assert list(lines) == ["run", "elsewhere", "one", "three"]
-    assert lines["elsewhere"] == old
+    assert lines["elsewhere"] == OLD
     assert "`python " in lines["one"]
     assert "hands, 8 images, 8 x 8 | 8 |" in lines["one"]
     assert re.search(r"\*\*kid_stub -?[\d.]+ ± [\d.]+\*\* \(best; 1000 images against 4 real ones", lines["one"])
     assert "(latest;" in lines["three"]
-    assert (tmp_path / "pictures/one.png").exists()
+    assert "![samples of one](images/results/one.png)" in lines["one"]
+    drawn = runs.folder / "results/one/test_best/images/grid/grid.png"
+    assert (document.parent / "images/results/one.png").read_bytes() == drawn.read_bytes()
     assert document.read_text().endswith(f"{reproduce.END}\nend\n")
 
 
@@ -86,7 +137,49 @@ def test_recipes_and_mistakes(runs, monkeypatch, tmp_path, capsys):
     assert {"rps_cgan", "mnist_cgan", "mnist_wgan_gp", "rps_plain", "rps_modern"} <= set(names)
     document = tmp_path / "empty.md"
     document.write_text("nothing")
+    assert runs.test("--name one --epoch best --num_test 2").status == 0
     for words, complaint in ((["four"], "there is no run four"), (["one"], "has no lines")):
         with pytest.raises(SystemExit):
             call(runs, monkeypatch, reproduce.main, *words, "--document", str(document))
         assert complaint in capsys.readouterr().err
+    assert list(tmp_path.glob("images/**/*.png")) == []  # a table that cannot be written has no pictures
+
+
+def test_results_of_another_run_are_not_put_beside_this_one(runs, monkeypatch, document, capsys):
+    call(runs, monkeypatch, reproduce.main, "one", "--measure", "kid", "--document", str(document))
+    picture, row = document.parent / "images/results/one.png", table(document)["one"]
+    drawn = picture.read_bytes()
+    for again in (f"--name one {EVERY} --seed 3 --overwrite", f"--name one {EVERY} --overwrite"):
+        runs.small(again)
+        call(runs, monkeypatch, reproduce.main, "one", "--document", str(document))
+        same = "seed" not in again
+        told = "the row of one stays as it is: results/one/test_best are of other weights than there are now"
+        assert (told in capsys.readouterr().err) == (not same)
+        assert (table(document)["one"].split("|")[2] == row.split("|")[2]) == (not same)
+        assert picture.read_bytes() == drawn
+    (runs.folder / "results/one/test_best/origin.yaml").unlink()
+    call(runs, monkeypatch, reproduce.main, "one", "--document", str(document))
+    assert "do not say of which weights they are" in capsys.readouterr().err
+
+
+def test_results_of_other_data_are_not_put_beside_a_run(runs, monkeypatch, document, capsys):
+    save_images(runs.folder / "others")
+    assert runs.test("--name one --epoch best --dataroot others --metrics kid --num_test 2").status == 0
+    call(runs, monkeypatch, reproduce.main, "one", "--document", str(document))
+    assert "test_best are of other data, others" in capsys.readouterr().err
+    assert "one" not in table(document)
+
+
+def test_a_run_in_parts_has_its_whole_time(runs, monkeypatch, document):
+    timing = runs.run_dir("three") / "timing.csv"
+    monkeypatch.setattr(sys, "argv", ["train.py", "--name", "three", "--continue_train"])
+    assert runs.train("--name three --continue_train --n_epochs 2").status == 0
+    timing.write_text(
+        "epoch,step,images,seconds,data_seconds,images_per_second\n1,4,8,100.000,1,.08\n2,8,16,50.000,1,.16\n"
+    )
+    call(runs, monkeypatch, reproduce.main, "three", "--document", str(document))
+    assert "`, then `python train.py --name three --continue_train` |" in table(document)["three"]
+    assert re.search(r"\| 16 \| 2 min, CPU, \d+ threads \|", table(document)["three"])
+    timing.write_text("epoch,step,images,seconds,data_seconds,images_per_second\n2,8,16,50.000,1,.16\n")
+    call(runs, monkeypatch, reproduce.main, "three", "--document", str(document))
+    assert "| 16 | at least 50 s, CPU" in table(document)["three"]

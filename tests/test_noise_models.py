@@ -1,15 +1,18 @@
 """What every model that draws from noise must do: any number and mix of labels, each image by itself."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.testing import assert_close
 
-from models import find_model
+from models import create_model, find_model
 from models.base_model import SHOWN
+from models.gan_model import GANModel
 from models.noise import NoiseModel
 from tests.tiny_models import CASES, assert_images, assert_same, create, train
 from util.modes import evaluating
-from util.types import Batch
+from util.types import Batch, DataSpec
 
 
 def noise_models() -> list[str]:
@@ -85,3 +88,16 @@ def test_micro_batches_report_the_same_terms(case):
     whole = train(create(case), case, range(1, 4))
     assert [list(losses) for losses in halves] == [list(losses) for losses in whole]
     assert all(loss.isfinite() for losses in halves for loss in losses.values())
+
+
+def test_widths_of_other_networks_are_told_of(capsys):
+    shape: dict[str, Any] = {"netG": "conv28", "netD": "mlp", "nz": 4, "ngf": 2, "ndf": 2}
+    spec = DataSpec((28, 28), 1, 1)
+    cases: tuple[tuple[dict[str, Any], list[str]], ...] = (
+        ({"hidden_D": (8,)}, []),  # of D, which is mlp
+        ({"hidden_G": (8, 8)}, ["hidden_G 8,8 is left out of account: it is for --netG mlp"]),
+        ({"hidden_D": (8,), "netD": "conv28"}, ["hidden_D 8 is left out of account: it is for --netD mlp"]),
+    )
+    for options, told in cases:
+        create_model("gan", GANModel.Options(**(shape | options)), spec, torch.device("cpu"))
+        assert capsys.readouterr().err == "".join(f"warning: --{text}\n" for text in told)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from models.noise import NoiseModel
 from tests.bench import SMALL, in_child, save_images
 from tests.test_resume import assert_same, assert_same_run, by, interrupted, state
 from util.evaluation import of_pairs
@@ -302,9 +303,15 @@ def test_classes_are_told_by_a_classifier_that_is_kept(bench, monkeypatch):
     rows = {row["name"]: float(row["value"]) for row in figures(bench.run_dir("a"))}
     assert set(rows) == {"accuracy", "class_entropy", "share_paper", "share_rock"}
     assert rows["share_paper"] + rows["share_rock"] == pytest.approx(1)
-    monkeypatch.setattr("util.evaluation.train_classifier", None)
+    monkeypatch.setattr("util.classifier.train_classifier", None)
     bench.small(f"--name b {options}")
     assert figures(bench.run_dir("a")) == figures(bench.run_dir("b"))
+    outcome = bench.test("--name a --metrics accuracy --eval_images 6 --cache_dir kept --num_test 2")
+    assert outcome.status == 0, outcome.err  # other held-out images are no reason to train another
+    script = bench.class_accuracy("a b --num_test 4 --cache_dir kept")
+    assert script.status == 0, script.err
+    right = re.search(r"puts ([\d.]+) % of 4 held-out", outcome.out)
+    assert right and f"classifier on 4 held-out real images: {float(right[1]) / 100:.4f}" in script.out
 
 
 def test_pairs_and_collections_are_measured(bench):
@@ -387,3 +394,72 @@ def test_what_is_recorded_is_read_back(bench):
     found = read_metrics(bench.run_dir("a") / "metrics.csv")
     assert [(at.step, figure.metric) for at, figure in found[:3]] == [(3, "kid"), (3, "recall"), (6, "kid")]
     assert read_metrics(bench.run_dir("a") / "none.csv") == []
+
+
+# --- options that mean nothing
+
+
+def left_out(outcome):
+    """Return the options that a call warns of, with the reasons."""
+    assert outcome.status == 0, outcome.err
+    return dict(re.findall(r"warning: --(\w+) is left out of account: (.*)", outcome.err))
+
+
+def test_options_of_measuring_without_it_are_told_of(bench):
+    never = "nothing is measured without --eval_freq"
+    outcome = bench.small("--name a --n_epochs 1 --eval_images 12 --features inception --feature_size 4 --metrics kid")
+    assert left_out(outcome) == dict.fromkeys(("eval_images", "features", "feature_size", "metrics"), never)
+    assert left_out(bench.train("--name a --continue_train --n_epochs 2")) == {}
+    assert left_out(bench.train("--config checkpoints/a/options.yaml --name again --features auto")) == {
+        "features": never,
+        "eval_images": never,
+        "feature_size": never,
+    }
+    of_classes = f"--n_epochs 1 {EVERY} --metrics accuracy --feature_size 4"
+    assert left_out(bench.small(f"--name b {of_classes}")) == {
+        "feature_size": "it is for metrics of features, such as kid"
+    }
+    without = left_out(bench.test("--name a --num_test 2 --eval_images 9"))
+    assert without == {"eval_images": "nothing is measured without --metrics"}
+
+
+def test_options_of_other_learning_rates_are_told_of(bench):
+    outcome = bench.small("--name a --n_epochs 1 --lr_decay_iters 3 --plateau_loss G")
+    assert left_out(outcome) == {
+        "lr_decay_iters": "it is for --lr_policy step",
+        "plateau_loss": "it is for --lr_policy plateau",
+    }
+    assert left_out(bench.small("--name b --n_epochs 1 --lr_policy step --lr_decay_iters 3")) == {}
+
+
+def test_what_is_tested_is_measured_as_it_is_asked_for(bench, monkeypatch):
+    bench.small("--name a --n_epochs 1 --val_fraction .4")
+    sizes = []
+    sample = NoiseModel.sample
+
+    def noted(self, z, labels):
+        sizes.append(len(z))
+        return sample(self, z, labels)
+
+    monkeypatch.setattr(NoiseModel, "sample", noted)
+    few = "--num_test 2 --eval_images 12 --metrics recall"
+    outcome = bench.test(f"--name a {few} --max_dataset_size 4 --batch_size 5 --labels rock")
+    assert "this says which to show" in left_out(outcome)["labels"]
+    (row,) = figures(bench.folder / "results/a/test_latest")
+    assert (row["num_fake"], row["num_real"]) == ("12", "4")
+    assert sizes == [2, 5, 5, 2]
+    outcome = bench.test(f"--name a {few} --max_dataset_size 3")
+    assert "3 held-out images are too few" in outcome.err
+
+
+def test_scripts_tell_of_options_that_they_do_not_heed(bench, monkeypatch):
+    monkeypatch.setattr("util.classifier.STEPS", 3)
+    bench.small("--name a --n_epochs 1 --val_fraction .4")
+    bench.small("--name b --n_epochs 1 --val_fraction .4")
+    given = "a b --metrics kid --eval_images 9 --num_test 4 --device cpu"
+    assert set(left_out(bench.compare(given))) == {"metrics", "eval_images", "num_test"}
+    assert set(left_out(bench.class_accuracy(given))) == {"metrics", "eval_images"}
+    for call in (bench.compare, bench.class_accuracy):
+        outcome = call("a b --name=c")
+        assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+        assert "error: --name beside names of runs: give one or the other" in outcome.err

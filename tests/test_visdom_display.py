@@ -8,6 +8,7 @@ import csv
 import importlib.metadata
 import importlib.util
 import json
+import math
 import socket
 import sys
 import threading
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
+from util.metrics.figure import Figure
 from util.types import Progress
 from util.visdom_display import MAX_POINTS, VisdomDisplay
 from util.visdom_server import VisdomServer, is_listening
@@ -168,6 +170,38 @@ def test_a_resumed_run_draws_its_curves_from_the_beginning(bench, server):
     server.windows.clear()
     assert warnings(bench.train(f"--name v --continue_train --n_epochs 2 {options}")) == []
     assert curves(server.windows["main", "1"]["data"]) == losses(bench.run_dir("v"))
+
+
+def test_each_metric_has_a_window_with_its_figures(bench, server, monkeypatch):
+    monkeypatch.setattr("util.classifier.STEPS", 2)
+    metrics = "--eval_freq 4 --eval_images 12 --metrics accuracy,shares --val_fraction .4"
+    options = f"--display_port {server.server_port} {metrics}"
+    assert warnings(bench.small(f"{USUAL} {options} --n_epochs 1")) == []
+    server.windows.clear()
+    assert warnings(bench.train(f"--name v --continue_train --n_epochs 2 --display_port {server.server_port}")) == []
+    with (bench.run_dir("v") / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for metric in ("accuracy", "shares"):
+        window = server.windows["main", f"1_{metric}"]
+        names = dict.fromkeys(row["name"] for row in rows if row["metric"] == metric)
+        assert curves(window["data"]) == {
+            name: (
+                [int(row["step"]) for row in rows if row["name"] == name],
+                [pytest.approx(float(row["value"])) for row in rows if row["name"] == name],
+            )
+            for name in names
+        }
+        assert window["opts"]["title"] == f"v {metric}"
+
+
+def test_an_infinite_figure_is_a_gap(tmp_path, server):
+    display = display_at(server.server_port, tmp_path / "visdom")
+    display.start(Progress(), [])
+    for step, value in ((1, 30.0), (2, math.inf), (3, 40.0)):
+        display.metrics(Progress(1, step), [Figure("psnr", "psnr", value, None, 4, 4, "pixels", 0, 0)], "")
+    (steps, values), *_ = curves(server.windows["main", "1_psnr"]["data"]).values()
+    assert steps == [1, 2, 3]
+    assert (values[0], values[2]) == (30, 40) and (values[1] is None or math.isnan(values[1]))
 
 
 def test_long_curves_are_thinned_and_drawn_once_a_second(tmp_path, server):

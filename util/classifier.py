@@ -1,19 +1,32 @@
 """A small classifier, to see of which classes generated images are."""
 
 from collections.abc import Iterable
-from itertools import islice
-from typing import NamedTuple
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, pad
 from tqdm import tqdm
 
+from util.kept import kept
 from util.modes import evaluating
 from util.seeding import forked
 from util.types import Batch, DataSpec
 
 STEPS, BATCH, SHIFT = 500, 64, 4
+
+
+class Answers(NamedTuple):
+    """What a classifier says of images, and what they are."""
+
+    probabilities: Tensor  # of the classes, (N, num_classes)
+    labels: Tensor  # int64 (N,)
+
+    @property
+    def accuracy(self) -> float:
+        return float((self.probabilities.argmax(1) == self.labels).float().mean())
 
 
 class Shares(NamedTuple):
@@ -22,6 +35,32 @@ class Shares(NamedTuple):
     share: Tensor  # of each class among its answers, float (num_classes,)
     entropy: float  # of the shares, in bits: log2(num_classes) when all are equal
     confidence: float  # mean probability of the answers
+
+
+def kept_classifier(train: Any, cache_dir: Path) -> nn.Module:
+    """Return a classifier of a data set's classes, on its device: trained the first time it is asked for.
+
+    Args:
+        train: a loader of labelled images.
+        cache_dir: where it is kept.
+    """
+    dataset, device = train.dataset, train.device
+
+    def compute() -> dict[str, Any]:
+        loader = train.like(batch_size=min(BATCH, len(dataset)), seed=0)
+        batches = (batch for epoch in count(1) for batch in loader.epoch(epoch))
+        net = train_classifier(batches, dataset.spec, device, seed=0)
+        return {"net": {k: v.cpu() for k, v in net.state_dict().items()}}
+
+    net = small_classifier(dataset.spec)
+    net.load_state_dict(kept(cache_dir, "classifier", dataset.fingerprint(), compute)["net"])
+    return net.to(device).eval()
+
+
+def classify_all(classifier: nn.Module, loader: Any) -> Answers:
+    """Return what a classifier says of all labelled images of a loader."""
+    parts = [(classify(classifier, b["image"]), b["label"]) for b, _ in loader.in_order(len(loader.dataset))]
+    return Answers(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def train_classifier(batches: Iterable[Batch], spec: DataSpec, device: torch.device, seed: int) -> nn.Module:

@@ -1,9 +1,6 @@
 """How good a model is: its images, drawn or translated, against held-out real ones."""
 
-import contextlib
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from util.checkpoint import load_safely, save_whole
-from util.classifier import BATCH as CLASSIFIER_BATCH
-from util.classifier import classify, shares, small_classifier, train_classifier
+from util.classifier import classify, classify_all, kept_classifier, shares
+from util.kept import kept
 from util.metrics.features import Extractor, find_extractor
 from util.metrics.figure import Figure
 from util.metrics.frechet import frechet_distance
@@ -24,7 +20,6 @@ from util.metrics.pairs import PairMetric, l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
 
 BATCH = 32  # images that a model draws at a time
-CACHE_VERSION = "1"  # of what is kept in cache_dir: changed with what features or classifiers are
 FEWEST = 4  # held-out images
 SIDES = {"": ("fake_B", "real_B"), "_A": ("fake_A", "real_A")}  # what translations are compared with what
 SIDES_RGB = {"": ("fake_B_rgb", "real_B_rgb")}  # the same for colorization
@@ -42,7 +37,12 @@ class Evaluator:
     """Measures a model again and again on the same held-out images, noise and labels."""
 
     def __init__(
-        self, opt: Any, held_out: Any, open_train: Callable[[], Any], extractor: Extractor | None = None
+        self,
+        opt: Any,
+        held_out: Any,
+        open_train: Callable[[], Any],
+        extractor: Extractor | None = None,
+        batch_size: int = 0,
     ) -> None:
         """Prepare all that does not depend on the model, or take it from ``cache_dir``.
 
@@ -51,12 +51,14 @@ class Evaluator:
             held_out: a loader of the images to compare with.
             open_train: returns a loader of the training images, for the classifier.
             extractor: of features; None: as the options say.
+            batch_size: images that a model draws at a time; 0: BATCH.
 
         Raises:
             LookupError: a metric needs what is not installed.
             ValueError: a metric cannot be had of such data.
         """
         self.opt, self.held_out, dataset = opt, held_out, held_out.dataset
+        self.batch_size = batch_size or BATCH
         self.device: torch.device = held_out.device
         self.metrics: tuple[str, ...] = tuple(dict.fromkeys(opt.metrics))
         self.draws = "image" in dataset.keys
@@ -140,7 +142,7 @@ class Evaluator:
             labels = known[torch.arange(num) * len(known) // num]  # of each class in proportion, whatever num is
         labels = labels.to(model.device)
         with tqdm(total=num, desc="evaluating", unit="img", leave=False, disable=None) as bar:
-            for points, wanted in zip(z.split(BATCH), labels.split(BATCH), strict=True):
+            for points, wanted in zip(*(t.split(self.batch_size) for t in (z, labels)), strict=True):
                 yield "", model.sample(points, wanted if model.spec.classes else None), wanted
                 bar.update(len(points))
 
@@ -209,9 +211,9 @@ class Evaluator:
                 return {"features": torch.cat([extractor(images) for images in self._real_images(model, side)]).cpu()}
 
             # What a translation is compared with follows from the model's class, as colours of Lab, not its weights.
-            key = (extractor.name, str(extractor.size), "" if self.draws else f"{type(model).__name__}{side}")
-            kept = self._kept("features", key, self.held_out.dataset, compute)
-            self._real[side] = kept["features"].to(self.device)
+            key = [extractor.name, str(extractor.size), "" if self.draws else f"{type(model).__name__}{side}"]
+            key = [*key, *self.held_out.dataset.fingerprint()]
+            self._real[side] = kept(Path(self.opt.cache_dir), "features", key, compute)["features"].to(self.device)
         return self._real[side]
 
     def _real_images(self, model: Any, side: str) -> Iterator[Tensor]:
@@ -225,35 +227,11 @@ class Evaluator:
                 bar.update(len(names))
 
     def _judge(self, train: Any) -> Judge:
-        """Return a classifier of the data's classes, trained the first time it is asked for."""
-        dataset = self.held_out.dataset
-        spec = dataset.spec
-
-        def compute() -> dict[str, Any]:
-            loader = train.like(batch_size=min(CLASSIFIER_BATCH, len(train.dataset)), seed=0)
-            net = train_classifier((batch for n in count(1) for batch in loader.epoch(n)), spec, self.device, seed=0)
-            held_out = (batch for batch, _ in self.held_out.in_order(len(dataset)))
-            right = sum(int((classify(net, b["image"]).argmax(1) == b["label"]).sum()) for b in held_out)
-            return {"accuracy": right / len(dataset), "net": {k: v.cpu() for k, v in net.state_dict().items()}}
-
-        kept = self._kept("classifier", tuple(train.dataset.fingerprint()), dataset, compute)
-        net = small_classifier(spec)
-        net.load_state_dict(kept["net"])
-        print(f"metrics: the classifier puts {100 * kept['accuracy']:.1f} % of {len(dataset)} held-out images right")
-        return Judge(net.to(self.device).eval(), kept["accuracy"])
-
-    def _kept(self, what: str, key: tuple[str, ...], dataset: Any, compute: Callable[[], Mapping[str, Any]]) -> Any:
-        """Return what ``compute`` once returned for these images and this ``key``; a damaged file is made anew."""
-        parts = [CACHE_VERSION, what, *key, *dataset.fingerprint()]
-        digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
-        path = Path(self.opt.cache_dir) / "metrics" / f"{what}_{digest}.pth"
-        if path.exists():
-            with contextlib.suppress(ValueError):
-                return load_safely(path)
-        found = compute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_whole(found, path)
-        return found
+        """Return a classifier of the data's classes, and how good it is."""
+        net = kept_classifier(train, Path(self.opt.cache_dir))
+        accuracy, num = classify_all(net, self.held_out).accuracy, len(self.held_out.dataset)
+        print(f"metrics: the classifier puts {100 * accuracy:.1f} % of {num} held-out images right")
+        return Judge(net, accuracy)
 
 
 def of_pairs(metric: str, values: Tensor, seed: int) -> Figure:

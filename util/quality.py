@@ -85,6 +85,11 @@ def read_best(folder: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["best"]) if path.exists() else {}
 
 
+def best_figure(best: dict[str, Any]) -> Figure:
+    """Return the figure that was the best."""
+    return Figure(**{name: best[name] for name in COLUMNS})
+
+
 def describe_best(best: dict[str, Any]) -> str:
     """Return which measurement was the best, for people."""
     return (

@@ -16,10 +16,12 @@ from dominate import tags
 from tqdm import tqdm
 
 from util.images import make_labelled_grid
+from util.metrics.figure import Figure
+from util.quality import METRICS_FILE, read_metrics
 from util.training_page import Options
 from util.types import Grid, Progress
 from util.visdom_server import VisdomServer, is_listening
-from util.visualizer import Display, Report
+from util.visualizer import Display, Report, thinned
 
 TIMEOUT = 5  # seconds: what a server that hangs costs the run, once
 MAX_POINTS = 1000  # a curve: its window is sent and drawn anew each time, which is quicker than visdom's way of adding
@@ -31,7 +33,7 @@ SCRIPTS = "from visdom.server.build import download_scripts; download_scripts()"
 
 
 class VisdomDisplay(Display):
-    """Shows a run in the windows ``<window>`` (losses), ``<window>_<pictures>`` and ``<window>_options``."""
+    """Shows a run in the windows ``<window>`` (losses), ``<window>_<pictures>``, ``_<metric>`` and ``_options``."""
 
     name = "visdom"
     install = (
@@ -49,6 +51,7 @@ class VisdomDisplay(Display):
         self.client: Any = None
         self.reports: list[Report] = []
         self.shown = 0  # so many of them
+        self.measured: dict[str, list[Report]] = {}  # metric -> its figures
         self.next_refresh = 0.0
 
     def start(self, at: Progress, history: Sequence[Report]) -> None:
@@ -89,6 +92,10 @@ class VisdomDisplay(Display):
         self._check_page()
         self.reports = list(history)
         self._show_curves()
+        for when, figure in read_metrics(self.folder.parent / METRICS_FILE):
+            self._take(when, figure)
+        for metric in self.measured:
+            self._show_metric(metric)
         own = ", a server of this run, which ends with it" if self.server else ""
         print(f"visdom: {self.address}/env/{quote(self.env.replace('/', '_'))}{own}")
 
@@ -96,6 +103,12 @@ class VisdomDisplay(Display):
         self.reports.append((Progress(at.epoch, at.step, at.images), losses))
         if time.monotonic() >= self.next_refresh:
             self._show_curves()
+
+    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+        for figure in figures:
+            self._take(at, figure)
+        for metric in dict.fromkeys(figure.metric for figure in figures):
+            self._show_metric(metric)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         for name, grid in grids.items():
@@ -125,17 +138,36 @@ class VisdomDisplay(Display):
         if self.shown == len(self.reports):
             return
         start = time.monotonic()
-        stride = math.ceil(len(self.reports) / MAX_POINTS)
-        reports = self.reports[::-stride][::-1]  # with the last one
+        reports = thinned(self.reports, MAX_POINTS)
         names = list(dict.fromkeys(name for _, losses in self.reports for name in losses))
+        self._draw(str(self.window), self._curves_title(), "loss", names, reports)
+        self.shown = len(self.reports)
+        now = time.monotonic()
+        self.next_refresh = now + max(REFRESH_SECONDS, (now - start) * REFRESH_SHARE)
+
+    def _take(self, at: Progress, figure: Figure) -> None:
+        """Note a figure, beside others of its metric and step."""
+        reports = self.measured.setdefault(figure.metric, [])
+        if not reports or reports[-1][0].step != at.step:
+            reports.append((Progress(at.epoch, at.step, at.images), {}))
+        reports[-1][1][figure.name] = figure.value if math.isfinite(figure.value) else math.nan  # JSON has no infinity
+
+    def _show_metric(self, metric: str) -> None:
+        """Draw the curves of all figures of a metric."""
+        reports = self.measured[metric]
+        names = list(dict.fromkeys(name for _, values in reports for name in values))
+        self._draw(f"{self.window}_{metric}", f"{self.title} {metric}", metric, names, thinned(reports, MAX_POINTS))
+
+    def _draw(self, window: str, title: str, what: str, names: list[str], reports: Sequence[Report]) -> None:
+        """Draw a window of curves anew."""
         self.client.line(
-            np.array([[losses.get(name, math.nan) for name in names] for _, losses in reports]),
+            np.array([[values.get(name, math.nan) for name in names] for _, values in reports]),
             np.array([at.step for at, _ in reports], dtype=float),
-            win=str(self.window),
+            win=window,
             opts={
-                "title": self._curves_title(),
+                "title": title,
                 "xlabel": "step",
-                "ylabel": "loss",
+                "ylabel": what,
                 "legend": names,
                 "showlegend": True,
                 "width": PANE_SIZE,
@@ -143,9 +175,6 @@ class VisdomDisplay(Display):
                 "traceopts": {"plotly": {name: {"connectgaps": True} for name in names}},  # a step may lack a loss
             },
         )
-        self.shown = len(self.reports)
-        now = time.monotonic()
-        self.next_refresh = now + max(REFRESH_SECONDS, (now - start) * REFRESH_SHARE)
 
     def _curves_title(self) -> str:
         return f"{self.title} loss over time"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -163,6 +164,11 @@ def read_losses(path: Path) -> list[Report]:
         )
         for row in rows
     ]
+
+
+def thinned(reports: Sequence[Report], most: int) -> Sequence[Report]:
+    """Return at most so many of ``reports``, evenly, and with the last one."""
+    return reports[:: -max(1, math.ceil(len(reports) / most))][::-1]
 
 
 class TextLogs(Display):

@@ -1,6 +1,8 @@
 """A measured number with all that it depends on."""
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -55,6 +57,14 @@ def from_cells(row: dict[str, str]) -> Figure:
         size=int(row["size"]),
         seed=int(row["seed"]),
     )
+
+
+def read_figures(path: Path) -> list[Figure]:
+    """Return the figures that a CSV file holds, [] when there is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [from_cells(row) for row in csv.DictReader(file)]
 
 
 def table(figures: Sequence[Figure]) -> list[list[str]]:
