@@ -13,12 +13,12 @@ from tests.tiny_models import LEARNERS, create, train
 torch.set_num_threads(1)
 
 GOLDEN = {
-    "cgan conv": {"D_real": 0.7179328, "D_fake": 0.6689058, "G": 0.7179456},
-    "cgan conv random labels": {"D_real": 1.110088, "D_fake": 0.002868921, "G": 1.108821},
-    "cgan mlp": {"D_real": 0.8093311, "D_fake": 0.5894966, "G": 0.8001602},
+    "cgan conv": {"D_real": 0.7179469, "D_fake": 0.6689197, "G": 0.7178221},
+    "cgan conv random labels": {"D_real": 1.109877, "D_fake": 0.00287038, "G": 1.109273},
+    "cgan mlp": {"D_real": 0.8067201, "D_fake": 0.5951238, "G": 0.8152217},
     "cgan mlp one-hot": {"D_real": 0.8472058, "D_fake": 0.5595533, "G": 0.8473403},
-    "cgan mlp mismatch": {"D_real": 0.7881188, "D_fake": 0.604524, "D_wrong": 0.6081334, "G": 0.783895},
-    "cgan conv projection": {"D_real": 0.9047029, "D_fake": 1.06189, "G": -0.06194342},
+    "cgan mlp mismatch": {"D_real": 0.7958027, "D_fake": 0.5997263, "D_wrong": 0.6178225, "G": 0.796417},
+    "cgan conv projection": {"D_real": 0.9250844, "D_fake": 1.061936, "G": -0.06197578},
     "colorization": {"D_real": 0.6694959, "D_fake": 0.7161834, "G_GAN": 0.6710446, "G_L1": 50.26687},
     "cvae_gan 28": {
         "C": 1.392806,
@@ -49,12 +49,12 @@ GOLDEN = {
         "D_B": 0.5417367,
     },
     "cycle_gan batch norm": {
-        "G_A": 0.97539,
-        "cycle_A": 5.136564,
-        "G_B": 0.9335487,
-        "cycle_B": 5.095511,
-        "D_A": 0.4758862,
-        "D_B": 0.4468461,
+        "G_A": 0.973903,
+        "cycle_A": 5.178981,
+        "G_B": 0.9460352,
+        "cycle_B": 5.0823,
+        "D_A": 0.4761736,
+        "D_B": 0.4465124,
     },
     "cycle_gan wgangp": {"D_A": -0.02816659, "D_B": 0.01445898, "gp_A": 0.9312474, "gp_B": 0.9103036},
     "dcgan": {"D_real": 0.7744941, "D_fake": 0.6343359, "G": 0.7840598},
