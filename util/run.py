@@ -203,6 +203,8 @@ class Run:
         """
         check_finite(self.model)
         export_nets(self.folder, ("latest", *labels), self._nets(), self.background)
+        if "best" in labels:
+            self.measuring.quality.write_best(self.background)
         self._note_time()  # or the time of what a resumed run does not train again would be lost
         self.checkpoint.save()
 
@@ -279,7 +281,6 @@ class Run:
             self.visualizer.metrics(at, measured.figures, measuring.best)
             if measured.is_best:
                 self.save("best")  # with the state: to go back to an earlier one would leave networks unknown to it
-                measuring.quality.write_best(self.background)
             if measuring.is_enough:
                 self.is_cut_short = True
                 self.save()
