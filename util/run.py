@@ -126,10 +126,10 @@ class Run:
         opt, at = self.opt, self.progress
         self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
         if at.step == 0:
-            self.checkpoint.save()  # to be gone on with from the first step on
+            self.checkpoint.save()
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
             self._show(preview, Progress(), wall)
-            self.background.wait()
+            self.background.wait()  # now there is something to go on from
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
         elif self.measuring.is_enough:
@@ -155,7 +155,6 @@ class Run:
                     yield epoch
                     if not self.is_cut_short:
                         self._end_epoch(epoch, preview)
-        self.background.wait()
         if self.measuring.seconds:
             print(self.measuring.cost(time.perf_counter() - start))
         print(memory_report(self.model.device))
