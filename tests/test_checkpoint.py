@@ -129,7 +129,7 @@ def test_code_in_a_file_is_not_run(checkpoint, tmp_path, zipped):
     torch.save(content, checkpoint.path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=r"latest_state\.pth .*it was not loaded"):
         checkpoint.load()
-    export_nets(tmp_path, "latest", checkpoint.parts["model"].nets)
+    export_nets(tmp_path, ["latest"], checkpoint.parts["model"].nets)
     shutil.copy(checkpoint.path, tmp_path / "latest_net_G.pth")
     with pytest.raises(ValueError, match=r"latest_net_G\.pth .*it was not loaded"):
         import_run(tmp_path, "latest", checkpoint.parts["model"], ema=False)
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_networks_are_plain_state_dicts(tmp_path):
     model = TinyModel()
-    export_nets(tmp_path, "5", model.nets)
+    export_nets(tmp_path, ["5"], model.nets)
     content = torch.load(tmp_path / "5_net_G.pth", weights_only=True)
     assert list(content) == ["weight", "bias"]
     other = TinyModel()
@@ -198,7 +198,7 @@ def test_networks_are_plain_state_dicts(tmp_path):
 
 def test_the_moving_average_is_taken_where_there_is_one(tmp_path):
     model, average = TinyModel(), TinyModel()
-    export_nets(tmp_path, "latest", model.nets | {"G_ema": average.netG})
+    export_nets(tmp_path, ["latest"], model.nets | {"G_ema": average.netG})
     other = TinyModel()
     assert import_run(tmp_path, "latest", other, ema=True) == "moving average of G"
     assert torch.equal(other.netG.weight, average.netG.weight)
@@ -211,8 +211,7 @@ def test_the_moving_average_is_taken_where_there_is_one(tmp_path):
 def test_networks_that_are_missing_or_different_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; nothing was saved there yet"):
         import_run(tmp_path, "5", TinyModel(), ema=False)
-    for label in ("latest", "10"):
-        export_nets(tmp_path, label, TinyModel().nets)
+    export_nets(tmp_path, ["latest", "10"], TinyModel().nets)
     with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; --epoch can be 10, latest"):
         import_run(tmp_path, "5", TinyModel(), ema=False)
     with pytest.raises(ValueError, match=r"10_net_G.pth does not fit network G \(size mismatch") as error:

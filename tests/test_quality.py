@@ -1,6 +1,7 @@
 """Measurements during training and by test.py: they change nothing, survive a stop, and keep the best networks."""
 
 import csv
+import functools
 import json
 import math
 import re
@@ -12,7 +13,7 @@ import yaml
 
 from models.noise import NoiseModel
 from tests.bench import SMALL, in_child, save_images
-from tests.test_resume import assert_same, assert_same_run, by, interrupted, state
+from tests.test_resume import assert_same, assert_same_run, by, interrupted, killed_at_job, slow_disk, state
 from util.evaluation import of_pairs
 from util.metrics import features
 from util.metrics.features import Extractor
@@ -116,6 +117,18 @@ def test_a_killed_run_measures_on_as_if_nothing_had_been(bench, step):
     assert_same_run(bench.run_dir("killed"), bench.run_dir("whole"))
     for name in ("metrics.csv", "best.yaml"):
         assert (bench.run_dir("killed") / name).read_bytes() == (bench.run_dir("whole") / name).read_bytes()
+
+
+def test_a_run_killed_between_any_two_things_it_writes_has_the_best_it_speaks_of(bench):
+    bench.small(f"--name whole {USUAL} {EVERY}")
+    for number in range(3, 15, 2):
+        name = f"job-{number}"
+        start = functools.partial(bench.small, f"--name {name} {USUAL} {EVERY}")
+        with killed_at_job(number):
+            assert in_child(start) == -signal.SIGKILL
+        assert bench.train(f"--name {name} --continue_train").status == 0
+        assert_same_run(bench.run_dir(name), bench.run_dir("whole"))
+        assert (bench.run_dir(name) / "best.yaml").read_bytes() == (bench.run_dir("whole") / "best.yaml").read_bytes()
 
 
 def test_a_run_of_before_measurements_goes_on(bench):
@@ -283,6 +296,13 @@ def test_a_run_can_go_back_and_on_at_a_lower_rate(bench, spoiled):
     assert steps == sorted(steps)
     rows = (bench.run_dir("a") / "losses.csv").read_text()
     assert "nan" not in rows
+
+
+def test_a_run_goes_back_to_its_last_save_on_a_slow_disk_too(bench, spoiled):
+    with spoiled(1), slow_disk():
+        outcome = bench.small(f"--name a {USUAL} {EVERY} --on_nan restart")
+    (line,) = [line for line in outcome.err.splitlines() if "goes back to" in line]
+    assert "goes back to step 4, now at 0.5 of the learning rate" in line
 
 
 def test_a_run_that_always_diverges_ends(bench, spoiled):

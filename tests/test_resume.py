@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import torch
 import yaml
 
 from tests.bench import SMALL, Bench, in_child
+from util import background
 from util.checkpoint import Checkpoint
 from util.run import Run
 
@@ -187,6 +190,56 @@ def test_a_run_killed_around_a_save_leaves_no_old_network_behind(undisturbed, wh
     assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
 
 
+@contextlib.contextmanager
+def killed_at_job(number):
+    """Within the block, send SIGKILL to this process when its background has done so many jobs."""
+    do, calls = background._Job.__call__, []
+
+    def called(self):
+        calls.append(self)
+        if len(calls) > number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        do(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(background._Job, "__call__", called)
+        yield
+
+
+@contextlib.contextmanager
+def slow_disk(seconds=0.1):
+    """Within the block, let each file of tensors take its time, so that the training is far ahead of it."""
+    write = torch.save
+
+    def slowly(content, file):
+        time.sleep(seconds)
+        write(content, file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "save", slowly)
+        yield
+
+
+@pytest.mark.parametrize("number", [2, 5, 6, 7, 13, 21, 22, 32, 37])
+def test_a_run_killed_between_any_two_things_it_writes_goes_on(undisturbed, number):
+    name = f"job-{number}"
+    with killed_at_job(number):
+        assert in_child(lambda: undisturbed.small(f"--name {name} {USUAL}")) == -signal.SIGKILL
+    outcome = undisturbed.train(f"--name {name} --continue_train")
+    assert outcome.status == 0, outcome.err
+    assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
+
+
+@pytest.mark.parametrize("step", [5, 9, 15])
+def test_a_run_killed_far_ahead_of_a_slow_disk_goes_on(undisturbed, step):
+    name = f"ahead-{step}"
+    with slow_disk(), interrupted(step, by(signal.SIGKILL)):
+        assert in_child(lambda: undisturbed.small(f"--name {name} {USUAL}")) == -signal.SIGKILL
+    assert state(undisturbed.run_dir(name))["progress"]["step"] < step - 1
+    assert undisturbed.train(f"--name {name} --continue_train").status == 0
+    assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
+
+
 def test_a_file_that_a_killed_process_left_half_written_goes(undisturbed):
     write = torch.save
 
@@ -245,6 +298,51 @@ def test_a_run_that_is_asked_to_stop_saves_first(undisturbed, number, step):
     assert undisturbed.train(f"--name {name} --continue_train").status == 0
     assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
     assert signal.getsignal(number) not in (None, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("step", [9, 15])
+def test_a_run_that_is_asked_to_stop_or_ends_waits_for_a_slow_disk(undisturbed, step):
+    name = f"slow-{step}"
+    options = f"--model cgan --dataroot hands --batch_size 2 {SMALL} --name {name} {USUAL}"
+    with slow_disk(), interrupted(9, by(signal.SIGTERM)) if step == 9 else contextlib.nullcontext():
+        outcome = undisturbed.train(options)
+    assert outcome.status == (128 + signal.SIGTERM if step == 9 else 0)
+    assert state(undisturbed.run_dir(name))["progress"]["step"] == step
+    assert undisturbed.train(f"--name {name} --continue_train").status == 0
+    assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_the_last_save_that_fails_is_told_of(undisturbed, monkeypatch, stop):
+    """A stop at step 13, or the end of the run: nothing comes after it that could raise the error."""
+    write, name = torch.save, f"full-{stop}"
+
+    def full(content, file):
+        if content.get("progress", {}).get("step", 0) > 12:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(content, file)
+
+    options = f"--model cgan --dataroot hands --batch_size 2 {SMALL} --name {name} {USUAL}"
+    monkeypatch.setattr(torch, "save", full)
+    with interrupted(13, by(signal.SIGTERM)) if stop else contextlib.nullcontext():
+        outcome = undisturbed.train(options)
+    monkeypatch.undo()
+    assert outcome.status == 1
+    assert outcome.err == (
+        f"train.py: error: cannot save checkpoints/{name}/latest_state.pth: No space left on device; "
+        "what was saved there before is still whole\n"
+    )
+    assert "all is saved" not in outcome.out
+    assert state(undisturbed.run_dir(name))["progress"]["step"] == 12
+    assert undisturbed.train(f"--name {name} --continue_train").status == 0
+    assert_same_run(undisturbed.run_dir(name), undisturbed.run_dir("whole"))
+
+
+def test_a_run_that_fails_writes_what_it_was_about_to(undisturbed):
+    with slow_disk(), interrupted(9, lambda: sys.exit(9)):
+        outcome = undisturbed.train(f"--model cgan --dataroot hands --batch_size 2 {SMALL} --name fails {USUAL}")
+    assert outcome.status == 9
+    assert state(undisturbed.run_dir("fails"))["progress"]["step"] == 8
 
 
 def test_the_system_sees_the_status_of_a_stopped_process(undisturbed):

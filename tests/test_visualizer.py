@@ -1,5 +1,9 @@
 import csv
+import threading
+import time
 
+from util.background import Background
+from util.checkpoint import Checkpoint, load_safely
 from util.types import Progress
 from util.visualizer import Display, LossCsv, TextLogs, Visualizer, read_losses
 
@@ -129,3 +133,44 @@ def test_a_display_that_fails_again_when_it_is_closed_is_not_warned_of_again(tmp
     visualizer.close()
     assert display.calls == ["losses", "close"]
     assert capsys.readouterr().err.count("warning") == 1
+
+
+class Slow(Noting):
+    """Takes its time, and notes when it is called."""
+
+    def losses(self, at, losses):
+        time.sleep(0.002)
+        self.calls.append((at.step, dict(losses), threading.current_thread().name))
+        super().losses(at, losses)
+
+
+def test_displays_are_called_behind_the_run_in_order_with_what_there_was(tmp_path, capsys):
+    display, failing, do = Slow(), Slow("losses"), Background()
+    visualizer = Visualizer([failing, display], tmp_path, do)
+    when = Progress(1, 0, 0, 0)
+    visualizer.start(when)
+    assert display.calls == ["start after 0"]
+    for _ in range(20):
+        when.advance(2)
+        visualizer.losses(when, {"D": 1.0})
+    do.wait()
+    visualizer.close()
+    reports = [call for call in display.calls if isinstance(call, tuple)]
+    assert reports == [(step, {"D": 1.0}, "background") for step in range(1, 21)]
+    assert display.calls[-1] == "close"
+    assert failing.calls == ["start after 0", (1, {"D": 1.0}, "background"), "losses", "close"]
+    assert capsys.readouterr().err.count("warning: --display noting is switched off") == 1
+
+
+def test_the_lengths_of_the_logs_are_those_when_the_state_is_written(tmp_path):
+    """A state that is saved while reports wait to be written knows of those before it, and of none after it."""
+    logs, do = TextLogs(tmp_path), Background()
+    visualizer = Visualizer([logs], tmp_path, do)
+    checkpoint = Checkpoint(tmp_path, {"logs": visualizer}, late=["logs"], do=do)
+    do(time.sleep, 0.05)
+    do(logs.write_losses, at(1), {"G": 0.25}, 0.5, 0.125)
+    checkpoint.save()
+    do(logs.write_losses, at(2), {"G": 0.25}, 0.5, 0.125)
+    do.wait()
+    one_line = len(logs.loss_log.read_bytes()) // 2
+    assert load_safely(checkpoint.path)["logs"] == {"loss_log.txt": one_line, "timing.csv": 0}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from util.background import Do, at_once
 from util.files import written_whole
 
 FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
@@ -22,15 +23,38 @@ class Stateful(Protocol):
 class Checkpoint:
     """Named objects whose states are saved together in ``folder/latest_state.pth``."""
 
-    def __init__(self, folder: Path, parts: Mapping[str, Stateful], optional: Sequence[str] = ()) -> None:
-        """Args: optional: parts that a file may lack, which then stay as they are."""
+    def __init__(
+        self,
+        folder: Path,
+        parts: Mapping[str, Stateful],
+        optional: Sequence[str] = (),
+        late: Sequence[str] = (),
+        do: Do = at_once,
+    ) -> None:
+        """Name the file and what it holds.
+
+        Args:
+            folder: of the run.
+            parts: by the names under which their states are saved.
+            optional: parts that a file may lack, which then stay as they are.
+            late: parts whose states say what ``do`` has written: they are asked when all that came before is done.
+            do: writes the file, maybe later, with the other parts' states as they were.
+        """
         self.path = folder / STATE_FILE
         self.parts = parts
-        self.optional = set(optional)
+        self.optional, self.late = set(optional), set(late)
+        self.do = do
 
     def save(self) -> None:
-        """Write the file whole or not at all; raise OSError, with the previous one untouched, when it cannot be."""
-        save_whole({"format": FORMAT} | {name: part.state_dict() for name, part in self.parts.items()}, self.path)
+        """Write the file whole or not at all; raise OSError, with the previous one untouched, when it cannot be.
+
+        Where ``do`` writes later, it raises later.
+        """
+        self.do(self._write, {name: self.parts[name].state_dict() for name in self.parts if name not in self.late})
+
+    def _write(self, states: dict[str, Any]) -> None:
+        late = {name: self.parts[name].state_dict() for name in self.late}
+        save_whole({"format": FORMAT} | states | late, self.path)
 
     def load(self) -> None:
         """Restore all parts.
@@ -96,10 +120,15 @@ def load_net(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def export_nets(folder: Path, label: str, nets: Mapping[str, nn.Module]) -> None:
+def export_nets(folder: Path, labels: Sequence[str], nets: Mapping[str, nn.Module], do: Do = at_once) -> None:
     """Write each network as a plain state dict, ``<label>_net_<name>.pth``, as users of the reference know them."""
-    for name, net in nets.items():
-        save_whole(net.state_dict(), folder / f"{label}_net_{name}.pth")
+    do(_write_nets, folder, labels, {name: net.state_dict() for name, net in nets.items()})
+
+
+def _write_nets(folder: Path, labels: Sequence[str], states: dict[str, dict[str, Any]]) -> None:
+    for label in labels:
+        for name, state in states.items():
+            save_whole(state, folder / f"{label}_net_{name}.pth")
 
 
 class NetFile(NamedTuple):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import torch
 from torch import nn
 from tqdm import tqdm
 
@@ -16,9 +17,11 @@ RESTARTED, MAX_RESTARTS = 0.5, 5  # of the learning rate that remains after each
 
 def check_finite(model: nn.Module) -> None:
     """Raise FloatingPointError when a weight is NaN or infinite."""
-    if bad := [name for name, p in model.named_parameters() if not p.isfinite().all()]:
+    names, weights = zip(*model.named_parameters(), strict=True)
+    finite = torch.stack([weight.isfinite().all() for weight in weights]).tolist()  # the device is waited for once
+    if not all(finite):
         raise FloatingPointError(
-            f"training diverged: {bad[0]} is not finite, so the last save is kept; try a lower --lr"
+            f"training diverged: {names[finite.index(False)]} is not finite, so the last save is kept; try a lower --lr"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from util.background import Do, at_once
 from util.config_file import dump
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import COLUMNS, Figure, from_cells
@@ -49,10 +50,10 @@ class Quality:
         self.since = 0
         return True
 
-    def write_best(self) -> None:
-        """Write best.yaml, beside the networks that are the best."""
+    def write_best(self, do: Do = at_once) -> None:
+        """Write best.yaml, beside the networks that are the best, and once ``do`` has written those."""
         assert self.best
-        write_text(self.folder / BEST_FILE, dump({"best": self.best}))
+        do(write_text, self.folder / BEST_FILE, dump({"best": self.best}))
 
     def state_dict(self) -> dict[str, Any]:
         return {

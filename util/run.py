@@ -13,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from util.advice import Advice
+from util.background import Background
 from util.checkpoint import Checkpoint, export_nets, import_run
 from util.config_file import dump, format_options, mark_changed
 from util.console import StopRequest, warn
@@ -75,11 +76,12 @@ class Run:
             import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.is_cut_short, self.clock = False, Stopwatch()
+        self.background = Background()
         self.profiler: Profiler | None = None
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
         displays = create_displays(opt, sections, mark_changed(sections, defaults), self._commands())
-        self.visualizer = Visualizer([self.text_logs, *displays], self.folder)
+        self.visualizer = Visualizer([self.text_logs, *displays], self.folder, self.background)
         parts: dict[str, Any] = {
             "progress": self.progress,
             "meter": self.meter,
@@ -90,8 +92,9 @@ class Run:
         parts |= {f"optimizer_{name}": optimizer for name, optimizer in model.optimizers.items()}
         parts |= {"moving_average": self.ema} if self.ema else {}
         parts |= {"scaler": model.scaler} if model.scaler.is_enabled() else {}
+        parts |= {"losses_csv": self.losses_csv, "logs": self.visualizer}
         self.checkpoint = Checkpoint(
-            self.folder, parts | {"losses_csv": self.losses_csv, "logs": self.visualizer}, ("quality", "scaler")
+            self.folder, parts, optional=("quality", "scaler"), late=("logs",), do=self.background
         )
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
@@ -104,10 +107,13 @@ class Run:
     def __enter__(self) -> "Run":
         self.stop = self.exits.enter_context(StopRequest())
         self.exits.callback(self.visualizer.close)
+        self.exits.callback(self.background.wait)
         self.visualizer.start(self.progress)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is KeyboardInterrupt:
+            self.background.drop()
         self.exits.close()
 
     def epochs(self, steps_per_epoch: int, preview: Batch) -> Iterator[int]:
@@ -120,9 +126,10 @@ class Run:
         opt, at = self.opt, self.progress
         self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
         if at.step == 0:
-            self.checkpoint.save()  # to be gone on with from the first step on
+            self.checkpoint.save()
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
             self._show(preview, Progress(), wall)
+            self.background.wait()  # now there is something to go on from
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
         elif self.measuring.is_enough:
@@ -187,13 +194,16 @@ class Run:
     def save(self, *labels: str) -> None:
         """Write the networks under "latest" and ``labels``, then the latest state, from which they can be made again.
 
+        They are copied here, and written behind the steps that follow.
+
         Raises:
             FloatingPointError: a weight is NaN or infinite; what was saved before is kept.
-            OSError: there is no room.
+            OSError: there was no room for what was to be written before.
         """
         check_finite(self.model)
-        for label in ("latest", *labels):
-            export_nets(self.folder, label, self._nets())
+        export_nets(self.folder, ("latest", *labels), self._nets(), self.background)
+        if "best" in labels:
+            self.measuring.quality.write_best(self.background)
         self._note_time()  # or the time of what a resumed run does not train again would be lost
         self.checkpoint.save()
 
@@ -201,7 +211,8 @@ class Run:
         """Write a row of timing.csv for what was trained since the last one."""
         lap = self.clock.lap("row", self.progress)
         if lap.images > 0:
-            self.text_logs.write_timing(self.progress, lap.seconds, lap.data_seconds, lap.images)
+            row = self.progress, lap.seconds, lap.data_seconds, lap.images
+            self.background(self.text_logs.write_timing, *row)
 
     def _nets(self) -> dict[str, nn.Module]:
         """Return the networks to export: the model's own, and their moving averages."""
@@ -219,7 +230,7 @@ class Run:
         if self.opt.lr_policy == "plateau" and at.step >= getattr(self.model.opt, "n_critic", 1):
             # A mistyped name is told of at once.
             self.measuring.watched(dict.fromkeys(self.losses_csv.names, 0.0), self.model.watched)
-        self.text_logs.write_losses(at, means, lap.seconds / steps, lap.data_seconds / steps)
+        self.background(self.text_logs.write_losses, at, means, lap.seconds / steps, lap.data_seconds / steps)
         self.visualizer.losses(at, means)
         self._say(self.advice.losses(means))
         self.bar.set_postfix_str(" ".join(f"{k} {v:.3f}" for k, v in means.items()) + _memory(self.model.device))
@@ -269,7 +280,6 @@ class Run:
             self.visualizer.metrics(at, measured.figures, measuring.best)
             if measured.is_best:
                 self.save("best")  # with the state: to go back to an earlier one would leave networks unknown to it
-                measuring.quality.write_best()
             if measuring.is_enough:
                 self.is_cut_short = True
                 self.save()
@@ -285,6 +295,7 @@ class Run:
 
     def _load(self) -> None:
         """Restore the last save."""
+        self.background.wait()
         self.checkpoint.load()
         self.meter.to(self.model.device)
 
@@ -301,6 +312,7 @@ class Run:
     def _leave(self) -> None:
         """Save, say how to go on, and end the process as the signal asked."""
         self.save()
+        self.background.wait()
         self.bar.close()
         print(f"stopped after step {self.progress.step}; all is saved. To go on: {self._commands()['go on']}")
         raise SystemExit(128 + self.stop.signal)

@@ -4,12 +4,13 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from util.background import Do, at_once
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import Figure
 from util.types import Grid, Progress
@@ -62,41 +63,44 @@ class Visualizer:
     ``TextLogs`` writes) is therefore written without this class.
     """
 
-    def __init__(self, displays: Sequence[Display], folder: Path) -> None:
-        """Args: folder: of the run, below which all logs lie."""
+    def __init__(self, displays: Sequence[Display], folder: Path, do: Do = at_once) -> None:
+        """Args: folder: of the run, below which all logs lie; do: calls the displays, maybe later, one at a time."""
         self.displays = displays
         self.folder = folder
+        self.do = do
         self.off: list[Display] = []
 
     def start(self, at: Progress) -> None:
-        """Start all displays of a run that stands at ``at``."""
-        history = read_losses(self.folder / LossCsv.FILE)
-        self._all(lambda display: display.start(at, history))
+        """Start all displays of a run that stands at ``at``, at once."""
+        self._all("start", at, read_losses(self.folder / LossCsv.FILE))
 
     def losses(self, at: Progress, losses: dict[str, float]) -> None:
-        self._all(lambda display: display.losses(at, losses))
+        self.do(self._all, "losses", at, losses)
 
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
-        self._all(lambda display: display.epoch(at, means, lr))
+        self.do(self._all, "epoch", at, means, lr)
 
     def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        self._all(lambda display: display.metrics(at, figures, best))
+        self.do(self._all, "metrics", at, figures, best)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
-        self._all(lambda display: display.images(at, grids))
+        self.do(self._all, "images", at, grids)
 
     def close(self) -> None:
-        """Close all displays, those that were switched off too: a server of theirs may still run."""
-        failed, self.off = self.off, []
-        self._all(lambda display: display.close(), silent=failed)
+        """Close all displays, those that were switched off too: a server of theirs may still run.
 
-    def _all(self, call: Callable[[Display], None], silent: Sequence[Display] = ()) -> None:
+        At once: what was left to be done is to be done by now.
+        """
+        failed, self.off = self.off, []
+        self._all("close", silent=failed)
+
+    def _all(self, method: str, *arguments: Any, silent: Sequence[Display] = ()) -> None:
         """Call all displays that are on; one that fails is warned of, unless it is in ``silent``, and switched off."""
         for display in self.displays:
             if display in self.off:
                 continue
             try:
-                call(display)
+                getattr(display, method)(*arguments)
             except Exception as error:  # of any kind: it comes from other people's software
                 self.off.append(display)
                 if display not in silent:
