@@ -40,7 +40,7 @@ def train(config: Config[TrainOptions]) -> None:
     spec = dataset.spec._replace(batch_size=opt.batch_size)
     model = create_model(config.model_name, config.model, spec, device, opt.seed)
     loader = create_loader(dataset, opt, opt.batch_size, device)
-    loader.check_sizes()
+    loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     speed = plan_speed(opt, model, len(loader) * opt.total_epochs)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}

@@ -155,17 +155,27 @@ class Loader:
         runs = itertools.groupby(zip(indices.tolist(), self._shapes(indices), strict=True), lambda pair: pair[1])
         return [part for _, run in runs for part in torch.tensor([i for i, _ in run]).split(self.batch_size)]
 
-    def check_sizes(self) -> None:
-        """Raise ValueError when images to be trained on in one batch are of several sizes."""
-        if not self.sizes_differ or self.batch_size == 1:
+    def check_sizes(self, smallest: int = 1) -> None:
+        """Raise ValueError, which names the file, when an image of data of several sizes cannot be trained on.
+
+        Args:
+            smallest: what both sides must have at least, pixels.
+        """
+        if not self.sizes_differ:
             return
         for key in self.dataset.keys:
             names, first = self.dataset.image_names(key), self.dataset.shape(key, 0)
             for i, name in enumerate(names):
-                if (shape := self.dataset.shape(key, i)) != first:
+                _, height, width = shape = self.dataset.shape(key, i)
+                if self.batch_size > 1 and shape != first:
                     raise ValueError(
                         f"--batch_size {self.batch_size}: {names[0]} is {first[2]}x{first[1]}, {name} is "
-                        f"{shape[2]}x{shape[1]}: use --batch_size 1, or a --preprocess that crops"
+                        f"{width}x{height}: use --batch_size 1, or a --preprocess that crops"
+                    )
+                if min(height, width) < smallest:
+                    raise ValueError(
+                        f"{name} is {width}x{height}, and --netD judges images of {smallest} pixels or more: leave it "
+                        "out, or use --netD n_layers with a smaller --n_layers_D, --netD pixel, or a larger --load_size"
                     )
 
 

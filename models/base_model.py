@@ -107,6 +107,11 @@ class BaseModel(nn.Module, ABC):
         """Return the networks by their names without ``net``: G, D, G_A ..."""
         return {name.removeprefix("net"): net for name, net in self.named_children() if name.startswith("net")}
 
+    @property
+    def min_side(self) -> int:
+        """Return the pixels that both sides of an image must have at least to be judged; for G they are padded."""
+        return max((getattr(net, "min_size", 1) for name, net in self.nets.items() if name.startswith("D")), default=1)
+
     def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
         """Load network ``name`` from its state dict; raise RuntimeError or ValueError when it does not fit."""
         self.nets[name].load_state_dict(state)
