@@ -10,6 +10,7 @@ Each side runs in a process of its own, in turn, on random numbers of the right 
 measured. All options of train.py and of the model go to ours, and those that are about the method to both.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ def benchmark(jobs: list[Job]) -> None:
     """Time jobs one after the other; print, write and draw what came out as each ends."""
     from scripts.speed.end_to_end import check, time_runs
     from scripts.speed.report import append_csv, check_csv, table, write_plot
+    from util.console import warn
     from util.device import pick_device
 
     bench = jobs[0].bench
@@ -53,14 +55,23 @@ def benchmark(jobs: list[Job]) -> None:
     for job in jobs:
         check(job)
     plot.parent.mkdir(exist_ok=True)
-    rows = []
+    rows, failed = [], []
     for job in jobs:
-        rows.append(time_runs(job) if job.is_end_to_end else time_steps(job))
+        try:
+            rows.append(time_runs(job) if job.is_end_to_end else time_steps(job))
+        except (ValueError, OSError, LookupError) as error:
+            if len(jobs) == 1:
+                raise
+            warn(str(error))  # the other jobs of a suite can do without this one
+            failed.append(job.name)
+            continue
         print(f"\n{table(rows[-1])}", flush=True)
         if out:
             append_csv(out, rows[-1])
         write_plot(plot, rows)
     print(f"\nplot: {plot}" + (f"  rows: {out}" if out else ""))
+    if failed:
+        raise ValueError(f"not timed: {', '.join(failed)}")
 
 
 def time_steps(job: Job) -> "Row":
@@ -108,4 +119,5 @@ def time_steps(job: Job) -> "Row":
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended too
     main()

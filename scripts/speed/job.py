@@ -3,21 +3,22 @@
 Imports no torch before a model is named, so that a mistyped option answers at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from data import CARD, find_dataset, recognize
 from models import find_model
 from options.declare import flags, option
 from options.parse import OF_A_AND_B, Config, first_pass, message_of, parse_train, print_help
-from options.parser import Parser
+from options.parser import Parser, shown
 from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
 from util.registry import did_you_mean, list_names
 
 NO_DATA = "random"  # what a run is named after that is timed on random numbers
+OF_NO_JOB = ("dataroot", "device", "num_threads", "cache", "cache_dir", "n_epochs", "verbose")  # where, and how long
 MNIST_MLP = "--model cgan --netG mlp --netD mlp --batch_size 100 --beta1 .9 --fake_labels random"
 
 # The tutorials' scripts draw and save every epoch (S2) or every tenth (S0); a run that is timed includes one such.
@@ -81,6 +82,7 @@ class Job:
     bench: BenchmarkOptions
     config: Config[TrainOptions]
     words: tuple[str, ...]  # the command line without the benchmark's own options
+    given: frozenset[str]  # the options that it names
 
     @property
     def has_data(self) -> bool:
@@ -140,14 +142,14 @@ def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
             raise FileNotFoundError(f"--against {bench.against}: no train.py there")
     except (LookupError, OSError, ValueError) as error:
         parser.error(message_of(error))
-    words, own_words = _without_own(argv), _without_own(given_words)
+    words = _without_own(argv)
     if not dataroot:
         words += ["--dataroot", NO_DATA]
         if "crop_size" in given and "load_size" not in given:  # nothing is cropped
             words += ["--load_size", str(given["crop_size"])]
     find = recognize if dataroot else (lambda _: (mode, Path(CARD)))
     config = parse_train(description, words, find_model, find_dataset, find)
-    return Job(" ".join([name, *own_words]) if name else _describe(config), bench, config, tuple(words))
+    return Job(_describe(name, config, parser.parse(given_words)), bench, config, tuple(words), frozenset(given))
 
 
 def _without_own(argv: Sequence[str]) -> list[str]:
@@ -157,9 +159,14 @@ def _without_own(argv: Sequence[str]) -> list[str]:
     return parser.parse_known_args(argv)[1]
 
 
-def _describe(config: Config[TrainOptions]) -> str:
-    size = getattr(config.data, "image_size", 0) or config.data.crop_size
-    return f"{config.model_name}_{size}_b{config.run.batch_size}"
+def _describe(name: str, config: Config[TrainOptions], given: Mapping[str, Any]) -> str:
+    """Return what a job is called: its name in JOBS, or model, size and batch, and what was asked for beside that."""
+    told = {f.name for f in flags(BenchmarkOptions)} | set(OF_NO_JOB)
+    if not name:
+        told |= {"model", "image_size", "crop_size", "load_size", "batch_size"}
+        size = getattr(config.data, "image_size", 0) or config.data.crop_size
+        name = f"{config.model_name}_{size}_b{config.run.batch_size}"
+    return " ".join([name, *(f"{option} {shown(value)}" for option, value in given.items() if option not in told)])
 
 
 def _help_without_model(parser: Parser, argv: Sequence[str]) -> NoReturn:

@@ -16,11 +16,18 @@ from data.idx_files import PREFIXES, find_idx_files
 from scripts.speed.job import Job
 
 WORKERS = 6  # of S0's script
+RAW = Path("MNIST/raw")
 READ = ("idx", "image_folder")  # the kinds of data that there is a plain loader for here
 
 
-def create_data_loader(job: Job, device: torch.device) -> DataLoader[Any] | None:
-    """Return what yields (images, labels); None for data that the reference does not read."""
+def create_data_loader(job: Job, device: torch.device, folder: Path | None = None) -> DataLoader[Any] | None:
+    """Return what yields (images, labels); None for data that the reference does not read.
+
+    Args:
+        job: says which data, of what size.
+        device: where batches will go.
+        folder: where ``unpack`` has put idx files; None: nowhere yet.
+    """
     config, workers = job.config, job.bench.workers
     if config.dataset_mode not in READ:
         return None
@@ -31,7 +38,7 @@ def create_data_loader(job: Job, device: torch.device) -> DataLoader[Any] | None
     if config.dataset_mode == "idx":
         steps = steps if size != 28 else steps[1:]
         transform = transforms.Compose([*steps, transforms.Normalize([0.5], [0.5])])
-        dataset = datasets.MNIST(unpacked(root), transform=transform)
+        dataset = open_mnist(root, folder, transform)
         workers = max(workers, 0)
     else:
         grey = [transforms.Grayscale()] if config.data.channels == "1" else []
@@ -48,10 +55,9 @@ def create_data_loader(job: Job, device: torch.device) -> DataLoader[Any] | None
     )
 
 
-def unpacked(root: Path) -> Path:
-    """Return a folder with the idx files of ``root`` where torchvision looks for MNIST's, unpacked."""
-    folder = Path(tempfile.mkdtemp(prefix="ganvas_benchmark_"))
-    raw = folder / "MNIST" / "raw"
+def unpack(root: Path, folder: Path) -> None:
+    """Put the idx files of ``root`` into ``folder`` where torchvision looks for MNIST's, unpacked."""
+    raw = folder / RAW
     raw.mkdir(parents=True)
     found = find_idx_files(root)
     for prefix in PREFIXES.values():
@@ -59,7 +65,15 @@ def unpacked(root: Path) -> Path:
             file = raw / f"{prefix}-{kind}-idx{dimensions}-ubyte"
             source = found.get(prefix, {}).get(kind)
             with file.open("wb") as target:
-                if source:  # what is not there must exist for torchvision, but is not read
+                if source:  # torchvision looks for all four, but reads two
                     with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as packed:
                         shutil.copyfileobj(packed, target)
-    return folder
+
+
+def open_mnist(root: Path, folder: Path | None, transform: Any) -> Any:
+    """Return torchvision's data set of the idx files of ``root``, which lie in ``folder`` if they are unpacked."""
+    if folder:
+        return datasets.MNIST(folder, transform=transform)
+    with tempfile.TemporaryDirectory(prefix="ganvas_benchmark_") as made:
+        unpack(root, Path(made))
+        return datasets.MNIST(made, transform=transform)  # it reads all at once

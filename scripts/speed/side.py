@@ -4,7 +4,6 @@ import contextlib
 import io
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,8 +12,7 @@ from data import create_dataset, create_loader
 from models import create_model
 from models.base_model import BaseModel
 from scripts.speed.job import Job
-from scripts.speed.reference import create_reference
-from scripts.speed.reference_data import create_data_loader
+from scripts.speed.stamps import peak_gib
 from util.device import pick_device
 from util.seeding import STEP, seed_all
 from util.types import Batch, DataSpec
@@ -43,7 +41,7 @@ class Side:
         with warnings:
             model = create_model(job.config.model_name, job.config.model, spec, self.device, opt.seed)
         self.batch = make_batch(spec, self.device, opt.seed)
-        self.step = our_step(model, opt) if name == "ours" else create_reference(job.config.model_name, model)
+        self.step = our_step(model, opt) if name == "ours" else reference_step(job.config.model_name, model)
 
     def steps(self, num: int) -> float:
         """Take ``num`` steps; return the seconds that they took, until the device had done them."""
@@ -62,17 +60,20 @@ class Side:
             return 0.0
         if self.name == "ours":
             batches = create_loader(self.dataset, self.job.config.run, len(self.batch["image"]), self.device).epoch
-        elif (loader := create_data_loader(self.job, self.device)) is not None:
-            batches = lambda _: ((images.to(self.device), labels.to(self.device)) for images, labels in loader)  # noqa: E731
         else:
-            return 0.0
+            from scripts.speed.reference_data import create_data_loader  # with torchvision, which steps do without
+
+            loader = create_data_loader(self.job, self.device)
+            if loader is None:
+                return 0.0
+            batches = lambda _: ((images.to(self.device), labels.to(self.device)) for images, labels in loader)  # noqa: E731
         for epoch in (1, 2):
             start, num = time.perf_counter(), sum(1 for _ in batches(epoch))
             self.synchronize()
         return (time.perf_counter() - start) / num
 
     def gib(self) -> float:
-        return peak_gib(self.device)
+        return peak_gib(str(self.device))
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -88,6 +89,12 @@ def our_step(model: BaseModel, opt: Any, num_steps: int = A_LONG_RUN) -> Step:
         return take(batch, number)
 
     return step
+
+
+def reference_step(name: str, model: BaseModel) -> Step:
+    from scripts.speed.reference import create_reference  # ours does not wait for it
+
+    return create_reference(name, model)
 
 
 def plain_device(name: str) -> torch.device:
@@ -113,14 +120,6 @@ def make_batch(spec: DataSpec, device: torch.device, seed: int) -> Batch:
     if spec.classes:
         batch["label"] = torch.randint(spec.num_classes, (spec.batch_size,), generator=numbers).to(device)
     return batch
-
-
-def peak_gib(device: torch.device) -> float:
-    """Return how much memory was in use at most, in GiB: by tensors on a GPU, elsewhere by this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    # Unlike ru_maxrss, this begins anew when a process starts another program.
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**20
 
 
 def device_name(name: str) -> str:
