@@ -78,7 +78,7 @@ def time_steps(job: Job) -> "Row":
     """Time rounds of steps, the reference's and ours in turn."""
     from tqdm import tqdm
 
-    from scripts.speed.report import Figures, Row
+    from scripts.speed.report import Figures, Row, spread_of
     from scripts.speed.side import NAMES, device_name
     from scripts.speed.worker import Worker
 
@@ -112,6 +112,7 @@ def time_steps(job: Job) -> "Row":
                 start_up=side.start_up,
                 first=side.first,
                 data_ms=1000 * side.data(),
+                spread=spread_of(seconds[side.name]),
             )
             for side in sides
         ]

@@ -104,7 +104,7 @@ def test_both_sides_are_timed_and_written(tmp_path, capsys):
     words = f"--model wgan --image_size 8 --batch_size 4 --steps 2 --rounds 3 --device cpu --out {out}"
     status, said, err = call(capsys, *words.split())
     assert status == 0, err
-    assert re.search(r"wgan_8_b4 \(cpu\) +ms/step +img/s +peak GiB +start-up s +first step s\n", said)
+    assert re.search(r"wgan_8_b4 \(cpu\) +ms/step +spread % +img/s +peak GiB +start-up s +first step s\n", said)
     (row,) = rows_of(out)
     assert list(row) == ["job", "device", "reference_ms", "ours_ms", "ratio", "reference_gib", "ours_gib"]
     assert (row["job"], row["device"]) == ("wgan_8_b4", "cpu")
@@ -212,7 +212,7 @@ def in_one_process(monkeypatch, tmp_path):
     ],
 )
 def test_whole_runs_are_timed(words, name, in_one_process, capsys):
-    status, said, err = call(capsys, *words.split(), "--save_epoch_freq", "1", "--out", "runs.csv")
+    status, said, err = call(capsys, *words.split(), "--rounds", "1", "--save_epoch_freq", "1", "--out", "runs.csv")
     assert status == 0, err
     assert re.search(rf"\n{name}( +[\d.]+){{6}}\nours( +[\d.]+){{6}}\nratio", said)
     assert " end to end (cpu)  ms/step  img/s  peak GiB  start-up s  epoch s  first epoch s\n" in said

@@ -11,11 +11,12 @@ from tqdm import tqdm
 from data import find_dataroot
 from scripts.speed.job import Job
 from scripts.speed.reference_data import READ, unpack
-from scripts.speed.report import Figures, Row
+from scripts.speed.report import Figures, Row, spread_of
 from scripts.speed.side import NAMES, device_name
 from scripts.speed.stamps import Stamps
 
 HERE = Path(__file__).parents[2]
+ROUNDS = 3
 NEVER = 10**9  # images
 
 
@@ -45,7 +46,7 @@ def num_epochs(job: Job) -> int:
 
 def time_runs(job: Job) -> Row:
     """Run the reference and ours in turn; of several rounds the one in the middle counts."""
-    rounds, epochs = job.bench.rounds or 1, num_epochs(job)
+    rounds, epochs = job.bench.rounds or ROUNDS, num_epochs(job)
     found: dict[str, list[Figures]] = {name: [] for name in NAMES}
     with tqdm(total=2 * rounds * epochs, leave=False, unit="epoch", dynamic_ncols=True, disable=None) as bar:
         for _ in range(rounds):
@@ -53,7 +54,9 @@ def time_runs(job: Job) -> Row:
                 bar.set_description(f"{job.name}: {name}")
                 with tempfile.TemporaryDirectory(prefix="ganvas_benchmark_") as folder:
                     found[name].append(time_run(job, name, Path(folder), bar))
-    reference, ours = (sorted(runs)[len(runs) // 2] for runs in found.values())
+    reference, ours = (
+        sorted(runs)[len(runs) // 2]._replace(spread=spread_of([run.ms for run in runs])) for runs in found.values()
+    )
     device, against = device_name(job.config.run.device), job.bench.against
     other = Path(against).resolve().name if against else "reference"
     return Row(f"{job.name} end to end", device, job.config.run.batch_size, reference, ours, other)

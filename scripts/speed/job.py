@@ -60,7 +60,7 @@ class BenchmarkOptions:
     job: str = option("", help=f"a set of options by name: {', '.join(JOBS)}", read=job_name)
     suite: bool = option(False, help="time several jobs, those for a GPU or those for a CPU, a row each")
     steps: int = option(10, help="steps of a round", min=1)
-    rounds: int = option(0, help="rounds of each side, in turn, of which the median counts; 0: 5, end to end 1", min=0)
+    rounds: int = option(0, help="rounds of each side, in turn, of which the median counts; 0: 5, end to end 3", min=0)
     warmup: int = option(5, help="steps before the first round, at least one of each kind that the model has", min=1)
     end_to_end: bool = option(False, help="time whole runs of train.py: loading, drawing and saving too")
     against: str = option("", help="time the train.py of the checkout in this folder instead of the reference")

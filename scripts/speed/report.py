@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
@@ -19,6 +20,7 @@ class Figures(NamedTuple):
     data_ms: float = 0.0  # of a batch, by the loader alone
     epoch: float = 0.0  # seconds of an epoch after the first
     first_epoch: float = 0.0  # seconds
+    spread: float = 0.0  # of the rounds: from the fastest to the slowest, as a part of the median
 
 
 class Row(NamedTuple):
@@ -38,8 +40,24 @@ class Row(NamedTuple):
 
 
 COLUMNS = ("job", "device", "reference_ms", "ours_ms", "ratio", "reference_gib", "ours_gib")  # of the CSV
-TITLES = ("", "ms/step", "img/s", "peak GiB", "data ms", "start-up s", "first step s", "epoch s", "first epoch s")
+TITLES = (
+    "",
+    "ms/step",
+    "spread %",
+    "img/s",
+    "peak GiB",
+    "data ms",
+    "start-up s",
+    "first step s",
+    "epoch s",
+    "first epoch s",
+)
 NARROW, WIDTH, BAR = 320, 860, 26  # of the plot, in pixels: where bars begin, where all ends, height of a row
+
+
+def spread_of(times: list[float]) -> float:
+    """Return how far the rounds' times lie apart, as a part of their median."""
+    return (max(times) - min(times)) / median(times)
 
 
 def table(row: Row) -> str:
@@ -48,7 +66,10 @@ def table(row: Row) -> str:
     for name, side in ((row.against, row.reference), ("ours", row.ours)):
         values = (side.data_ms, side.start_up, side.first, side.epoch, side.first_epoch)
         rest = [f"{value:.2f}" if value else "" for value in values]
-        cells.append([name, f"{side.ms:.2f}", f"{1000 * row.batch_size / side.ms:.1f}", f"{side.gib:.2f}", *rest])
+        spread = f"{100 * side.spread:.0f}" if side.spread else ""
+        cells.append(
+            [name, f"{side.ms:.2f}", spread, f"{1000 * row.batch_size / side.ms:.1f}", f"{side.gib:.2f}", *rest]
+        )
     columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     lines = [
@@ -80,13 +101,14 @@ def append_csv(path: Path, row: Row) -> None:
 
 def write_plot(path: Path, rows: list[Row]) -> None:
     """Draw how many times as fast as the reference ours is, a bar a job."""
-    scale = (WIDTH - NARROW - 60) / max(1.0, *(row.ratio for row in rows))
+    scale = (WIDTH - NARROW - 160) / max(1.0, *(row.ratio for row in rows))
+    who = "the reference" if rows[0].against == Row._field_defaults["against"] else rows[0].against
     height, one = BAR * len(rows) + 70, NARROW + scale
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
         'font-size="13">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        f'<text x="12" y="24">Times as fast as the reference ({escape(rows[0].device)}); ms a step</text>',
+        f'<text x="12" y="24">How many times as fast as {escape(who)}, on {escape(rows[0].device)} (ms a step)</text>',
     ]
     for i, row in enumerate(rows):
         top, length = 40 + BAR * i, scale * row.ratio
@@ -95,9 +117,8 @@ def write_plot(path: Path, rows: list[Row]) -> None:
         parts += [
             f'<text x="{NARROW - 8}" y="{top + 15}" text-anchor="end">{label}</text>',
             f'<rect x="{NARROW}" y="{top}" width="{length:.1f}" height="{BAR - 6}" fill="{colour}"/>',
-            f'<text x="{NARROW + length + 6:.1f}" y="{top + 15}">{row.ratio:.2f}</text>',
-            f'<text x="{NARROW + 6}" y="{top + 15}" fill="white" font-size="11">'
-            f"{row.reference.ms:.4g} : {row.ours.ms:.4g}</text>",
+            f'<text x="{NARROW + length + 6:.1f}" y="{top + 15}">{row.ratio:.2f} '
+            f'<tspan fill="#666" font-size="11">({row.reference.ms:.4g} : {row.ours.ms:.4g})</tspan></text>',
         ]
     bottom = 40 + BAR * len(rows)
     parts += [
