@@ -1,0 +1,35 @@
+"""Which reference step belongs to a model."""
+
+from models.base_model import BaseModel
+from scripts.speed.reference_steps import ClippedStep, CVAEGANStep, NoiseStep, ReferenceStep, TwiceDrawnStep
+from scripts.speed.reference_translation import CycleGANStep, Pix2PixStep, TemplateStep
+
+STEPS: dict[str, type[ReferenceStep]] = {
+    "gan": NoiseStep,
+    "dcgan": NoiseStep,
+    "cgan": TwiceDrawnStep,
+    "wgan": ClippedStep,
+    "wgan_gp": TwiceDrawnStep,
+    "cvae_gan": CVAEGANStep,
+    "pix2pix": Pix2PixStep,
+    "colorization": Pix2PixStep,
+    "cycle_gan": CycleGANStep,
+    "template": TemplateStep,
+}
+OURS_ALONE = ("diffaugment", "instance_noise", "label_smoothing", "lambda_mismatch")  # options of our losses only
+
+
+def create_reference(name: str, model: BaseModel) -> ReferenceStep:
+    """Return the reference's step for ``--model name``, with the networks of ``model`` as they are.
+
+    Raises:
+        ValueError: there is none, or none with these options.
+    """
+    if name not in STEPS:
+        raise ValueError(
+            f"--model {name}: the reference has no step of it (known: {', '.join(STEPS)}); "
+            "--against FOLDER times another checkout instead"
+        )
+    if extra := [option for option in OURS_ALONE if getattr(model.opt, option, None)]:
+        raise ValueError(f"--{extra[0]}: the reference has no such loss; leave it out, or time it by --against FOLDER")
+    return STEPS[name](model)
