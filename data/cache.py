@@ -26,7 +26,7 @@ Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are ba
 Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
 MAX_BAD = 0.1  # more bad files than this part of all is no accident
 SHOWN = 20  # bad files that are named
-PART = 16  # images that a thread decodes before it reports
+PART, PARTS = 16, 200  # images that a thread decodes before it reports, at least; and reports of a large data set
 SHARE = 0.25  # of free memory that a cache may take when nobody said where to put it
 
 
@@ -213,7 +213,8 @@ def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -
                 bad[index] = str(error)
         return bad
 
-    parts = [range(i, min(i + PART, num)) for i in range(0, num, PART)]
+    size = max(PART, num // PARTS)
+    parts = [range(i, min(i + size, num)) for i in range(0, num, size)]
     bad: dict[int, str] = {}
     pool = ThreadPoolExecutor(max(1, num_threads))
     try:

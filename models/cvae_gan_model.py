@@ -67,10 +67,10 @@ class CVAEGANModel(NoiseModel):
 
     def loss_D(self, batch: Batch) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
-        return {
-            "D_real": self.gan.real(self.judge(self.netD, real)),
-            "D_fake": self.gan.fake(self.judge(self.netD, fake)),
-        } | self.penalty("gp", self.netD, real, fake)
+        of_real, of_fake = self.verdicts(self.netD, (real,), (fake,))
+        return {"D_real": self.gan.real(of_real), "D_fake": self.gan.fake(of_fake)} | self.penalty(
+            "gp", self.netD, real, fake
+        )
 
     def loss_G(self, batch: Batch) -> Terms:
         real, labels = batch["image"], batch["label"]

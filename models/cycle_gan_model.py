@@ -93,7 +93,7 @@ class CycleGANModel(TranslationModel):
 
     def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
-        of_real, of_fake = self.together(partial(self.judge, netD), real, fake)
+        of_real, of_fake = self.verdicts(netD, (real,), (fake,))
         return self.share_D * (self.gan.real(of_real) + self.gan.fake(of_fake))
 
     def forward(self, batch: Batch) -> Visuals:

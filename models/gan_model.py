@@ -34,11 +34,10 @@ class GANModel(GeneratorModel):
 
     def loss_D(self, batch: Batch) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
+        of_real, of_fake = self.verdicts(self.netD, (real, *self.told(batch)), (fake, *self.told(batch, "fake_label")))
         terms: Terms = {
-            "D_real": Weighted(self.gan.real(self.judge(self.netD, real, *self.told(batch))), self.weight_D),
-            "D_fake": Weighted(
-                self.gan.fake(self.judge(self.netD, fake, *self.told(batch, "fake_label"))), self.weight_D
-            ),
+            "D_real": Weighted(self.gan.real(of_real), self.weight_D),
+            "D_fake": Weighted(self.gan.fake(of_fake), self.weight_D),
         }
         return terms | self.penalty("gp", self.netD, real, fake, *self.told(batch))
 

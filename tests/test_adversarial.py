@@ -168,3 +168,23 @@ def test_weights_of_a_wasserstein_critic_stay_clipped_and_its_biases_do_not():
 def test_clipping_and_spectral_norm_exclude_each_other():
     with pytest.raises(ValueError, match="--spectral_norm and --clip"):
         create("wgan", spectral_norm=True)
+
+
+@pytest.mark.parametrize("case", ["gan conditional", "pix2pix wgangp", "cgan conv", "cycle_gan", "dcgan conditional"])
+def test_verdicts_are_those_of_each_group_by_itself(case):
+    model = create(case)
+    netD = model.nets.get("D", model.nets.get("D_A"))
+    labels = [torch.arange(4) % model.spec.num_classes] if model.spec.classes else []
+    channels = model.spec.input_nc + model.spec.output_nc if case.startswith("pix2pix") else model.spec.output_nc
+    groups = [(torch.rand(num, channels, *model.spec.image_size) * 2 - 1, *[x[:num] for x in labels]) for num in (4, 3)]
+    for module in netD.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    calls = []
+    netD.register_forward_hook(lambda *_: calls.append(1))
+    together = model.verdicts(netD, *groups)
+    has_batch_norm = any(isinstance(m, nn.BatchNorm2d) for m in netD.modules())
+    assert len(calls) == (2 if has_batch_norm else 1)
+    for verdict, group in zip(together, groups, strict=True):
+        assert_close(verdict, netD(*group), rtol=1e-4, atol=1e-5)
+    assert has_batch_norm == (case in ("cgan conv", "dcgan conditional"))

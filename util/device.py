@@ -44,9 +44,10 @@ def memory_report(device: torch.device) -> str:
     if device.type == "cuda":
         in_use, peak = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
         return f"memory on {device}: {in_use / 2**20:.0f} MiB allocated, {peak / 2**20:.0f} MiB at most"
-    # ru_maxrss is in KiB on Linux and in bytes on macOS.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     statm = Path("/proc/self/statm")  # Linux only; its second number counts resident pages
     pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+    # Asked for after what is in use, which a thread may yet raise; in KiB on Linux, in bytes on macOS.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = max(peak, pages * resource.getpagesize())
     now = f"{pages * resource.getpagesize() / 2**20:.0f} MiB in use, " if pages else ""
     return f"memory of the process: {now}{peak / 2**20:.0f} MiB at most"

@@ -11,6 +11,8 @@ import torch
 from data import create_dataset, create_loader
 from models import create_model
 from models.base_model import BaseModel
+from models.speed import plan_speed
+from models.stepper import Stepper
 from scripts.speed.job import Job
 from scripts.speed.stamps import peak_gib
 from util.device import pick_device
@@ -81,8 +83,8 @@ class Side:
 
 
 def our_step(model: BaseModel, opt: Any, num_steps: int = A_LONG_RUN) -> Step:
-    """Return our step with the seeding that the loop has."""
-    take = model.optimize_parameters
+    """Return our step with the seeding that the loop has, made fast as for a run of ``num_steps``."""
+    take = Stepper(model, plan_speed(opt, model, num_steps))
 
     def step(batch: Batch, number: int) -> object:
         seed_all(opt.seed, STEP, number)
