@@ -28,6 +28,8 @@ class Stepper:
         make_fast(model, speed)
         self.seen: Counter[Hashable] = Counter()
         self.recorder = Recorder(self._step, model.device) if speed.recorded else None
+        for optimizer in model.optimizers.values():
+            optimizer.register_load_state_dict_post_hook(self._forget)
 
     def __call__(self, batch: Batch, step: int) -> Losses:
         """Take step number ``step``, whose random numbers torch's generators are seeded for; return its losses.
@@ -44,6 +46,12 @@ class Stepper:
                 torch.cuda.synchronize(self.model.device)
             tqdm.write(f"compiling, once: {time.perf_counter() - start:.0f} s")
         return losses
+
+    def _forget(self, *_: object) -> None:
+        """Record anew after a load: an optimizer has other tensors then than those that were recorded."""
+        if self.recorder:
+            self.recorder.recordings.clear()
+            self.seen.clear()
 
     def _step(self, batch: Batch, step: int) -> Losses:
         losses = self.model.optimize_parameters(batch, step)
@@ -111,6 +119,8 @@ class Recorder:
         images = {key: value.clone() for key, value in batch.items() if isinstance(value, Tensor)}
         if self.recordings:
             images = next(iter(self.recordings.values())).batch
+        else:
+            self.pool = None
         graph = torch.cuda.CUDAGraph()
         # Other threads may go on: they fetch images.
         with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):

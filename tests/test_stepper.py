@@ -69,7 +69,9 @@ class Recording:
         bench.recording = None
         bench.model.load_state_dict(self.before["model"])
         for name, optimizer in bench.model.optimizers.items():
-            optimizer.load_state_dict(self.before[name])
+            for state, before in zip(optimizer.state.values(), self.before[name]["state"].values(), strict=True):
+                for key, value in before.items():
+                    state[key].copy_(value)
         bench.ema.load_state_dict(self.averages)
         torch.set_rng_state(self.numbers)
 
@@ -141,6 +143,27 @@ def test_what_cannot_be_recorded_is_told_of_once_and_done_as_it_is_written(capsy
     said = "--cuda_graphs is switched off, a step cannot be recorded: operation not permitted when stream is capturing"
     assert lines == [f"warning: {said}"]
     assert bench.stepper.recorder is None
+
+
+def test_after_a_load_steps_are_recorded_anew():
+    for speed in (Speed(), RECORDED):
+        bench.train("wgan_gp", speed, 16)
+        before = snapshot(bench.model)
+        more = [bench.stepper(make_batch("wgan_gp", seed=step), step) for step in (17, 18)]
+        assert more
+        bench.model.load_state_dict(before["model"])
+        for name, optimizer in bench.model.optimizers.items():
+            optimizer.load_state_dict(before[name])
+        if bench.recorder:
+            assert not bench.recorder.recordings
+            bench.graphs.clear()
+        for step in range(17, 40):
+            seed_all(0, step)
+            bench.stepper(make_batch("wgan_gp", seed=step), step)
+        if speed == Speed():
+            expected = snapshot(bench.model)
+    assert len(bench.graphs) == 2
+    assert_close(snapshot(bench.model), expected, rtol=0, atol=0)
 
 
 def test_an_error_of_a_replayed_step_is_not_hidden():
