@@ -10,7 +10,6 @@ from torch.utils._pytree import tree_map_only
 
 from models.base_model import BaseModel, settle
 from models.speed import Speed
-from util.console import warn
 
 
 class FastForward:
@@ -34,20 +33,8 @@ class FastForward:
         if speed.channels_last:
             inputs = tree_map_only(Tensor, _channels_last, inputs)
         with torch.autocast(device, speed.dtype, enabled=speed.dtype != torch.float32):
-            results = self._run(*inputs)
+            results = self.fast(*inputs)
         return tree_map_only(Tensor, Tensor.float, results)
-
-    def _run(self, *inputs: Tensor | None) -> Any:
-        if self.fast is self.plain:
-            return self.plain(*inputs)
-        try:
-            return self.fast(*inputs)
-        except Exception as error:  # of the compiler, which has a hundred kinds; before anything was computed
-            if not _is_of_compiler(error):
-                raise
-            warn(f"--compile is switched off for net{self.name}: {str(error).strip().splitlines()[0]}")
-            self.fast = self.plain
-            return self.plain(*inputs)
 
 
 def make_fast(model: BaseModel, speed: Speed) -> None:
@@ -79,5 +66,13 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def _is_of_compiler(error: Exception) -> bool:
+def leave_compiled(model: BaseModel) -> None:
+    """Let the networks of ``model`` train uncompiled from now on."""
+    for net in model.nets.values():
+        if isinstance(net.forward, FastForward):
+            net.forward.fast = net.forward.plain
+
+
+def is_of_compiler(error: Exception) -> bool:
+    """Say whether torch.compile failed, in one of its hundred ways, and not the model."""
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton"))

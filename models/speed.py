@@ -39,7 +39,7 @@ def plan_speed(opt: Any, model: BaseModel, num_steps: int) -> Speed:
     Args:
         opt: TrainOptions.
         model: on its device; its losses are scaled from now on if its networks compute in fp16.
-        num_steps: that the run has before it.
+        num_steps: of the whole run.
 
     Raises:
         ValueError: the optimizer cannot undo the scaling that fp16 needs.
@@ -54,7 +54,7 @@ def plan_speed(opt: Any, model: BaseModel, num_steps: int) -> Speed:
     dtype = DTYPES[name]
     is_static = all(model.spec.image_size)
     not_compiled = _obstacle_to_compiling(device, is_static, opt.verbose)
-    not_recorded = _obstacle_to_recording(device, is_static, name)
+    not_recorded = _obstacle_to_recording(device, is_static, name, opt.verbose)
     return Speed(
         dtype,
         dtype != torch.float32,  # fp32 is no faster so on a GPU, and slower on a CPU
@@ -109,10 +109,12 @@ def _obstacle_to_compiling(device: torch.device, is_static: bool, verbose: bool)
     return ""
 
 
-def _obstacle_to_recording(device: torch.device, is_static: bool, precision: str) -> str:
+def _obstacle_to_recording(device: torch.device, is_static: bool, precision: str, verbose: bool) -> str:
     """Return why steps cannot be recorded as CUDA graphs; "" when they can."""
     if device.type != "cuda":
         return f"CUDA graphs are for CUDA, not for {device.type}"
     if not is_static:
         return "images of several sizes make every step another one"
+    if verbose:
+        return "--verbose looks at gradients, which recorded steps overwrite"
     return "fp16 changes the scale of its losses from step to step" if precision == "fp16" else ""

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.base_model import BaseModel
-from models.fast import make_fast
+from models.fast import is_of_compiler, leave_compiled, make_fast
 from models.speed import Speed
 from util.console import warn
 from util.moving_average import MovingAverage
@@ -26,7 +26,7 @@ class Stepper:
         """Args: ema: the moving average that takes in each step, made of the networks as they are now."""
         self.model, self.speed, self.ema = model, speed, ema
         make_fast(model, speed)
-        self.seen: Counter[Hashable] = Counter()
+        self.seen: set[Hashable] = set()  # variants of steps
         self.recorder = Recorder(self._step, model.device) if speed.recorded else None
         for optimizer in model.optimizers.values():
             optimizer.register_load_state_dict_post_hook(self._forget)
@@ -39,19 +39,26 @@ class Stepper:
         variant, start = self.model.variant(step), time.perf_counter()
         if self.ema:
             self.ema.advance()
-        losses = self._recorded(self.recorder, batch, step) if self.recorder else self._step(batch, step)
-        self.seen[variant] += 1
-        if self.speed.compiled and self.seen[variant] == 1:
+        try:
+            losses = self._taken(batch, step)
+        except Exception as error:
+            if not is_of_compiler(error):
+                raise
+            # Backward passes are compiled when they are first needed: D may have had its update, and has another one.
+            warn(f"--compile is switched off: {first_line(error)}")
+            leave_compiled(self.model)
+            losses = self._step(Batch(batch), step)
+        if self.speed.compiled and variant not in self.seen:
             if self.model.device.type == "cuda":
                 torch.cuda.synchronize(self.model.device)
             tqdm.write(f"compiling, once: {time.perf_counter() - start:.0f} s")
+        self.seen.add(variant)
         return losses
 
     def _forget(self, *_: object) -> None:
         """Record anew after a load: an optimizer has other tensors then than those that were recorded."""
         if self.recorder:
-            self.recorder.recordings.clear()
-            self.seen.clear()
+            self.recorder.forget()
 
     def _step(self, batch: Batch, step: int) -> Losses:
         losses = self.model.optimize_parameters(batch, step)
@@ -59,18 +66,20 @@ class Stepper:
             self.ema.update()
         return losses
 
-    def _recorded(self, recorder: "Recorder", batch: Batch, step: int) -> Losses:
-        variant = self.model.variant(step)
-        if self.seen[variant] < WARM_UP:
-            return recorder.warm_up(batch, step)
+    def _taken(self, batch: Batch, step: int) -> Losses:
+        """Take a step, recorded where there is a recorder, which is left when it cannot record."""
+        if not self.recorder:
+            return self._step(batch, step)
         try:
-            return recorder.replay(variant, batch, step)
-        except RuntimeError as error:
-            if variant in recorder.recordings:
-                raise
-            warn(f"--cuda_graphs is switched off, a step cannot be recorded: {str(error).strip().splitlines()[0]}")
+            return self.recorder(self.model.variant(step), batch, step)
+        except CannotRecordError as error:
+            warn(f"--cuda_graphs is switched off, a step cannot be recorded: {error}")
             self.recorder = None
             return self._step(batch, step)
+
+
+class CannotRecordError(Exception):
+    """A step does what a graph cannot do, such as waiting for the device; nothing was computed."""
 
 
 class Recording(NamedTuple):
@@ -90,23 +99,19 @@ class Recorder:
     def __init__(self, function: Callable[[Batch, int], Losses], device: torch.device) -> None:
         self.function = function
         self.recordings: dict[Hashable, Recording] = {}
+        self.warmed: Counter[Hashable] = Counter()  # steps of each variant before it is recorded
         self.stream = torch.cuda.Stream(device)
         self.pool: Any = None
 
-    def warm_up(self, batch: Batch, step: int) -> Losses:
-        """Take a step as it is written, where recordings will be made: on a stream of their own."""
-        self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
-            losses = self.function(batch, step)
-        torch.cuda.current_stream().wait_stream(self.stream)
-        return losses
-
-    def replay(self, variant: Hashable, batch: Batch, step: int) -> Losses:
-        """Take a step of ``variant`` on ``batch``; the first one of each is recorded before.
+    def __call__(self, variant: Hashable, batch: Batch, step: int) -> Losses:
+        """Take a step: as it is written for the first of a variant, then recorded, from then on replayed.
 
         Raises:
-            RuntimeError: the step does what a graph cannot do, such as waiting for the device; nothing was computed.
+            CannotRecordError: it cannot be recorded.
         """
+        if self.warmed[variant] < WARM_UP:
+            self.warmed[variant] += 1
+            return self._warm_up(batch, step)
         if variant not in self.recordings:
             self.recordings[variant] = self._record(batch, step)
         recording = self.recordings[variant]
@@ -115,15 +120,37 @@ class Recorder:
         recording.graph.replay()
         return recording.losses
 
+    def forget(self) -> None:
+        """Begin anew, warm-up included."""
+        self.recordings.clear()
+        self.warmed.clear()
+        self.pool = None
+
+    def _warm_up(self, batch: Batch, step: int) -> Losses:
+        """Take a step as it is written, where recordings will be made: on a stream of their own."""
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            losses = self.function(batch, step)
+        torch.cuda.current_stream().wait_stream(self.stream)
+        return losses
+
     def _record(self, batch: Batch, step: int) -> Recording:
-        images = {key: value.clone() for key, value in batch.items() if isinstance(value, Tensor)}
         if self.recordings:
             images = next(iter(self.recordings.values())).batch
         else:
-            self.pool = None
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may go on: they fetch images.
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
-            losses = self.function(Batch(images), step)  # a batch of its own, as objectives leave things in it
+            images = Batch({key: value.clone() for key, value in batch.items() if isinstance(value, Tensor)})
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            # Other threads may go on: they fetch images.
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
+                losses = self.function(Batch(images), step)  # a batch of its own, as objectives leave things in it
+        except RuntimeError as error:
+            torch.cuda.set_stream(stream)  # which a recording that fails does not do
+            # What ends a recording complains of it; why it failed is what came before.
+            raise CannotRecordError(first_line(error.__context__ or error)) from None
         self.pool = graph.pool()
-        return Recording(graph, Batch(images), losses)
+        return Recording(graph, images, losses)
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

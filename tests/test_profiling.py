@@ -2,13 +2,16 @@
 
 import gzip
 import json
+import signal
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
 from tests.bench import SMALL, Bench
 from util.profiling import describe
+from util.run import Run
 
 
 def test_a_run_traces_the_steps_that_it_is_asked_for(bench: Bench) -> None:
@@ -39,12 +42,14 @@ def test_a_run_too_short_to_be_traced_says_so_and_how_many_steps_it_can(bench: B
     bench.small("--name short --overwrite --n_epochs 1 --profile 3")
 
 
-def test_the_table_ranks_own_times_and_leaves_out_what_only_contains_others():
-    def event(key: str, own: float, total: float, count: int) -> Any:
-        return SimpleNamespace(
-            key=key, self_cpu_time_total=own, cpu_time_total=total, self_device_time_total=own / 10, count=count
-        )
+def event(key: str, own: float, total: float, count: int, **details: Any) -> Any:
+    known = {"device_type": SimpleNamespace(name="CPU"), "is_user_annotation": False} | details
+    return SimpleNamespace(
+        key=key, self_cpu_time_total=own, cpu_time_total=total, self_device_time_total=own, count=count, **known
+    )
 
+
+def test_the_table_ranks_own_times_and_leaves_out_what_only_contains_others():
     events = [
         event("aten::small", 1000, 1000, 4),
         event("aten::large", 3000, 9000, 2),
@@ -56,4 +61,35 @@ def test_the_table_ranks_own_times_and_leaves_out_what_only_contains_others():
     assert lines[2].split() == ["0.500", "25.0%", "2.0", "aten::small"]
     assert lines[3].split() == ["2.000", "100.0%", "all"]
     assert lines[5].split() == ["4.000", "update", "D"]
-    assert describe(events, 2, torch.device("cuda")).splitlines()[1].startswith("     0.150")
+
+
+def test_on_a_gpu_the_kernels_count_and_not_once_more_the_operations_that_started_them():
+    gpu = {"device_type": SimpleNamespace(name="CUDA")}
+    events = [
+        event("aten::mm", 1000, 1000, 2),
+        event("gemm_kernel", 1000, 0, 2, **gpu),
+        event("step: update D", 700, 8000, 2),
+        event("step: update D", 900, 0, 2, is_user_annotation=True, **gpu),
+    ]
+    lines = describe(events, 2, torch.device("cuda")).splitlines()
+    assert lines[1].split() == ["0.500", "100.0%", "1.0", "gemm_kernel"]
+    assert lines[2].split() == ["0.500", "100.0%", "all"]
+    assert [line.split() for line in lines[4:]] == [["4.000", "update", "D"]]
+
+
+def test_a_run_that_ends_before_its_trace_says_so(bench: Bench) -> None:
+    log = Run.log
+
+    def stop(self: Run, losses: Any) -> None:
+        log(self, losses)
+        if self.progress.step == 13:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "log", stop)
+        outcome = bench.train(
+            f"--model cgan --dataroot hands --batch_size 2 {SMALL} --n_epochs 5 --profile 6 --name cut"
+        )
+    assert outcome.status == 128 + signal.SIGTERM
+    assert "--profile 6: the run ended before the last of these steps, so there is no trace" in outcome.err
+    assert not (bench.run_dir("cut") / "profile").exists()

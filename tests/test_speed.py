@@ -83,6 +83,7 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "deterministic": ({"deterministic": True}, "--compile is off: --deterministic"),
     "deterministic graphs": ({"deterministic": True}, "--cuda_graphs is off: --deterministic"),
     "verbose": ({"verbose": True}, "--compile is off: --verbose looks into the networks"),
+    "verbose graphs": ({"verbose": True}, "--cuda_graphs is off: --verbose looks at gradients"),
     "sizes": ({"sides": (0, 0)}, "--compile is off: images of several sizes"),
     "sizes graphs": ({"sides": (0, 0)}, "--cuda_graphs is off: images of several sizes"),
     "fp16": ({"precision": "fp16"}, "--cuda_graphs is off: fp16 changes the scale"),

@@ -60,12 +60,12 @@ class Recording:
         bench.recording = graph
 
     def __enter__(self) -> None:
-        if bench.refuses:
-            raise RuntimeError("operation not permitted when stream is capturing\nmore")
         self.before = snapshot(bench.model)
         self.averages, self.numbers = copy.deepcopy(bench.ema.state_dict()), torch.get_rng_state()
 
     def __exit__(self, *error: object) -> None:
+        if bench.refuses:  # as torch does: what it complains of last is not what was wrong
+            raise RuntimeError("operation failed due to a previous error during capture")
         bench.recording = None
         bench.model.load_state_dict(self.before["model"])
         for name, optimizer in bench.model.optimizers.items():
@@ -83,6 +83,7 @@ class Bench:
         self.graphs: list[Graph] = []
         self.recording: Graph | None = None
         self.refuses = False
+        self.streams: list[Stream] = []  # that were gone back to
 
     def train(self, case: str, speed: Speed, steps: int) -> list[dict[str, float]]:
         """Take steps; return the losses of each."""
@@ -104,6 +105,8 @@ class Bench:
     def _noted(self, batch: Batch, step: int) -> Losses:
         if self.recording:
             self.recording.step = step
+            if self.refuses:
+                raise RuntimeError("operation not permitted when stream is capturing\nmore")
         return self.function(batch, step)
 
 
@@ -117,6 +120,7 @@ def cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream(CPU))
+    monkeypatch.setattr(torch.cuda, "set_stream", bench.streams.append)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", Recording)
 
@@ -143,6 +147,7 @@ def test_what_cannot_be_recorded_is_told_of_once_and_done_as_it_is_written(capsy
     said = "--cuda_graphs is switched off, a step cannot be recorded: operation not permitted when stream is capturing"
     assert lines == [f"warning: {said}"]
     assert bench.stepper.recorder is None
+    assert len(bench.streams) == 1
 
 
 def test_after_a_load_steps_are_recorded_anew():

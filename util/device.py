@@ -30,6 +30,8 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
         raise ValueError(f"--device {name}: torch finds no Metal device here")
     if device.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"--device {name}: not one of cpu, cuda, mps")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams, graphs and generators are those of the current one
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)

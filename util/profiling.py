@@ -8,19 +8,20 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 from tqdm import tqdm
 
+from util.console import warn
 from util.files import write_text
 from util.types import Batch
 
 FOLDER, TRACE, TABLE = "profile", "trace.json.gz", "table.txt"
-SKIPPED = 10  # first steps, which compile, record, and choose among algorithms
+SKIPPED = 10  # first steps, at least, which compile, record, and choose among algorithms
 SHOWN = 20  # rows of the table
 PARTS = "step: "  # what names of parts of a step begin with, as given to torch.profiler.record_function
 
 
 class Profiler:
-    """Traces ``num`` steps of a run, from the eleventh on, or sooner where the run is too short for that."""
+    """Traces ``num`` steps of a run, from the eleventh on or later, or sooner where the run is too short for that."""
 
-    def __init__(self, folder: Path, num: int, num_steps: int, device: torch.device) -> None:
+    def __init__(self, folder: Path, num: int, num_steps: int, device: torch.device, n_critic: int = 1) -> None:
         """Start to watch.
 
         Args:
@@ -28,6 +29,7 @@ class Profiler:
             num: steps to trace.
             num_steps: that the run has before it.
             device: the one that trains.
+            n_critic: steps until all kinds of them have been there.
 
         Raises:
             ValueError: the run has too few steps.
@@ -36,10 +38,11 @@ class Profiler:
             raise ValueError(f"--profile {num}: this run has {num_steps} steps before it: at most {num_steps - 2}")
         self.folder, self.num, self.device = folder / FOLDER, num, device
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
-        plan = schedule(skip_first=min(SKIPPED, num_steps - num - 1), wait=0, warmup=1, active=num, repeat=1)
+        skipped = min(max(SKIPPED, 4 * n_critic), num_steps - num - 1)
+        plan = schedule(skip_first=skipped, wait=0, warmup=1, active=num, repeat=1)
         self.profile: Any = profile(activities=activities, schedule=plan, on_trace_ready=self._write)
         self.profile.start()
-        self.left = min(SKIPPED, num_steps - num - 1) + 1 + num
+        self.left = skipped + 1 + num
 
     def step(self) -> None:
         """Note the end of a step."""
@@ -48,6 +51,13 @@ class Profiler:
             self.profile.step()
             if not self.left:
                 self.profile.stop()
+
+    def close(self) -> None:
+        """Say so when the run has ended before the last step to trace."""
+        if self.left:
+            self.left, self.profile.on_trace_ready = 0, None
+            self.profile.stop()
+            warn(f"--profile {self.num}: the run ended before the last of these steps, so there is no trace")
 
     def _write(self, traced: Any) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -77,6 +87,11 @@ def describe(events: Any, num: int, device: torch.device) -> str:
         device: the one whose time counts; operations that wait for one another do not count twice.
     """
     on_gpu = device.type == "cuda"
+    if on_gpu:  # an operation has the time of its kernels, which are events themselves
+        parts = [e for e in events if e.device_type.name == "CPU"]
+        events = [e for e in events if e.device_type.name == "CUDA" and not e.is_user_annotation]
+    else:
+        parts = events
     own = {e.key: (e.self_device_time_total if on_gpu else e.self_cpu_time_total) for e in events}
     names = [n for n in own if not n.startswith((PARTS, "ProfilerStep", "Optimizer.", "autograd::"))]
     total = sum(own[n] for n in names) or 1.0
@@ -88,6 +103,6 @@ def describe(events: Any, num: int, device: torch.device) -> str:
         f"{total / 1e3 / num:10.3f} {1:6.1%} {'':7}  all",
         f"{'ms a step':>10}  part of a step, as the host sees it",
     ]
-    for event in sorted((e for e in events if e.key.startswith(PARTS)), key=lambda e: -e.cpu_time_total):
+    for event in sorted((e for e in parts if e.key.startswith(PARTS)), key=lambda e: -e.cpu_time_total):
         lines.append(f"{event.cpu_time_total / 1e3 / num:10.3f}  {event.key.removeprefix(PARTS)}")
     return "\n".join(lines) + "\n"

@@ -136,9 +136,11 @@ class Run:
             print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
         steps, start = opt.total_epochs * steps_per_epoch, time.perf_counter()
         total = steps * opt.batch_size
+        n_critic = getattr(self.model.opt, "n_critic", 1)
         if opt.profile and steps > at.step:
-            self.profiler = Profiler(self.folder, opt.profile, steps - at.step, self.model.device)
-        if steps < (n_critic := getattr(self.model.opt, "n_critic", 1)):
+            self.profiler = Profiler(self.folder, opt.profile, steps - at.step, self.model.device, n_critic)
+            self.exits.callback(self.profiler.close)
+        if steps < n_critic:
             warn(f"--n_critic {n_critic}: all {steps} steps are D's, so G learns nothing")
         if self.measuring.evaluator and opt.eval_freq > total:
             warn(f"--eval_freq {opt.eval_freq}: this run sees {total} images only, so it is never measured")
