@@ -1,5 +1,6 @@
 """What models have in common whose generator plays against a discriminator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -81,17 +82,21 @@ class AdversarialModel(BaseModel):
             images = images + self.opt.instance_noise * torch.randn_like(images)
         return netD(images, *condition)
 
-    def verdicts(self, netD: nn.Module, *groups: tuple[Tensor, ...]) -> list[Tensor]:
-        """Return ``judge`` of each group, images and their condition, in one pass where D gives the same numbers.
+    def together(self, use: Callable[..., Tensor], net: nn.Module, *groups: tuple[Tensor, ...]) -> list[Tensor]:
+        """Return ``use(net, *group)`` of each group, in one larger pass where that gives the same numbers.
 
         Batch norm would mix the groups, and images of different sides do not fit into one pass.
+
+        Args:
+            use: such as ``judge``.
+            net: what it is used with.
+            groups: images, and their condition where there is one.
         """
-        if len({images.shape[1:] for images, *_ in groups}) > 1 or any(
-            isinstance(m, BATCH_NORMS) for m in netD.modules()
-        ):
-            return [self.judge(netD, *group) for group in groups]
+        differ = len({images.shape[1:] for images, *_ in groups}) > 1
+        if differ or any(isinstance(module, BATCH_NORMS) for module in net.modules()):
+            return [use(net, *group) for group in groups]
         everything = [torch.cat(parts) for parts in zip(*groups, strict=True)]
-        return list(self.judge(netD, *everything).split([len(images) for images, *_ in groups]))
+        return list(use(net, *everything).split([len(images) for images, *_ in groups]))
 
     def penalty(self, name: str, netD: nn.Module, real: Tensor, fake: Tensor, *condition: Tensor) -> Terms:
         """Return the weighted gradient penalty of D as the term ``name`` when the objective is wgangp, else no term."""

@@ -67,7 +67,7 @@ class CVAEGANModel(NoiseModel):
 
     def loss_D(self, batch: Batch) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
-        of_real, of_fake = self.verdicts(self.netD, (real,), (fake,))
+        of_real, of_fake = self.together(self.judge, self.netD, (real,), (fake,))
         return {"D_real": self.gan.real(of_real), "D_fake": self.gan.fake(of_fake)} | self.penalty(
             "gp", self.netD, real, fake
         )

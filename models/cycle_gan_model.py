@@ -1,7 +1,6 @@
 """CycleGAN (Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent ...", arXiv:1703.10593)."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -64,12 +63,12 @@ class CycleGANModel(TranslationModel):
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
-        to_B, to_A = [real_A], [real_B]
+        to_B, to_A = [(real_A,)], [(real_B,)]
         if opt.lambda_identity:
-            to_B.append(real_B)  # in the same pass
-            to_A.append(real_A)
-        fake_B, *idt_A = self.together(partial(self.run, self.netG_A), *to_B)
-        fake_A, *idt_B = self.together(partial(self.run, self.netG_B), *to_A)
+            to_B.append((real_B,))  # in the same pass
+            to_A.append((real_A,))
+        fake_B, *idt_A = self.together(self.run, self.netG_A, *to_B)
+        fake_A, *idt_B = self.together(self.run, self.netG_B, *to_A)
         batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
         terms: Terms = {
             "G_A": self.gan.generator(self.judge(self.netD_A, fake_B)),  # Eq. 1
@@ -93,7 +92,7 @@ class CycleGANModel(TranslationModel):
 
     def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
-        of_real, of_fake = self.verdicts(netD, (real,), (fake,))
+        of_real, of_fake = self.together(self.judge, netD, (real,), (fake,))
         return self.share_D * (self.gan.real(of_real) + self.gan.fake(of_fake))
 
     def forward(self, batch: Batch) -> Visuals:

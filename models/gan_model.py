@@ -34,7 +34,9 @@ class GANModel(GeneratorModel):
 
     def loss_D(self, batch: Batch) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
-        of_real, of_fake = self.verdicts(self.netD, (real, *self.told(batch)), (fake, *self.told(batch, "fake_label")))
+        of_real, of_fake = self.together(
+            self.judge, self.netD, (real, *self.told(batch)), (fake, *self.told(batch, "fake_label"))
+        )
         terms: Terms = {
             "D_real": Weighted(self.gan.real(of_real), self.weight_D),
             "D_fake": Weighted(self.gan.fake(of_fake), self.weight_D),

@@ -51,7 +51,7 @@ class Pix2PixModel(TranslationModel):
     def loss_D(self, batch: Batch) -> Terms:
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
         fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
-        of_real, of_fake = self.verdicts(self.netD, (real_AB,), (fake_AB,))
+        of_real, of_fake = self.together(self.judge, self.netD, (real_AB,), (fake_AB,))
         return {  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
             "D_real": Weighted(self.gan.real(of_real), self.share_D),
             "D_fake": Weighted(self.gan.fake(of_fake), self.share_D),

@@ -1,12 +1,11 @@
 """What models have in common that translate an image of domain A into one of domain B."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from models.adversarial import AdversarialModel
@@ -107,15 +106,6 @@ class TranslationModel(AdversarialModel):
                 f"--pool_size {size} is less than --batch_size {self.spec.batch_size}: use a larger one, or 0"
             )
         return ImagePool(size, (channels, *self.spec.image_size))
-
-    def together(self, net: Callable[[Tensor], Tensor], *batches: Tensor) -> list[Tensor]:
-        """Return ``net`` of each of the batches, in one larger pass where that gives the same numbers.
-
-        Batch norm would mix the batches, and images of different sides do not fit into one.
-        """
-        if self.opt.norm in ("batch", "syncbatch") or len({b.shape[1:] for b in batches}) > 1:
-            return [net(b) for b in batches]
-        return list(net(torch.cat(batches)).split([len(b) for b in batches]))
 
     def use_tiles(self, tile: int, overlap: int) -> None:
         for net in self.nets.values():

@@ -182,7 +182,7 @@ def test_verdicts_are_those_of_each_group_by_itself(case):
             module.p = 0.0
     calls = []
     netD.register_forward_hook(lambda *_: calls.append(1))
-    together = model.verdicts(netD, *groups)
+    together = model.together(model.judge, netD, *groups)
     has_batch_norm = any(isinstance(m, nn.BatchNorm2d) for m in netD.modules())
     assert len(calls) == (2 if has_batch_norm else 1)
     for verdict, group in zip(together, groups, strict=True):
