@@ -89,7 +89,7 @@ def test_cycle_gan_losses_by_hand():
 @pytest.mark.parametrize("case", ["cycle_gan", "cycle_gan wgangp"])
 def test_larger_passes_give_the_numbers_of_separate_ones(case, monkeypatch):
     together, apart = create(case), create(case)
-    monkeypatch.setattr(apart, "together", lambda net, *batches: [net(b) for b in batches])
+    monkeypatch.setattr(apart, "together", lambda use, net, *groups: [use(net, *group) for group in groups])
     for step in range(1, 4):
         batch = make_batch(case, seed=step)
         seen = []
