@@ -11,7 +11,7 @@ from models.augment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.fast import plainly
 from models.losses import GanMode, adversarial, gradient_penalty
-from models.networks.norm import BATCH_NORMS, add_spectral_norm
+from models.networks.norm import add_spectral_norm, has_batch_norm
 from options import option
 from util.console import warn
 from util.types import DataSpec, Weighted
@@ -63,7 +63,7 @@ class AdversarialModel(BaseModel):
         Raises:
             ValueError: the gradient penalty is asked for and D has batch norm.
         """
-        if self.opt.gan_mode == "wgangp" and any(isinstance(m, BATCH_NORMS) for m in netD.modules()):
+        if self.opt.gan_mode == "wgangp" and has_batch_norm(netD):
             raise ValueError(
                 "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
                 f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
@@ -93,7 +93,7 @@ class AdversarialModel(BaseModel):
             groups: images, and their condition where there is one.
         """
         differ = len({images.shape[1:] for images, *_ in groups}) > 1
-        if differ or any(isinstance(module, BATCH_NORMS) for module in net.modules()):
+        if differ or has_batch_norm(net):
             return [use(net, *group) for group in groups]
         everything = [torch.cat(parts) for parts in zip(*groups, strict=True)]
         return list(use(net, *everything).split([len(images) for images, *_ in groups]))

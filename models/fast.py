@@ -20,8 +20,8 @@ class FastForward:
 
     is_on = True  # for all networks; only ``plainly`` changes it
 
-    def __init__(self, name: str, net: nn.Module, speed: Speed) -> None:
-        self.name, self.net, self.speed = name, net, speed
+    def __init__(self, net: nn.Module, speed: Speed) -> None:
+        self.net, self.speed = net, speed
         self.plain: Callable[..., Any] = net.forward
         self.fast = torch.compile(net.forward, dynamic=False) if speed.compiled else net.forward
 
@@ -44,10 +44,10 @@ def make_fast(model: BaseModel, speed: Speed) -> None:
     """
     if speed == Speed():
         return
-    for name, net in model.nets.items():
+    for net in model.nets.values():
         if speed.channels_last:
             net.to(memory_format=torch.channels_last)
-        net.forward = FastForward(name, net, speed)
+        net.forward = FastForward(net, speed)
     for optimizer in model.optimizers.values():
         settle(optimizer)
 

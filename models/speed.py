@@ -5,7 +5,7 @@ import os
 import shutil
 import sysconfig
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.amp import GradScaler
@@ -13,7 +13,6 @@ from torch.amp import GradScaler
 from models.base_model import BaseModel
 from util.console import warn
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LONG, SHORT = 5000, 100  # steps of a run: what compiling pays off after, and recording
 CPU_INFO = Path("/proc/cpuinfo")  # Linux only, where processors that know bf16 mostly are

@@ -40,7 +40,7 @@ class Stepper:
         if self.ema:
             self.ema.advance()
         try:
-            losses = self._taken(batch, step)
+            losses = self._taken(variant, batch, step)
         except Exception as error:
             if not is_of_compiler(error):
                 raise
@@ -66,12 +66,12 @@ class Stepper:
             self.ema.update()
         return losses
 
-    def _taken(self, batch: Batch, step: int) -> Losses:
+    def _taken(self, variant: Hashable, batch: Batch, step: int) -> Losses:
         """Take a step, recorded where there is a recorder, which is left when it cannot record."""
         if not self.recorder:
             return self._step(batch, step)
         try:
-            return self.recorder(self.model.variant(step), batch, step)
+            return self.recorder(variant, batch, step)
         except CannotRecordError as error:
             warn(f"--cuda_graphs is switched off, a step cannot be recorded: {error}")
             self.recorder = None

@@ -80,7 +80,7 @@ def parse_train(
             run = texts(run_entries)  # its model and data set class stay: another one is refused below
             first = run | first | {k: run[k] for k in ("model", "dataset_mode") if k in run}
         if not (model := first.get("model")):
-            _help_without_model(parser, argv)
+            help_without_model(parser, argv)
         model_class = find_model(model)
         if not model_class.trains:
             raise ValueError(f"--model {model} shows what another model has learnt: python test.py --model {model}")
@@ -88,8 +88,7 @@ def parse_train(
         card, recognized = dict[str, Entry](), ""
         if dataroot:
             recognized, card_file = recognize(dataroot)
-            usual = "image_folder" if "image" in model_class.needs and recognized in OF_A_AND_B else recognized
-            dataset_mode = dataset_mode or usual
+            dataset_mode = dataset_mode or suited(recognized, model_class.needs)
             if card_file.exists():
                 card = {k: e for k, e in read_config(card_file).items() if k not in ("about", "licence")}
         dataset_class = find_dataset(dataset_mode or "image_folder")
@@ -213,13 +212,18 @@ def build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, A
     return {section: cls(**{f.name: values[f.name] for f in flags(cls)}) for section, cls in classes.items()}
 
 
-def _help_without_model(parser: Parser, argv: Sequence[str]) -> NoReturn:
-    """Show the options that all models share, or ask for --model."""
+def suited(recognized: str, needs: Sequence[str]) -> str:
+    """Return the data set class for a model with these ``needs`` where data was ``recognized`` as of another kind."""
+    return "image_folder" if "image" in needs and recognized in OF_A_AND_B else recognized
+
+
+def help_without_model(parser: Parser, argv: Sequence[str], or_else: str = "") -> NoReturn:
+    """Show the options that all models share, or ask for --model, ``or_else`` for what may stand in its place."""
     models = ", ".join(list_names("models", "_model"))
     parser.add("training", TrainOptions, {})
     parser.epilog = f"models: {models}. --model X --help lists the options of model X too."
     print_help(parser, argv)
-    parser.error(f"--model is required: one of {models}")
+    parser.error(f"--model is required: one of {models}{or_else}")
 
 
 def print_help(parser: Parser, argv: Sequence[str]) -> None:

@@ -90,6 +90,11 @@ class SpectralNorm(_SpectralNorm):
             return super().forward(weight)
 
 
+def has_batch_norm(net: nn.Module) -> bool:
+    """Say whether ``net`` mixes the images of a batch."""
+    return any(isinstance(module, BATCH_NORMS) for module in net.modules())
+
+
 def add_spectral_norm(net: nn.Module) -> nn.Module:
     """Divide the weight of every linear layer and convolution of ``net`` by its largest singular value; return it.
 

@@ -6,16 +6,16 @@ Imports no torch before a model is named, so that a mistyped option answers at o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from data import CARD, find_dataset, recognize
 from models import find_model
 from options.declare import flags, option
-from options.parse import OF_A_AND_B, Config, first_pass, message_of, parse_train, print_help
+from options.parse import Config, first_pass, help_without_model, message_of, parse_train, print_help, suited
 from options.parser import Parser, shown
 from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
-from util.registry import did_you_mean, list_names
+from util.registry import did_you_mean
 
 NO_DATA = "random"  # what a run is named after that is timed on random numbers
 OF_NO_JOB = ("dataroot", "device", "num_threads", "cache", "cache_dir", "n_epochs", "verbose")  # where, and how long
@@ -122,11 +122,10 @@ def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
     parser.add("benchmark", BenchmarkOptions, {})
     asked = first_pass(parser, argv)
     if not (model := asked.get("model")):
-        _help_without_model(parser, argv)
+        help_without_model(parser, argv, "; or --job NAME, or --suite")
     try:
         model_class, dataroot = find_model(model), asked.get("dataroot", "")
-        found = recognize(dataroot)[0] if dataroot else "image_folder"
-        found = "image_folder" if "image" in model_class.needs and found in OF_A_AND_B else found
+        found = suited(recognize(dataroot)[0], model_class.needs) if dataroot else "image_folder"
         mode = asked.get("dataset_mode") or model_class.dataset_mode or found
         parser.add("training", TrainOptions, model_class.defaults)
         parser.add(f"--model {model}", model_class.Options, model_class.defaults)
@@ -167,11 +166,3 @@ def _describe(name: str, config: Config[TrainOptions], given: Mapping[str, Any])
         size = getattr(config.data, "image_size", 0) or config.data.crop_size
         name = f"{config.model_name}_{size}_b{config.run.batch_size}"
     return " ".join([name, *(f"{option} {shown(value)}" for option, value in given.items() if option not in told)])
-
-
-def _help_without_model(parser: Parser, argv: Sequence[str]) -> NoReturn:
-    models = ", ".join(list_names("models", "_model"))
-    parser.add("training", TrainOptions, {})
-    parser.epilog = f"models: {models}. --model X --help lists the options of model X too."
-    print_help(parser, argv)
-    parser.error(f"--model is required: one of {models}; or --job NAME, or --suite")

@@ -4,6 +4,7 @@ Networks are those that our models build, so that the arithmetic is the same. Lo
 are written anew, with what torch.nn and torch.optim offer and with PyTorch's defaults: fp32, Adam that is not fused.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from models.base_model import BaseModel
 from util.types import Batch, Losses
 
 
-class ReferenceStep:
+class ReferenceStep(ABC):
     """A call takes one training step on a batch; ``step`` counts from 1."""
 
     def __init__(self, model: BaseModel) -> None:
@@ -53,8 +54,9 @@ class ReferenceStep:
         gradient = torch.autograd.grad(logits, x, torch.ones_like(logits), create_graph=True)[0]
         return ((gradient.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
 
+    @abstractmethod
     def __call__(self, batch: Batch, step: int) -> Losses:
-        raise NotImplementedError
+        """Take a step; return its losses."""
 
 
 class NoiseStep(ReferenceStep):
