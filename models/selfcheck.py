@@ -24,6 +24,7 @@ PERTURBED = 0.7  # what learning rates and the average's share are multiplied by
 SCALE = 1e-3  # of the largest change in a group: tensors that change less are compared on this scale; theirs is noise
 
 NOISE = 1e-5  # of an optimizer's largest gradient (root mean square of a tensor): a smaller one is rounding
+ADAM = 0.05  # floor for weights and their averages, as Adam makes whole steps of the rounding of small gradients
 
 State = dict[str, list[Tensor]]
 
@@ -188,5 +189,6 @@ def _part(distance: Tensor, scale: Tensor) -> float:
 
 
 def _worst(group: str, found: list[float], noise: list[float], bounds: Bounds) -> Finding:
-    findings = [Finding(group, d, max(bounds.floor, TIMES * n)) for d, n in zip(found, noise, strict=True)]
+    floor = max(bounds.floor, ADAM) if group in ("weights", "moving average") else bounds.floor
+    findings = [Finding(group, d, max(floor, TIMES * n)) for d, n in zip(found, noise, strict=True)]
     return max(findings, key=lambda finding: finding.ratio)

@@ -94,7 +94,7 @@ class Background:
 
 
 def give_back_pinned_memory() -> None:
-    """Return pinned memory that no tensor uses to the system: torch keeps it for the process, as much as a save takes."""
+    """Return pinned memory that no tensor uses to the system; torch would keep as much as a save takes."""
     torch._C._host_emptyCache()
 
 
