@@ -24,7 +24,7 @@ PERTURBED = 0.7  # what learning rates and the average's share are multiplied by
 SCALE = 1e-3  # of the largest change in a group: tensors that change less are compared on this scale; theirs is noise
 
 NOISE = 1e-5  # of an optimizer's largest gradient (root mean square of a tensor): a smaller one is rounding
-ADAM = 0.05  # floor for weights and their averages, as Adam makes whole steps of the rounding of small gradients
+ADAM = 0.3  # floor for weights and their averages, as Adam makes whole steps of the rounding of small gradients
 
 State = dict[str, list[Tensor]]
 
@@ -156,7 +156,7 @@ def _restore(state: State, before: State) -> None:
 def _distances(before: State, first: State, second: State, bounds: Bounds, silent: set[int]) -> dict[str, list[float]]:
     """Return, for each group, the distances of ``second`` from ``first`` as parts of what ``first`` changed.
 
-    The weights are one vector, and so is every group where arithmetic differs. ``silent`` tensors do not count.
+    Where arithmetic differs, each group is one vector, and of weights only lengths count. ``silent`` tensors never do.
     """
     result = {}
     for group, a in first.items():
@@ -169,7 +169,7 @@ def _distances(before: State, first: State, second: State, bounds: Bounds, silen
             result["lengths of updates"] = [_part(abs(lengths[0] - lengths[1]), lengths[0])]
         if group == "weights" and not bounds.same_arithmetic:
             continue
-        if group == "weights" or not bounds.same_arithmetic:
+        if not bounds.same_arithmetic:
             changed, apart = changed.norm().reshape(1), apart.norm().reshape(1)
         scales = changed.clamp(min=SCALE * float(changed.max()))
         result[group] = [_part(d, s) for d, s in zip(apart, scales, strict=True)]

@@ -1,0 +1,72 @@
+"""scripts/check_gpu.py on a machine without a GPU, and what it says when something is wrong."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from models.speed import Speed
+from scripts import check_gpu
+
+CPU = torch.device("cpu")
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        check_gpu.main(words)
+    return int(stop.value.code or 0)
+
+
+def test_without_a_gpu_it_says_so_and_runs_what_it_can(tmp_path: Any, capsys: Any) -> None:
+    out = tmp_path / "reports" / "gpu.md"
+    assert call("random", "saves", "waits", "--out", str(out)) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Check of no GPU (stages that need one are skipped), torch ")
+    assert said[1] == "skipped random: there is no GPU"
+    assert said[2].startswith("ok      saves (")
+    assert said[2].endswith(": 8 saves")
+    assert out.read_text().splitlines()[2:] == [f"    {line}" for line in said[1:4]]
+
+
+def test_a_stage_that_fails_is_told_and_the_others_run(tmp_path: Any, capsys: Any, monkeypatch: Any) -> None:
+    def fail(device: torch.device) -> str:
+        raise RuntimeError("kernel image is not available\non the device")
+
+    monkeypatch.setitem(check_gpu.STAGES, "starts", (fail, False))
+    monkeypatch.setitem(check_gpu.STAGES, "saves", (lambda device: "", False))
+    assert call("starts", "saves", "--out", str(tmp_path / "gpu.md")) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith("FAILED  starts (")
+    assert said[1].endswith("RuntimeError: kernel image is not available on the device")
+    assert said[2].startswith("ok      saves")
+
+
+def test_an_unknown_stage_is_named(capsys: Any) -> None:
+    assert call("recordd") == 2
+    assert "invalid choice: 'recordd' (choose from " in capsys.readouterr().err
+
+
+def test_what_a_tiny_run_had_to_give_up_is_told() -> None:
+    asked = Speed(torch.bfloat16, compiled=True, recorded=True, checked=True)
+    assert check_gpu.lost_of(asked, asked) == []
+    assert check_gpu.lost_of(asked, Speed(recorded=True)) == ["compiled", "low precision"]
+
+
+def test_saves_that_differ_from_the_weights_are_noticed(monkeypatch: Any) -> None:
+    """A copy that is taken only when it is written holds the weights of later steps."""
+    from util import background
+
+    def late(self: Any, value: Any) -> Any:
+        return value
+
+    monkeypatch.setattr(background._Job, "_copy", late)
+    monkeypatch.setattr(background.Background, "wait", lambda self: wait(self))
+    jobs: list[Any] = []
+    monkeypatch.setattr(background.Background, "__call__", lambda self, *job: jobs.append(job))
+
+    def wait(self: Any) -> None:
+        for function, *arguments in jobs:
+            function(*arguments)
+
+    with pytest.raises(AssertionError, match="8 of 8 saves differ from the weights"):
+        check_gpu.saves(CPU)
