@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.augment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.fast import plainly
-from models.losses import GanMode, adversarial, gradient_penalty
+from models.losses import GanMode, create_objective, gradient_penalty
 from models.networks.norm import add_spectral_norm, has_batch_norm
 from options import option
 from util.console import warn
@@ -41,21 +41,17 @@ class AdversarialModel(BaseModel):
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
-        if opt.lambda_gp != 10 and opt.gan_mode != "wgangp":
+        self.gan = create_objective(opt.gan_mode, opt.label_smoothing)
+        if opt.lambda_gp != 10 and not self.gan.needs_gp:
             warn(f"--lambda_gp {opt.lambda_gp:g} is left out of account: it is for --gan_mode wgangp")
-        self.gan = adversarial(opt.gan_mode, opt.label_smoothing)
 
     def variant(self, step: int) -> bool:
         """Say whether G is updated at ``step``, and not D alone."""
         return step % self.opt.n_critic == 0
 
     @property
-    def share_D(self) -> float:
-        """A half, for D's loss on real and generated images, so that D sees one image's worth of loss as G does.
-
-        1 for a Wasserstein objective: lambda_gp is meant for the whole difference.
-        """
-        return 1.0 if self.opt.gan_mode in ("wgan", "wgangp") else 0.5
+    def is_bounded(self) -> bool:
+        return self.gan.is_bounded
 
     def bounded(self, netD: D) -> D:
         """Return a new discriminator with what the options ask for to keep it in bounds.
@@ -63,7 +59,7 @@ class AdversarialModel(BaseModel):
         Raises:
             ValueError: the gradient penalty is asked for and D has batch norm.
         """
-        if self.opt.gan_mode == "wgangp" and has_batch_norm(netD):
+        if self.gan.needs_gp and has_batch_norm(netD):
             raise ValueError(
                 "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
                 f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
@@ -98,9 +94,23 @@ class AdversarialModel(BaseModel):
         everything = [torch.cat(parts) for parts in zip(*groups, strict=True)]
         return list(use(net, *everything).split([len(images) for images, *_ in groups]))
 
+    def loss_fool(self, netD: nn.Module, fake: tuple[Tensor, ...], real: tuple[Tensor, ...]) -> Tensor:
+        """Return G's loss on generated images, each compared with a real one where the objective does that.
+
+        Args:
+            netD: the discriminator.
+            fake: images, and their condition where there is one.
+            real: as many, or a fraction of that, which are then compared with several.
+        """
+        of_fake = self.judge(netD, *fake)
+        if not self.gan.compares:
+            return self.gan.loss_G(of_fake)
+        of_real = self.judge(netD, *real)
+        return self.gan.loss_G(of_fake, torch.cat([of_real] * (len(of_fake) // len(of_real))))
+
     def penalty(self, name: str, netD: nn.Module, real: Tensor, fake: Tensor, *condition: Tensor) -> Terms:
-        """Return the weighted gradient penalty of D as the term ``name`` when the objective is wgangp, else no term."""
-        if self.opt.gan_mode != "wgangp":
+        """Return the weighted gradient penalty of D as the term ``name`` when the objective needs it, else no term."""
+        if not self.gan.needs_gp:
             return {}
         with plainly():
             value = gradient_penalty(lambda images: netD(images, *condition), real, fake)

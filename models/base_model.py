@@ -49,6 +49,11 @@ class BaseModel(nn.Module, ABC):
     watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the losses "D..." are never negative, and near 0 when D has won."""
+        return False
+
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
         super().__init__()

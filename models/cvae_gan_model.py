@@ -68,9 +68,8 @@ class CVAEGANModel(NoiseModel):
     def loss_D(self, batch: Batch) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
         of_real, of_fake = self.together(self.judge, self.netD, (real,), (fake,))
-        return {"D_real": self.gan.real(of_real), "D_fake": self.gan.fake(of_fake)} | self.penalty(
-            "gp", self.netD, real, fake
-        )
+        terms: Terms = dict(self.gan.loss_D(of_real, of_fake))
+        return terms | self.penalty("gp", self.netD, real, fake)
 
     def loss_G(self, batch: Batch) -> Terms:
         real, labels = batch["image"], batch["label"]
@@ -81,10 +80,11 @@ class CVAEGANModel(NoiseModel):
         # Both what is decoded from images and what is decoded from noise must look real and be of its class.
         fake, fake_labels = self.fakes(batch, batch["fake_label"]), batch["fake_label"]
         images, classes = torch.cat([rec, fake]), torch.cat([labels, fake_labels])
+        adversarial = self.loss_fool(self.netD, (images,), (real,))
         return {
             "rec": Weighted(squared_error(rec, real), self.opt.lambda_rec),
             "kl": Weighted(kl_divergence(mean, logvar), self.opt.lambda_kl),
-            "G_adv": Weighted(self.gan.generator(self.judge(self.netD, images)), self.opt.lambda_adv),
+            "G_adv": Weighted(adversarial, self.opt.lambda_adv),
             "G_cls": Weighted(cross_entropy(self.netC(images), classes), self.opt.lambda_cls),
         }
 

@@ -71,9 +71,9 @@ class CycleGANModel(TranslationModel):
         fake_A, *idt_B = self.together(self.run, self.netG_B, *to_A)
         batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
         terms: Terms = {
-            "G_A": self.gan.generator(self.judge(self.netD_A, fake_B)),  # Eq. 1
+            "G_A": self.loss_fool(self.netD_A, (fake_B,), (real_B,)),  # Eq. 1
             "cycle_A": opt.lambda_A * l1_loss(self.run(self.netG_B, fake_B), real_A),  # Eq. 2
-            "G_B": self.gan.generator(self.judge(self.netD_B, fake_A)),
+            "G_B": self.loss_fool(self.netD_B, (fake_A,), (real_A,)),
             "cycle_B": opt.lambda_B * l1_loss(self.run(self.netG_A, fake_A), real_B),
         }
         if opt.lambda_identity:  # Sec. 5.2: a generator keeps what is already in its target domain
@@ -93,7 +93,7 @@ class CycleGANModel(TranslationModel):
     def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
         of_real, of_fake = self.together(self.judge, netD, (real,), (fake,))
-        return self.share_D * (self.gan.real(of_real) + self.gan.fake(of_fake))
+        return self.gan.share_D * torch.stack(list(self.gan.loss_D(of_real, of_fake).values())).sum()
 
     def forward(self, batch: Batch) -> Visuals:
         real_A, real_B = batch["A"], batch["B"]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from models.base_model import Terms
 from models.networks.noise import NoiseNet
 from models.noise import GeneratorModel
@@ -37,12 +39,14 @@ class GANModel(GeneratorModel):
         of_real, of_fake = self.together(
             self.judge, self.netD, (real, *self.told(batch)), (fake, *self.told(batch, "fake_label"))
         )
-        terms: Terms = {
-            "D_real": Weighted(self.gan.real(of_real), self.weight_D),
-            "D_fake": Weighted(self.gan.fake(of_fake), self.weight_D),
-        }
-        return terms | self.penalty("gp", self.netD, real, fake, *self.told(batch))
+        terms: Terms = {name: Weighted(loss, self.weight_D) for name, loss in self.gan.loss_D(of_real, of_fake).items()}
+        return terms | self.penalty("gp", self.netD, real, fake, *self.told(batch)) | self.more_D(batch, of_real)
+
+    def more_D(self, batch: Batch, real_logits: Tensor) -> Terms:
+        """Return the terms of D's loss that a subclass adds."""
+        return {}
 
     def loss_G(self, batch: Batch) -> Terms:
         labels = self.told(batch, "fake_label")
-        return {"G": self.gan.generator(self.judge(self.netD, self.fakes(batch, *labels), *labels))}
+        fake, real = self.fakes(batch, *labels), batch["image"]
+        return {"G": self.loss_fool(self.netD, (fake, *labels), (real, *self.told(batch)))}

@@ -52,16 +52,15 @@ class Pix2PixModel(TranslationModel):
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
         fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
         of_real, of_fake = self.together(self.judge, self.netD, (real_AB,), (fake_AB,))
-        return {  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
-            "D_real": Weighted(self.gan.real(of_real), self.share_D),
-            "D_fake": Weighted(self.gan.fake(of_fake), self.share_D),
-        } | self.penalty("gp", self.netD, real_AB, fake_AB)
+        losses = self.gan.loss_D(of_real, of_fake)  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
+        terms: Terms = {name: Weighted(loss, self.gan.share_D) for name, loss in losses.items()}
+        return terms | self.penalty("gp", self.netD, real_AB, fake_AB)
 
     def loss_G(self, batch: Batch) -> Terms:
         fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
-        fake_AB = torch.cat([batch["A"], fake_B], 1)
+        fake_AB, real_AB = torch.cat([batch["A"], fake_B], 1), torch.cat([batch["A"], batch["B"]], 1)
         return {
-            "G_GAN": self.gan.generator(self.judge(self.netD, fake_AB)),
+            "G_GAN": self.loss_fool(self.netD, (fake_AB,), (real_AB,)),
             "G_L1": self.opt.lambda_L1 * l1_loss(fake_B, batch["B"]),  # Eq. 3
         }
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from models.losses import GanMode, adversarial
+from models.losses import GanMode, create_objective
 from tests.tiny_models import GREY_8, RGB_32, build, create, make_batch, train
 
 
@@ -24,7 +24,7 @@ def test_smoothing_moves_the_target_of_real_images_only():
         ("lsgan", nn.functional.mse_loss),
     )
     for mode, target in targets:
-        smooth, plain = adversarial(mode, 0.1), adversarial(mode)
+        smooth, plain = create_objective(mode, 0.1), create_objective(mode)
         assert_close(smooth.real(logits), target(logits, torch.full_like(logits, 0.9)))
         assert_close(smooth.fake(logits), plain.fake(logits))
         assert_close(smooth.generator(logits), plain.generator(logits))
@@ -33,7 +33,7 @@ def test_smoothing_moves_the_target_of_real_images_only():
 def test_the_best_d_of_smoothed_labels_is_less_sure():
     """Where only real images are, D's best answer is the target itself: the logit of .9."""
     logit = torch.tensor(math.log(0.9 / 0.1), dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(adversarial("vanilla", 0.1).real(logit), logit)
+    (slope,) = torch.autograd.grad(create_objective("vanilla", 0.1).real(logit), logit)
     assert abs(slope) < 1e-12
 
 

@@ -19,9 +19,14 @@ AGAIN = 50  # reports, or looks, before the same is said again
 class Advice:
     """Watches losses and samples; says the same thing but once in a while."""
 
-    def __init__(self, preview: Batch, gan_mode: str) -> None:
-        """Args: preview: a batch of real images from all over the data; gan_mode: D's objective, "" if it has none."""
-        self.judges = gan_mode in ("vanilla", "lsgan", "hinge")  # a critic's loss near 0 says something else
+    def __init__(self, preview: Batch, is_bounded: bool) -> None:
+        """Start to watch.
+
+        Args:
+            preview: a batch of real images from all over the data.
+            is_bounded: whether D's loss near 0 says that D has won; a critic's says something else.
+        """
+        self.is_bounded = is_bounded
         self.real = diversity(preview["image"].cpu(), preview.get("label")) if "image" in preview else 0.0
         self.won = self.looks = self.poor_looks = 0
         self.most = 0.0
@@ -30,7 +35,7 @@ class Advice:
     def losses(self, means: Mapping[str, float]) -> str:
         """Return what to say of a report's losses, "" for nothing."""
         of_D = [v for name, v in means.items() if name.startswith("D_")]
-        low = self.judges and bool(of_D) and 0 <= sum(of_D) / len(of_D) < WON
+        low = self.is_bounded and bool(of_D) and 0 <= sum(of_D) / len(of_D) < WON
         self.won = self.won + 1 if low else 0
         return self._say(
             "won",

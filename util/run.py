@@ -124,7 +124,7 @@ class Run:
             preview: a batch of the data, the same in the whole run, on which pictures are made.
         """
         opt, at = self.opt, self.progress
-        self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
+        self.advice = Advice(preview, self.model.is_bounded)
         if at.step == 0:
             self.checkpoint.save()
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
