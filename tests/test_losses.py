@@ -105,6 +105,32 @@ def test_large_logits_of_vanilla_are_linear():
     assert gan.real(logits).item() == gan.fake(logits).item() == gan.generator(logits).item() == 250.0
 
 
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (2, 1, 3, 3)], ids=str)
+def test_relativistic_pairing_by_its_formula(shape):
+    """arXiv:2501.05441, Eq. 2 with f(t) = -log(1 + exp(-t)): D raises D(x) - D(G(z)) pair by pair, G lowers it."""
+    torch.manual_seed(0)
+    gan = create_objective("rpgan")
+    real, fake = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert_close(gan.loss_D(real, fake), {"D_pair": (1 + (fake - real).exp()).log().mean()})
+    assert_close(gan.loss_G(fake, real), (1 + (real - fake).exp()).log().mean())
+    assert_close(gan.loss_reject(fake, real), gan.loss_D(real, fake)["D_pair"])
+    for loss, up, down in ((gan.loss_D(real, fake)["D_pair"], real, fake), (gan.loss_G(fake, real), fake, real)):
+        rises, falls = torch.autograd.grad(loss, (up, down))
+        assert (rises < 0).all()
+        assert_close(falls, -rises)
+
+
+def test_relativistic_pairing_knows_differences_only():
+    gan = create_objective("rpgan")
+    real, fake = torch.tensor([1.0, -2.0]), torch.tensor([1.0, -2.0])
+    assert_close(gan.loss_D(real, fake)["D_pair"].item(), math.log(2))  # undecided, wherever the logits lie
+    assert_close(gan.loss_D(real + 500, fake)["D_pair"].item(), 0.0)
+    assert_close(gan.loss_D(real + 5, fake + 5), gan.loss_D(real, fake))
+    assert gan.loss_D(real, fake.flip(0))["D_pair"] > math.log(2)  # each with its own partner
+    with pytest.raises(AssertionError):
+        gan.loss_D(torch.zeros(4), torch.zeros(2))
+
+
 def test_kl_is_that_of_torch_and_zero_for_the_standard_normal():
     torch.manual_seed(0)
     mean, logvar = torch.randn(2, 6, 5, dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Adversarial objectives, penalties on D's gradient, and terms of reconstruction."""
 
 from models.losses.adversarial import GanMode, Objective, create_objective
-from models.losses.penalties import gradient_penalty
+from models.losses.penalties import gradient_penalty, zero_centred_penalty
 from models.losses.reconstruction import kl_divergence, squared_error
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "gradient_penalty",
     "kl_divergence",
     "squared_error",
+    "zero_centred_penalty",
 ]

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-GanMode = Literal["vanilla", "lsgan", "hinge", "wgan", "wgangp"]
+GanMode = Literal["vanilla", "lsgan", "hinge", "wgan", "wgangp", "rpgan"]
 
 
 class Objective(ABC):
@@ -16,6 +16,7 @@ class Objective(ABC):
     has_target: ClassVar[bool] = False  # whether D's loss on real images has a target that can be smoothed
     is_bounded: ClassVar[bool] = True  # whether D's loss is never negative, and near 0 when D has won
     needs_gp: ClassVar[bool] = False  # whether it cannot do without the gradient penalty
+    wants_zero_centred: ClassVar[bool] = False  # whether it may not converge without R1 and R2
     share_D: ClassVar[float] = 0.5  # weight at which D sees one image's worth of loss, as G does; models may use it
 
     def __init__(self, smoothing: float = 0.0) -> None:
@@ -128,12 +129,36 @@ class WassersteinGP(Wasserstein):
     needs_gp = True
 
 
+class RelativisticPairing(Objective):
+    """Each fake against one real image: softplus of the difference of their logits.
+
+    Jolicoeur-Martineau 2019, arXiv:1807.00734; Huang et al. 2024, arXiv:2501.05441, Eq. 2, where R1 and R2 (Eq. 3 and
+    4) make it converge.
+    """
+
+    compares = True
+    wants_zero_centred = True
+    share_D = 1.0  # one term for a pair, as for G
+
+    def loss_D(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        return {"D_pair": self.loss_reject(fake_logits, real_logits)}
+
+    def loss_reject(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+        assert fake_logits.shape == real_logits.shape, (fake_logits.shape, real_logits.shape)
+        return softplus(fake_logits - real_logits).mean()
+
+    def loss_G(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        assert real_logits is not None and fake_logits.shape == real_logits.shape
+        return softplus(real_logits - fake_logits).mean()
+
+
 OBJECTIVES: dict[GanMode, type[Objective]] = {
     "vanilla": Vanilla,
     "lsgan": LeastSquares,
     "hinge": Hinge,
     "wgan": Wasserstein,
     "wgangp": WassersteinGP,
+    "rpgan": RelativisticPairing,
 }
 
 

@@ -26,6 +26,15 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
     return (grad.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def zero_centred_penalty(critic: Critic, images: Tensor) -> Tensor:
+    """Return the mean of ||grad_x D(x)||^2 over ``images``: R1 on real ones, R2 on generated ones.
+
+    Mescheder et al. 2018, arXiv:1801.04406, Eq. 9 and 10, without their weight gamma / 2. The critic is as for
+    ``gradient_penalty``; no gradient flows back into the images.
+    """
+    return gradient(critic, images).square().flatten(1).sum(1).mean()
+
+
 def gradient(critic: Critic, images: Tensor) -> Tensor:
     """Return the gradient of each image's mean logit with respect to the image, with its graph to D's weights."""
     x = images.detach().requires_grad_()
