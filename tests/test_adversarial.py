@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from models.losses import GanMode, create_objective
+from models.losses.adversarial import LeastSquares, Separate, Vanilla
 from tests.tiny_models import GREY_8, RGB_32, build, create, make_batch, train
 from util.types import Batch, DataSpec
 
@@ -20,12 +20,12 @@ def mlp_gan(**options):
 
 def test_smoothing_moves_the_target_of_real_images_only():
     logits = torch.linspace(-4, 4, 9, dtype=torch.float64)
-    targets: tuple[tuple[GanMode, Any], ...] = (
-        ("vanilla", nn.functional.binary_cross_entropy_with_logits),
-        ("lsgan", nn.functional.mse_loss),
+    targets: tuple[tuple[type[Separate], Any], ...] = (
+        (Vanilla, nn.functional.binary_cross_entropy_with_logits),
+        (LeastSquares, nn.functional.mse_loss),
     )
-    for mode, target in targets:
-        smooth, plain = create_objective(mode, 0.1), create_objective(mode)
+    for kind, target in targets:
+        smooth, plain = kind(0.1), kind()
         assert_close(smooth.real(logits), target(logits, torch.full_like(logits, 0.9)))
         assert_close(smooth.fake(logits), plain.fake(logits))
         assert_close(smooth.generator(logits), plain.generator(logits))
@@ -34,7 +34,7 @@ def test_smoothing_moves_the_target_of_real_images_only():
 def test_the_best_d_of_smoothed_labels_is_less_sure():
     """Where only real images are, D's best answer is the target itself: the logit of .9."""
     logit = torch.tensor(math.log(0.9 / 0.1), dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(create_objective("vanilla", 0.1).real(logit), logit)
+    (slope,) = torch.autograd.grad(Vanilla(0.1).real(logit), logit)
     assert abs(slope) < 1e-12
 
 
@@ -131,7 +131,7 @@ def test_the_penalty_refuses_batch_norm_and_names_the_flag(name):
 
 @pytest.mark.parametrize("case", ["gan", "wgan", "cgan mlp", "cvae_gan 28", "pix2pix pixels", "cycle_gan"])
 def test_every_model_takes_zero_centred_penalties(case):
-    norms = {"norm_D": "none"} if "norm_D" in vars(create(case).opt) else {"norm": "instance"}
+    norms: dict[str, Any] = {"norm_D": "none"} if "norm_D" in vars(create(case).opt) else {"norm": "instance"}
     model = create(case, r1_gamma=3.0, r2_gamma=0.5, penalty_freq=2, **norms)
     first, second = train(model, case, range(5, 7))
     new = set(second) - set(first)

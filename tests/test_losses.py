@@ -8,12 +8,18 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.testing import assert_close
 
-from models.losses import create_objective, kl_divergence, squared_error
+from models.losses import GanMode, create_objective, kl_divergence, squared_error
 from models.losses.adversarial import OBJECTIVES, Separate
 
 SEPARATE = [mode for mode, kind in OBJECTIVES.items() if issubclass(kind, Separate)]
 
 LOGITS = 3 * torch.cos(0.5 * torch.arange(2 * 30 * 30, dtype=torch.float32)).reshape(2, 1, 30, 30)
+
+
+def separate(mode: GanMode) -> Separate:
+    gan = create_objective(mode)
+    assert isinstance(gan, Separate)
+    return gan
 
 
 def losses(mode, real, fake):
@@ -31,7 +37,7 @@ REFERENCE = {
 
 @pytest.mark.parametrize("mode", REFERENCE)
 def test_losses_are_those_of_the_reference(mode):
-    gan = create_objective(mode)
+    gan = separate(mode)
     real, fake = REFERENCE[mode]
     assert_close(gan.real(LOGITS).item(), real, rtol=1e-5, atol=0)
     assert_close(gan.fake(LOGITS).item(), fake, rtol=1e-5, atol=0)
@@ -42,7 +48,7 @@ def test_losses_are_those_of_the_reference(mode):
     ("mode", "loss"), [("vanilla", binary_cross_entropy_with_logits), ("lsgan", mse_loss)], ids=["vanilla", "lsgan"]
 )
 def test_values_and_gradients_are_those_of_torch(mode, loss):
-    gan = create_objective(mode)
+    gan = separate(mode)
     for ours, target in ((gan.real, 1.0), (gan.fake, 0.0), (gan.generator, 1.0)):
         x, y = LOGITS.clone().requires_grad_(), LOGITS.clone().requires_grad_()
         value, expected = ours(x), loss(y, torch.full_like(y, target))
@@ -54,12 +60,12 @@ def test_values_and_gradients_are_those_of_torch(mode, loss):
 
 def test_vanilla_of_an_undecided_discriminator():
     """Goodfellow et al. 2014, Theorem 1: at the optimum D says 1/2 everywhere, and its loss is log 4."""
-    gan, undecided = create_objective("vanilla"), torch.zeros(5, 1)
+    gan, undecided = separate("vanilla"), torch.zeros(5, 1)
     assert_close((gan.real(undecided) + gan.fake(undecided)).item(), math.log(4))
 
 
 def test_hinge_by_hand():
-    gan, logits = create_objective("hinge"), torch.tensor([[-2.0], [-0.5], [0.5], [3.0]])
+    gan, logits = separate("hinge"), torch.tensor([[-2.0], [-0.5], [0.5], [3.0]])
     assert gan.real(logits).item() == (3 + 1.5 + 0.5 + 0) / 4
     assert gan.fake(logits).item() == (0 + 0.5 + 1.5 + 4) / 4
     assert gan.generator(logits).item() == -(-2 - 0.5 + 0.5 + 3) / 4
@@ -67,14 +73,14 @@ def test_hinge_by_hand():
 
 def test_hinge_leaves_alone_what_is_beyond_the_margin():
     logits = torch.tensor([-2.0, 0.0, 2.0], requires_grad=True)
-    create_objective("hinge").real(logits).backward()
+    separate("hinge").real(logits).backward()
     assert_close(logits.grad, torch.tensor([-1 / 3, -1 / 3, 0.0]))
 
 
 @pytest.mark.parametrize("mode", SEPARATE)
 def test_each_side_pulls_its_way(mode):
     """D wants real logits up and fake ones down; G wants those of its images up."""
-    gan = create_objective(mode)
+    gan = separate(mode)
     for term, sign in ((gan.real, -1), (gan.fake, 1), (gan.generator, -1)):
         logits = torch.full((2, 1), 0.25, requires_grad=True)
         (grad,) = torch.autograd.grad(term(logits), logits)
@@ -101,7 +107,7 @@ def test_large_logits_stay_finite(mode, size):
 def test_large_logits_of_vanilla_are_linear():
     """Where a sigmoid before the logarithm would have lost everything."""
     logits = torch.tensor([-500.0, 500.0])
-    gan = create_objective("vanilla")
+    gan = separate("vanilla")
     assert gan.real(logits).item() == gan.fake(logits).item() == gan.generator(logits).item() == 250.0
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from models.losses import create_objective, gradient_penalty, zero_centred_penalty
+from models.losses import gradient_penalty, zero_centred_penalty
+from models.losses.adversarial import Wasserstein
 from models.networks.translation import create_discriminator
 
 
@@ -27,7 +28,7 @@ def linear(num_logits: int = 1) -> Any:
 
 def test_wasserstein_loss_gives_the_known_figures():
     logits = 3 * torch.cos(0.5 * torch.arange(1800, dtype=torch.float64)).reshape(2, 1, 30, 30)
-    wgan = create_objective("wgan")
+    wgan = Wasserstein()
     assert_close(wgan.real(logits).item(), -0.0040345583, rtol=1e-5, atol=0)
     assert_close(wgan.fake(logits).item(), 0.0040345583, rtol=1e-5, atol=0)
     assert_close(wgan.generator(logits), wgan.real(logits))
