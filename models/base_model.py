@@ -48,6 +48,7 @@ class BaseModel(nn.Module, ABC):
     trains: ClassVar[bool] = True  # False: for test.py only
     watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
+    recipe: ClassVar[str] = ""  # options with which it does better than with its defaults, which are its source's
 
     @property
     def is_bounded(self) -> bool:

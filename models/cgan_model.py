@@ -33,6 +33,10 @@ class CGANModel(GANModel):
         )
 
     opt: Options
+    recipe = (
+        "--netD dcgan --upsample resize --diffaugment translation --gan_mode hinge --lambda_mismatch 0.5 --dropout 0 "
+        "--norm_eps 1e-5 --lr 5e-4 --beta1 0 --beta2 0.99 --batch_size 16 --lr_policy cosine --ema 0.99"
+    )
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         if not opt.conditional:

@@ -103,6 +103,8 @@ class Run:
         write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
         print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
         print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
+        if model.recipe and not opt.continue_train and model.opt == type(model).Options():
+            print(f"{opt.model} keeps to the recipe of its source; better images come from {model.recipe}")
 
     def __enter__(self) -> "Run":
         self.stop = self.exits.enter_context(StopRequest())
