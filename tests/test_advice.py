@@ -5,7 +5,7 @@ import torch
 
 from models.losses.adversarial import OBJECTIVES
 from tests.tiny_models import create
-from util.advice import AGAIN, LOOKS, REPORTS, Advice, diversity
+from util.advice import AGAIN, LOOKS, REPORTS, STAYS, Advice, diversity
 from util.types import Batch, Grid
 
 
@@ -52,6 +52,23 @@ def test_g_repeats_itself_when_its_samples_become_alike():
     assert not any(looks(advice(), [0.01, 0.05, 0.1, 0.2, 0.3]))  # it has only begun
     assert any(looks(advice(), [0.01] * (LOOKS + 3)))  # it never begins
     assert advice().samples({"fake_B": Grid(pictures(16, 0.0), 8)}) == ""
+
+
+def test_a_grid_that_stays_is_told_of_once():
+    real = torch.nn.functional.avg_pool2d(pictures(32, 1.0), 3, 1, 1)
+    board = 1 - 2 * ((torch.arange(8)[:, None] + torch.arange(8)) % 2)
+    watch = Advice(Batch({"image": real}), is_bounded=True)
+
+    def texts(images, times):
+        return [text for text in (watch.patterns({"fake": Grid(images, 8)}) for _ in range(times)) if text]
+
+    assert texts(real, 3 * STAYS) == []
+    assert texts(real + 0.5 * board, STAYS - 1) == []  # as of a G that has only begun
+    assert texts(real, 1) == []
+    (text,) = texts(real + 0.5 * board, AGAIN)
+    assert text.startswith("warning: the samples show a grid: ") and "--upsample resize" in text
+    assert watch.patterns({"fake_B": Grid(real, 8)}) == ""
+    assert Advice(Batch({"A": real}), is_bounded=True).patterns({"fake": Grid(real, 8)}) == ""
 
 
 def test_one_image_a_class_is_no_diversity():

@@ -270,6 +270,7 @@ class Run:
             grids = self.model.grids(batch)
         self.visualizer.images(at, more | grids)
         self._say(self.advice.samples(grids))
+        self._say(self.advice.patterns(grids))
 
     def _measure(self) -> None:
         """Measure the model, and keep its networks if it is the best.
