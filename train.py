@@ -42,7 +42,8 @@ def train(config: Config[TrainOptions]) -> None:
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
-    speed = plan_speed(opt, model, len(loader) * opt.total_epochs)
+    num_steps = len(loader) * opt.total_epochs
+    speed = plan_speed(opt, model, num_steps)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
     evaluator = None
     if opt.eval_freq:
@@ -50,8 +51,8 @@ def train(config: Config[TrainOptions]) -> None:
         evaluator = create_evaluator(config.dataset_mode, data, opt, opt.eval_phase, device, lambda: loader)
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
-        stepper = Stepper(model, speed, run.ema)
-        for epoch in run.epochs(len(loader), preview):
+        stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
+        for epoch in run.epochs(len(loader), preview, stepper):
             for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
                 run.log(stepper(batch, run.progress.step))
 

@@ -23,7 +23,9 @@ class FastForward:
     def __init__(self, net: nn.Module, speed: Speed) -> None:
         self.net, self.speed = net, speed
         self.plain: Callable[..., Any] = net.forward
-        self.fast = torch.compile(net.forward, dynamic=False) if speed.compiled else net.forward
+        self.fast = self.plain
+        if speed.compiled:
+            self.compile()
 
     def __call__(self, *inputs: Tensor | None) -> Any:
         if not (FastForward.is_on and self.net.training):
@@ -35,6 +37,9 @@ class FastForward:
         with torch.autocast(device, speed.dtype, enabled=speed.dtype != torch.float32):
             results = self.fast(*inputs)
         return tree_map_only(Tensor, Tensor.float, results)
+
+    def compile(self) -> None:
+        self.fast = torch.compile(self.plain, dynamic=False)
 
 
 def make_fast(model: BaseModel, speed: Speed) -> None:
@@ -66,11 +71,39 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
+def start_compiled(model: BaseModel) -> None:
+    """Compile the networks of ``model`` for the training steps from now on."""
+    for forward in _fast_forwards(model):
+        forward.compile()
+
+
 def leave_compiled(model: BaseModel) -> None:
     """Let the networks of ``model`` train uncompiled from now on."""
-    for net in model.nets.values():
-        if isinstance(net.forward, FastForward):
-            net.forward.fast = net.forward.plain
+    for forward in _fast_forwards(model):
+        forward.fast = forward.plain
+
+
+@contextmanager
+def uncompiled(model: BaseModel) -> Iterator[None]:
+    """Run the block with the networks of ``model`` eager, in the precision that they train in."""
+    forwards = list(_fast_forwards(model))
+    compiled = [forward.fast for forward in forwards]
+    leave_compiled(model)
+    try:
+        yield
+    finally:
+        for forward, fast in zip(forwards, compiled, strict=True):
+            forward.fast = fast
+
+
+def leave_low_precision(model: BaseModel) -> None:
+    """Let the networks of ``model`` train in fp32 from now on."""
+    for forward in _fast_forwards(model):
+        forward.speed = forward.speed._replace(dtype=torch.float32)
+
+
+def _fast_forwards(model: BaseModel) -> Iterator[FastForward]:
+    return (net.forward for net in model.nets.values() if isinstance(net.forward, FastForward))
 
 
 def is_of_compiler(error: Exception) -> bool:

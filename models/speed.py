@@ -14,7 +14,7 @@ from models.base_model import BaseModel
 from util.console import warn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-LONG, SHORT = 5000, 100  # steps of a run: what compiling pays off after, and recording
+SHORT = 100  # steps of a run that recording pays after
 CPU_INFO = Path("/proc/cpuinfo")  # Linux only, where processors that know bf16 mostly are
 
 
@@ -25,10 +25,13 @@ class Speed(NamedTuple):
     channels_last: bool = False  # images lie in memory pixel by pixel, not plane by plane
     compiled: bool = False  # networks by torch.compile
     recorded: bool = False  # whole steps as CUDA graphs
+    tries_compiling: bool = False  # networks by torch.compile once the first steps have shown that it pays
+    checked: bool = False  # fast steps are compared with plain ones now and then
 
     def __str__(self) -> str:
         names = {dtype: name for name, dtype in DTYPES.items()}
         parts = [names[self.dtype], *["channels last"] * self.channels_last, *["compiled networks"] * self.compiled]
+        parts += ["compiled networks once that pays"] * self.tries_compiling
         return ", ".join([*parts, *["steps recorded as CUDA graphs"] * self.recorded])
 
 
@@ -54,11 +57,16 @@ def plan_speed(opt: Any, model: BaseModel, num_steps: int) -> Speed:
     is_static = all(model.spec.image_size)
     not_compiled = _obstacle_to_compiling(device, is_static, opt.verbose)
     not_recorded = _obstacle_to_recording(device, is_static, name, opt.verbose)
+    if opt.cuda_graphs == "auto" and num_steps < SHORT:
+        not_recorded = not_recorded or f"a run of {num_steps} steps is over before it pays (on: --cuda_graphs on)"
+    is_compiled = _is_on("compile", opt.compile, not_compiled, device, opt.deterministic)
     return Speed(
         dtype,
         dtype != torch.float32,  # fp32 is no faster so on a GPU, and slower on a CPU
-        _is_on("compile", opt.compile, not_compiled, LONG, num_steps, device, opt.deterministic),
-        _is_on("cuda_graphs", opt.cuda_graphs, not_recorded, SHORT, num_steps, device, opt.deterministic),
+        is_compiled and opt.compile == "on",
+        _is_on("cuda_graphs", opt.cuda_graphs, not_recorded, device, opt.deterministic),
+        is_compiled and opt.compile == "auto",
+        opt.check_steps == "on" or (opt.check_steps == "auto" and device.type == "cuda"),
     )
 
 
@@ -72,9 +80,7 @@ def is_bf16_fast(device: torch.device) -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(words)
 
 
-def _is_on(
-    flag: str, choice: str, obstacle: str, pays_after: int, num_steps: int, device: torch.device, deterministic: bool
-) -> bool:
+def _is_on(flag: str, choice: str, obstacle: str, device: torch.device, deterministic: bool) -> bool:
     """Decide a switch that is auto, on or off; say so when it was to be on and is not."""
     if choice == "on":
         if obstacle:
@@ -84,8 +90,6 @@ def _is_on(
         return False
     if deterministic:
         obstacle = "--deterministic keeps to what is repeatable"
-    elif num_steps < pays_after:
-        obstacle = f"a run of {num_steps} steps is over before it pays (on: --{flag} on)"
     if obstacle:
         print(f"--{flag} is off: {obstacle}")
     return not obstacle

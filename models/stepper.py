@@ -1,35 +1,76 @@
-"""A training step: the model's, with the moving average, recorded as a CUDA graph where that is faster."""
+"""A training step: the model's, with the moving average and the sums of losses, made fast and checked."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from contextlib import suppress
+from functools import partial
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from models.base_model import BaseModel
-from models.fast import is_of_compiler, leave_compiled, make_fast
+from models.compile_trial import CompileTrial
+from models.fast import (
+    is_of_compiler,
+    leave_compiled,
+    leave_low_precision,
+    make_fast,
+    plainly,
+    start_compiled,
+    uncompiled,
+)
+from models.graphs import WARM_UP, CannotRecordError, Recorder, first_line, renew_generator
+from models.selfcheck import COMPILED, DOUBTFUL, EXACT, LOW_PRECISION, Bounds, Finding, StepCheck
 from models.speed import Speed
 from util.console import warn
+from util.meter import LossMeter
 from util.moving_average import MovingAverage
 from util.types import Batch, Losses
 
-WARM_UP = 3  # steps of a variant before it is recorded: by then optimizers have their states, libraries their plans
+CHECKED_AT = (1, 99)  # replays of a variant before one is checked; then whenever their number has doubled
 
 
 class Stepper:
-    """Takes the steps of a model as a Speed says."""
+    """Takes the steps of a model as a Speed says.
 
-    def __init__(self, model: BaseModel, speed: Speed, ema: MovingAverage | None = None) -> None:
-        """Args: ema: the moving average that takes in each step, made of the networks as they are now."""
-        self.model, self.speed, self.ema = model, speed, ema
+    On a GPU, fast steps are compared with plain ones now and then (models/selfcheck.py); those that differ too much are
+    given up, with a warning.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        speed: Speed,
+        ema: MovingAverage | None = None,
+        meter: LossMeter | None = None,
+        num_steps: int = 0,
+    ) -> None:
+        """Make the model's networks fast.
+
+        Args:
+            model: with its first or restored state.
+            speed: how its steps are made fast.
+            ema: the moving average that takes in each step, made of the networks as they are now.
+            meter: sums up the losses of each step.
+            num_steps: of the whole run, to judge whether compiling pays.
+        """
+        self.model, self.speed, self.ema, self.meter = model, speed, ema, meter or LossMeter()
         make_fast(model, speed)
-        self.seen: set[Hashable] = set()  # variants of steps
-        self.recorder = Recorder(self._step, model.device) if speed.recorded else None
-        for optimizer in model.optimizers.values():
-            optimizer.register_load_state_dict_post_hook(self._forget)
+        self.taken: Counter[Hashable] = Counter()  # steps of each variant
+        self.replayed: Counter[Hashable] = Counter()  # of these, replays of its latest recording
+        self.recorder: Recorder | None = None
+        self.check = StepCheck(model, ema, self.meter) if speed.checked else None
+        self.unchecked: set[Hashable] = set()  # variants to check at the next replay: something else ran on the device
+        self.was_interrupted = False
+        self.doubted: set[Hashable] = set()  # variants whose last check failed
+        self.trial = CompileTrial(num_steps, model.device) if speed.tries_compiling else None
+        if speed.recorded:
+            self.recorder = Recorder(self._step, model.device, partial(free_memory, model))
+            for optimizer in model.optimizers.values():
+                make_states(optimizer)
+                optimizer.register_load_state_dict_post_hook(self._forget)
 
     def __call__(self, batch: Batch, step: int) -> Losses:
         """Take step number ``step``, whose random numbers torch's generators are seeded for; return its losses.
@@ -37,26 +78,45 @@ class Stepper:
         They are to be read before the next step, which may overwrite them.
         """
         variant, start = self.model.variant(step), time.perf_counter()
+        if self.trial:
+            self._try_compiling(self.trial, step)
         if self.ema:
             self.ema.advance()
-        try:
-            losses = self._taken(variant, batch, step)
-        except Exception as error:
-            if not is_of_compiler(error):
-                raise
-            # Backward passes are compiled when they are first needed: D may have had its update, and has another one.
-            warn(f"--compile is switched off: {first_line(error)}")
-            leave_compiled(self.model)
-            losses = self._step(Batch(batch), step)
-        if self.speed.compiled and variant not in self.seen:
+        if self.check:
+            self._check_networks(variant, batch, step)
+            self._check_recording(variant, batch, step)
+        is_compiled = self.speed.compiled
+        losses = self._unless_compiler_fails(variant, batch, step)
+        if is_compiled and self.speed.compiled and not self.taken[variant]:
             if self.model.device.type == "cuda":
                 torch.cuda.synchronize(self.model.device)
             tqdm.write(f"compiling, once: {time.perf_counter() - start:.0f} s")
-        self.seen.add(variant)
+        self.taken[variant] += 1
         return losses
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether steps are taken as they will be from now on: nothing is left to compile, to record or to decide."""
+        return not self.trial and self._is_recorded
+
+    @property
+    def _is_recorded(self) -> bool:
+        return not self.recorder or all(variant in self.recorder.recordings for variant in self.taken)
+
+    def make_room(self) -> None:
+        """Give up the memory that recordings hold; they are made again at the next steps."""
+        self._forget()
+        free_memory(self.model)
+
+    def interrupted(self) -> None:
+        """Note that something else ran on the device, such as a preview: after the first time, replays are checked."""
+        if not self.was_interrupted:
+            self.unchecked |= set(self.taken)
+        self.was_interrupted = True
+
     def _forget(self, *_: object) -> None:
-        """Record anew after a load: an optimizer has other tensors then than those that were recorded."""
+        """Record anew after a load: an optimizer then has other tensors than those that were recorded."""
+        self.replayed.clear()
         if self.recorder:
             self.recorder.forget()
 
@@ -64,93 +124,154 @@ class Stepper:
         losses = self.model.optimize_parameters(batch, step)
         if self.ema:
             self.ema.update()
+        self.meter.add(losses)
         return losses
 
-    def _taken(self, variant: Hashable, batch: Batch, step: int) -> Losses:
-        """Take a step, recorded where there is a recorder, which is left when it cannot record."""
+    def _plain(self, batch: Batch, step: int) -> Losses:
+        """Take a step without recording or replaying."""
+        return self.recorder.plain(batch, step) if self.recorder else self._step(Batch(batch), step)
+
+    def _unless_compiler_fails(self, variant: Hashable, batch: Batch, step: int) -> Losses:
+        """Take a step; if torch.compile fails at it, take it without, and all that follow."""
+        try:
+            return self._unless_recording_fails(variant, batch, step)
+        except Exception as error:
+            if not is_of_compiler(error):
+                raise
+            reason = first_line(error)
+        # Outside the except block: until it ends, the error holds everything that the failed step computed.
+        # Backward graphs compile lazily, so D may already be updated; this step then updates it twice.
+        warn(f"--compile is switched off: {reason}")
+        self._leave_compiled()
+        free_memory(self.model)
+        return self._step(Batch(batch), step)
+
+    def _unless_recording_fails(self, variant: Hashable, batch: Batch, step: int) -> Losses:
+        """Take a step, recorded where there is a recorder, which is given up when it cannot record."""
         if not self.recorder:
             return self._step(batch, step)
+        if variant in self.doubted:
+            return self.recorder.plain(batch, step)
         try:
-            return self.recorder(variant, batch, step)
+            losses = self.recorder(variant, batch, step)
+            self.replayed[variant] += variant in self.recorder.recordings
+            return losses
         except CannotRecordError as error:
-            warn(f"--cuda_graphs is switched off, a step cannot be recorded: {error}")
-            self.recorder = None
-            return self._step(batch, step)
+            reason = str(error)
+        warn(f"--cuda_graphs is switched off, a step cannot be recorded: {reason}")
+        self._leave_recorded()
+        renew_generator(self.model.device)
+        return self._step(batch, step)
 
+    def _leave_recorded(self) -> None:
+        self.recorder, self.speed = None, self.speed._replace(recorded=False)
+        free_memory(self.model)
 
-class CannotRecordError(Exception):
-    """A step does what a graph cannot do, such as waiting for the device; nothing was computed."""
+    def _leave_compiled(self) -> None:
+        leave_compiled(self.model)
+        self.speed, self.trial = self.speed._replace(compiled=False), None
+        self._forget()
 
+    def _try_compiling(self, trial: CompileTrial, step: int) -> None:
+        """Compile the networks once the steps have shown that it pays, and stop when they are no faster for it."""
+        decision = trial(step, bool(self.taken) and self._is_recorded)
+        if decision == "compile":
+            self.speed = self.speed._replace(compiled=True)
+            start_compiled(self.model)
+            self.taken.clear()
+            self._forget()
+        elif decision == "leave":
+            self._leave_compiled()
+        if trial.is_over:
+            self.trial = None
 
-class Recording(NamedTuple):
-    """A step that can be done again on other images."""
+    def _check_networks(self, variant: Hashable, batch: Batch, step: int) -> None:
+        """Check compiled networks and low precision, once for each variant: at its last step before it is recorded."""
+        if self.taken[variant] != WARM_UP - 1:
+            return
+        plain, dtype = partial(self._plain, batch, step), self.speed.dtype
+        if self.speed.compiled:
+            told = self._differ("compiled", uncompiled(self.model)(plain), plain, COMPILED[dtype], step)
+            if told:
+                warn(f"--compile is switched off at step {step}: {told}")
+                self._leave_compiled()
+        if dtype != torch.float32:
+            told = self._differ("low-precision", plainly()(plain), plain, LOW_PRECISION, step)
+            if told:
+                warn(f"--precision is fp32 from step {step} on: {told}")
+                leave_low_precision(self.model)
+                self.speed = self.speed._replace(dtype=torch.float32)
+                self._forget()
 
-    graph: torch.cuda.CUDAGraph
-    batch: Batch  # whose tensors it reads
-    losses: Losses  # the tensors it writes
+    def _check_recording(self, variant: Hashable, batch: Batch, step: int) -> None:
+        """Check the replay that comes next, if that is due.
 
-
-class Recorder:
-    """Records a step of each variant, all of them in the same memory, and replays them.
-
-    Random numbers are those of the generator as it is seeded at each replay, learning rates those in their tensors.
-    """
-
-    def __init__(self, function: Callable[[Batch, int], Losses], device: torch.device) -> None:
-        self.function = function
-        self.recordings: dict[Hashable, Recording] = {}
-        self.warmed: Counter[Hashable] = Counter()  # steps of each variant before it is recorded
-        self.stream = torch.cuda.Stream(device)
-        self.pool: Any = None
-
-    def __call__(self, variant: Hashable, batch: Batch, step: int) -> Losses:
-        """Take a step: as it is written for the first of a variant, then recorded, from then on replayed.
-
-        Raises:
-            CannotRecordError: it cannot be recorded.
+        It takes two failures in a row to give up recordings, and between them steps are taken plainly: once in some
+        hundred checks, rounding that tips a ReLU over looks like a fault.
         """
-        if self.warmed[variant] < WARM_UP:
-            self.warmed[variant] += 1
-            return self._warm_up(batch, step)
-        if variant not in self.recordings:
-            self.recordings[variant] = self._record(batch, step)
-        recording = self.recordings[variant]
-        for key, tensor in recording.batch.items():
-            tensor.copy_(batch[key], non_blocking=True)
-        recording.graph.replay()
-        return recording.losses
-
-    def forget(self) -> None:
-        """Begin anew, warm-up included."""
-        self.recordings.clear()
-        self.warmed.clear()
-        self.pool = None
-
-    def _warm_up(self, batch: Batch, step: int) -> Losses:
-        """Take a step as it is written, where recordings will be made: on a stream of their own."""
-        self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
-            losses = self.function(batch, step)
-        torch.cuda.current_stream().wait_stream(self.stream)
-        return losses
-
-    def _record(self, batch: Batch, step: int) -> Recording:
-        if self.recordings:
-            images = next(iter(self.recordings.values())).batch
+        recorder = self.recorder
+        if not recorder or variant not in recorder.recordings or not self._is_due(variant):
+            return
+        plain, replay = partial(self._plain, batch, step), partial(recorder, variant, batch, step)
+        told = self._differ("recorded", plain, replay, EXACT[self.speed.dtype], step)
+        self.unchecked.discard(variant)
+        if not told:
+            self.doubted.discard(variant)
+        elif variant in self.doubted:
+            warn(f"--cuda_graphs is switched off at step {step}: {told}")
+            self._leave_recorded()
         else:
-            images = Batch({key: value.clone() for key, value in batch.items() if isinstance(value, Tensor)})
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        try:
-            # Other threads may go on: they fetch images.
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
-                losses = self.function(Batch(images), step)  # a batch of its own, as objectives leave things in it
-        except RuntimeError as error:
-            torch.cuda.set_stream(stream)  # which a recording that fails does not do
-            # What ends a recording complains of it; why it failed is what came before.
-            raise CannotRecordError(first_line(error.__context__ or error)) from None
-        self.pool = graph.pool()
-        return Recording(graph, images, losses)
+            self.doubted.add(variant)
+
+    def _is_due(self, variant: Hashable) -> bool:
+        count = self.replayed[variant]
+        first, second = CHECKED_AT
+        doubled = count > second and (count + 1) % (second + 1) == 0 and ((count + 1) // (second + 1)).bit_count() == 1
+        return variant in self.unchecked | self.doubted or count in (first, second) or doubled
+
+    def _differ(
+        self, kind: str, plain: Callable[[], Losses], fast: Callable[[], Losses], bounds: Bounds, step: int
+    ) -> str:
+        """Return how two ways of taking a step differ, "" when they agree; print it when they hardly do."""
+        assert self.check
+        findings: list[Finding] = []
+        with suppress(torch.OutOfMemoryError):
+            findings = self.check(plain, fast, bounds)
+        if not findings:
+            free_memory(self.model)
+            tqdm.write(
+                f"{kind} steps are not checked at step {step}: there is no memory left for it (--check_steps off)"
+            )
+            return ""
+        worst = ", ".join(str(finding) for finding in findings[:3] if finding.ratio > DOUBTFUL)
+        if findings[0].ratio > 1:
+            return f"{kind} steps differ from plain ones, in units of what a step changes: {worst}"
+        if worst:
+            tqdm.write(f"note: {kind} steps hardly agree with plain ones at step {step}, in units of a step: {worst}")
+        return ""
 
 
-def first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def make_states(optimizer: torch.optim.Optimizer) -> None:
+    """Let an optimizer allocate its states before the first step.
+
+    Among the activations of a step they would keep whole blocks of memory from being given to a recording.
+    """
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    if optimizer.state or not params:
+        return
+    for p in params:
+        p.grad = torch.zeros_like(p)
+    optimizer.step()  # without a gradient and moments no weight moves
+    optimizer.zero_grad(set_to_none=True)
+    for state in optimizer.state.values():
+        for tensor in state.values():
+            tensor.zero_()
+
+
+def free_memory(model: BaseModel) -> None:
+    """Give back what earlier steps still hold on the device: gradients, garbage, and memory that is kept for more."""
+    for optimizer in model.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    gc.collect()
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -82,10 +82,17 @@ class TrainOptions(BaseOptions):
         resume="warn",
     )
     compile: Literal["auto", "on", "off"] = option(
-        "auto", help="compile the networks: auto does on a GPU when the run is long enough to pay for it", resume="free"
+        "auto",
+        help="compile the networks; auto: on a GPU, once the first steps show that it saves more time than it takes",
+        resume="free",
     )
     cuda_graphs: Literal["auto", "on", "off"] = option(
         "auto", help="record whole steps and replay them: auto does on a GPU", resume="free"
+    )
+    check_steps: Literal["auto", "on", "off"] = option(
+        "auto",
+        help="compare recorded, compiled and low-precision steps with plain ones now and then; auto: on a GPU",
+        resume="free",
     )
     profile: int = option(
         0, help="trace so many steps, and tell where the time goes; 0: none", min=0, max=1000, resume="free"

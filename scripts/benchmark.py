@@ -98,7 +98,7 @@ def time_steps(job: Job) -> "Row":
             sides.append(stack.enter_context(Worker(name, job)))
             advance(f"{name} started")
         for side in sides:
-            side.steps(warmup)
+            side.warm_up(warmup)
             advance(f"{side.name} warmed up")
         seconds: dict[str, list[float]] = {name: [] for name in NAMES}
         for _ in range(rounds):

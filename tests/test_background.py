@@ -195,3 +195,27 @@ def test_without_a_thread_all_is_done_at_once():
     done: list[int] = []
     at_once(done.append, 1)
     assert done == [1]
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_pinned_memory_is_given_back_when_all_is_done(monkeypatch, is_pinned):
+    given_back: list[bool] = []
+    monkeypatch.setattr(background, "give_back_pinned_memory", lambda: given_back.append(True))
+
+    class Job(background._Job):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.is_pinned = is_pinned
+
+    monkeypatch.setattr(background, "_Job", Job)
+    do = Background()
+    gate = Gate(do)
+    do(lambda: None)
+    assert not given_back
+    gate.open.set()
+    do.wait()
+    assert in_time(lambda: len(given_back) == is_pinned)
+
+
+def test_torch_can_give_pinned_memory_back():
+    background.give_back_pinned_memory()  # by a function of torch that is not documented

@@ -155,7 +155,7 @@ class InThisProcess:
 
     def __init__(self, name, job):
         side = Side(name, job)
-        self.__dict__ = {"name": name, "steps": side.steps, "gib": side.gib, "data": side.data}
+        self.__dict__ = {what: getattr(side, what) for what in ("name", "warm_up", "steps", "gib", "data")}
         self.first = self.start_up = 1.0
 
     def __enter__(self):
@@ -175,6 +175,17 @@ def test_the_loaders_are_timed_where_there_is_data(tmp_path, capsys, monkeypatch
         assert status == 0, err
         assert re.search(r" data ms .*\nreference( +[\d.]+){6}\nours( +[\d.]+){6}\nratio", said)
     assert (tmp_path / "results/speed.svg").exists()
+
+
+def test_the_warm_up_goes_on_until_steps_are_as_they_will_be():
+    (parsed,) = job.parse_jobs("", f"--model cgan {MLP} --image_size 8 --batch_size 4".split())
+    side = Side("ours", parsed)
+    side.warm_up(2)
+    assert side.taken == 2
+    side.stepper = mock.Mock(**{"__class__": object})
+    type(side.stepper).is_settled = mock.PropertyMock(side_effect=[False, False, True])
+    side.warm_up(2)
+    assert side.taken == 2 + 2 + 2 * 2
 
 
 class Here:

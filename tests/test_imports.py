@@ -19,9 +19,16 @@ ALLOWED = {
 
 
 def imported(file: Path) -> set[str]:
-    """Return the modules of this repository that a file names in imports, those inside functions included."""
+    """Return the modules of this repository that a file imports at run time, inside functions too.
+
+    Types may point up: blocks under ``if TYPE_CHECKING:`` are passed over.
+    """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

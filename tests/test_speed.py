@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import models.speed
-from models.speed import LONG, Speed, is_bf16_fast, plan_speed
+from models.speed import SHORT, Speed, is_bf16_fast, plan_speed
 from util.types import DataSpec
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -29,8 +29,9 @@ def machine(monkeypatch, tmp_path):
     return tmp_path
 
 
-def plan(device: torch.device, num_steps: int = LONG, sides: tuple[int, int] = (8, 8), **options: Any) -> Speed:
-    usual = {"precision": "auto", "compile": "auto", "cuda_graphs": "auto", "deterministic": False, "verbose": False}
+def plan(device: torch.device, num_steps: int = SHORT, sides: tuple[int, int] = (8, 8), **options: Any) -> Speed:
+    usual: dict[str, Any] = {"precision": "auto", "compile": "auto", "cuda_graphs": "auto", "check_steps": "auto"}
+    usual |= {"deterministic": False, "verbose": False}
     optimizer = options.pop("optimizer", "adam")
     model: Any = SimpleNamespace(
         device=device, spec=DataSpec(sides, 3, 3), opt=SimpleNamespace(optimizer=optimizer), scaler=None
@@ -38,10 +39,18 @@ def plan(device: torch.device, num_steps: int = LONG, sides: tuple[int, int] = (
     return plan_speed(SimpleNamespace(**(usual | options)), model, num_steps)
 
 
-def test_a_long_run_on_a_gpu_uses_all_there_is(machine, capsys):
-    assert plan(CUDA) == Speed(BF16, channels_last=True, compiled=True, recorded=True)
+def test_a_run_on_a_gpu_uses_all_there_is_and_checks_it(machine, capsys):
+    assert plan(CUDA) == Speed(BF16, channels_last=True, recorded=True, tries_compiling=True, checked=True)
     assert capsys.readouterr() == ("", "")
-    assert str(plan(CUDA)) == "bf16, channels last, compiled networks, steps recorded as CUDA graphs"
+    assert str(plan(CUDA)) == "bf16, channels last, compiled networks once that pays, steps recorded as CUDA graphs"
+    compiled = plan(CUDA, compile="on", check_steps="off")
+    assert compiled == Speed(BF16, channels_last=True, compiled=True, recorded=True)
+    assert str(compiled) == "bf16, channels last, compiled networks, steps recorded as CUDA graphs"
+
+
+def test_steps_are_checked_on_a_cpu_when_that_is_asked_for(machine):
+    assert not plan(CPU).checked
+    assert plan(CPU, check_steps="on").checked
 
 
 def test_a_processor_computes_with_bf16_where_it_is_made_for_it(machine):
@@ -55,7 +64,7 @@ def test_a_processor_computes_with_bf16_where_it_is_made_for_it(machine):
 
 def test_an_old_gpu_and_other_devices_compute_in_fp32(machine, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert plan(CUDA) == Speed(FP32, compiled=True, recorded=True)
+    assert plan(CUDA) == Speed(FP32, recorded=True, tries_compiling=True, checked=True)
     assert not is_bf16_fast(torch.device("mps"))
 
 
@@ -70,16 +79,15 @@ def test_fp16_scales_losses_and_needs_an_optimizer_that_undoes_it(machine):
     model: Any = SimpleNamespace(
         device=CPU, spec=DataSpec((8, 8), 3, 3), opt=SimpleNamespace(optimizer="adam"), scaler=None
     )
-    opt = SimpleNamespace(precision="fp16", compile="off", cuda_graphs="off", deterministic=False, verbose=False)
-    plan_speed(opt, model, 1)
+    usual: dict[str, Any] = {"cuda_graphs": "off", "check_steps": "off", "deterministic": False, "verbose": False}
+    plan_speed(SimpleNamespace(precision="fp16", compile="off", **usual), model, 1)
     assert model.scaler.is_enabled()
     with pytest.raises(ValueError, match="--precision fp16 needs --optimizer adam, not rmsprop"):
         plan(CPU, precision="fp16", optimizer="rmsprop")
 
 
 REASONS: dict[str, tuple[dict[str, Any], str]] = {
-    "short": ({"num_steps": LONG - 1}, "--compile is off: a run of 4999 steps is over before it pays"),
-    "shorter": ({"num_steps": 99}, "--cuda_graphs is off: a run of 99 steps is over before it pays"),
+    "short": ({"num_steps": 99}, "--cuda_graphs is off: a run of 99 steps is over before it pays"),
     "deterministic": ({"deterministic": True}, "--compile is off: --deterministic"),
     "deterministic graphs": ({"deterministic": True}, "--cuda_graphs is off: --deterministic"),
     "verbose": ({"verbose": True}, "--compile is off: --verbose looks into the networks"),
@@ -94,7 +102,7 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
 def test_one_line_says_why_something_is_left_off(machine, capsys, case):
     options, reason = REASONS[case]
     speed = plan(CUDA, **options)
-    assert not (speed.compiled if "--compile" in reason else speed.recorded)
+    assert not (speed.compiled or speed.tries_compiling if "--compile" in reason else speed.recorded)
     assert len([line for line in capsys.readouterr().out.splitlines() if line.startswith(reason)]) == 1
 
 
@@ -113,17 +121,18 @@ def test_what_a_compiler_needs_is_looked_for_first(machine, monkeypatch, capsys,
         (machine / "Python.h").unlink()
     else:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert plan(CUDA) == Speed(BF16, channels_last=True, recorded=True)
+    assert plan(CUDA) == Speed(BF16, channels_last=True, recorded=True, checked=True)
     assert f"--compile is off: {reason}" in capsys.readouterr().out
     assert not plan(CUDA, compile="on").compiled
     assert f"warning: --compile on: switched off, {reason}" in capsys.readouterr().err
 
 
 def test_what_is_asked_for_is_done_even_if_it_does_not_pay(machine, capsys):
-    assert plan(CUDA, 1, compile="on", cuda_graphs="on", deterministic=True) == Speed(BF16, True, True, True)
+    everything: dict[str, Any] = {"compile": "on", "cuda_graphs": "on", "check_steps": "off"}
+    assert plan(CUDA, 1, deterministic=True, **everything) == Speed(BF16, True, True, True)
     assert plan(CPU, 1, compile="on") == Speed(compiled=True)
     assert capsys.readouterr() == ("", "")
-    assert plan(CUDA, compile="off", cuda_graphs="off") == Speed(BF16, True)
+    assert plan(CUDA, compile="off", cuda_graphs="off", check_steps="off") == Speed(BF16, True)
     assert capsys.readouterr() == ("", "")
 
 

@@ -1,156 +1,156 @@
 """Steps that are recorded and replayed, with a stand-in for CUDA graphs: which calls are made, and what comes out."""
 
-import copy
+import gc
+import weakref
 from typing import Any
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from models.graphs import WARM_UP
 from models.speed import Speed
-from models.stepper import WARM_UP, Stepper
-from tests.tiny_models import CPU, create, make_batch, snapshot
-from util.moving_average import MovingAverage
+from models.stepper import make_states
+from tests.stand_in_graphs import Bench, bench
+from tests.tiny_models import create, make_batch, snapshot
 from util.seeding import seed_all
 from util.types import Batch, Losses
+
+__all__ = ["bench"]  # a fixture
 
 RECORDED = Speed(recorded=True)
 
 
-class Stream:
-    """Does all at once."""
-
-    def __init__(self, device: torch.device) -> None:
-        pass
-
-    def wait_stream(self, other: "Stream") -> None:
-        pass
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
-class Graph:
-    """Like torch.cuda.CUDAGraph: what is called while it records has no effect until ``replay`` calls it again."""
-
-    def __init__(self) -> None:
-        self.step, self.replays = 0, 0
-        bench.graphs.append(self)
-
-    def pool(self) -> str:
-        return "pool"
-
-    def replay(self) -> None:
-        self.replays += 1
-        (recording,) = [r for r in bench.recorder.recordings.values() if r.graph is self]
-        losses = bench.function(Batch(recording.batch), self.step)
-        for name, loss in recording.losses.items():
-            loss.copy_(losses[name])
-
-
-class Recording:
-    """Like torch.cuda.graph: afterwards all is as it was."""
-
-    def __init__(self, graph: Graph, pool: Any, stream: Stream, capture_error_mode: str) -> None:
-        assert capture_error_mode == "thread_local"
-        assert pool == ("pool" if len(bench.graphs) > 1 else None)
-        bench.recording = graph
-
-    def __enter__(self) -> None:
-        self.before = snapshot(bench.model)
-        self.averages, self.numbers = copy.deepcopy(bench.ema.state_dict()), torch.get_rng_state()
-
-    def __exit__(self, *error: object) -> None:
-        if bench.refuses:  # as torch does: what it complains of last is not what was wrong
-            raise RuntimeError("operation failed due to a previous error during capture")
-        bench.recording = None
-        bench.model.load_state_dict(self.before["model"])
-        for name, optimizer in bench.model.optimizers.items():
-            for state, before in zip(optimizer.state.values(), self.before[name]["state"].values(), strict=True):
-                for key, value in before.items():
-                    state[key].copy_(value)
-        bench.ema.load_state_dict(self.averages)
-        torch.set_rng_state(self.numbers)
-
-
-class Bench:
-    """A tiny model with a moving average, in training."""
-
-    def __init__(self) -> None:
-        self.graphs: list[Graph] = []
-        self.recording: Graph | None = None
-        self.refuses = False
-        self.streams: list[Stream] = []  # that were gone back to
-
-    def train(self, case: str, speed: Speed, steps: int) -> list[dict[str, float]]:
-        """Take steps; return the losses of each."""
-        self.model = create(case)
-        self.ema = MovingAverage(self.model, self.model.averaged, 0.9)
-        self.stepper = Stepper(self.model, speed, self.ema)
-        self.recorder: Any = self.stepper.recorder
-        if self.recorder:
-            self.function, self.recorder.function = self.recorder.function, self._noted
-        losses = []
-        for step in range(1, steps + 1):
-            seed_all(0, step)
-            losses.append({k: float(v) for k, v in self.stepper(make_batch(case, seed=step), step).items()})
-        return losses
-
-    def state(self) -> Any:
-        return snapshot(self.model), self.ema.state_dict()
-
-    def _noted(self, batch: Batch, step: int) -> Losses:
-        if self.recording:
-            self.recording.step = step
-            if self.refuses:
-                raise RuntimeError("operation not permitted when stream is capturing\nmore")
-        return self.function(batch, step)
-
-
-bench: Any = None
-
-
-@pytest.fixture(autouse=True)
-def cuda(monkeypatch):
-    """Stands in for the parts of torch.cuda that recording needs."""
-    monkeypatch.setattr(f"{__name__}.bench", Bench())
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: Stream(CPU))
-    monkeypatch.setattr(torch.cuda, "set_stream", bench.streams.append)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", Recording)
-
-
+@pytest.mark.parametrize("speed", [RECORDED, Speed(recorded=True, checked=True)], ids=["recorded", "checked"])
 @pytest.mark.parametrize("case", ["cgan mlp mismatch", "cycle_gan wgangp", "cgan conv rpgan", "pix2pix wgangp"])
-def test_recorded_steps_learn_what_plain_ones_do(case):
+def test_recorded_steps_learn_what_plain_ones_do(bench: Bench, case: Any, speed: Any) -> None:
     expected = bench.train(case, Speed(), 18)
     state = bench.state()
     variants = [bench.model.variant(step) for step in range(1, 19)]
-    assert bench.train(case, RECORDED, 18) == expected
+    assert bench.train(case, speed, 18) == expected
     assert_close(bench.state(), state, rtol=0, atol=0)
     often = [v for v in set(variants) if variants.count(v) > WARM_UP]
     assert len(bench.graphs) == len(often)
-    assert sum(graph.replays for graph in bench.graphs) == 18 - WARM_UP * len(often) - sum(
-        v not in often for v in variants
-    )
+    if not speed.checked:
+        assert sum(graph.replays for graph in bench.graphs) == 18 - WARM_UP * len(often) - sum(
+            v not in often for v in variants
+        )
 
 
-def test_what_cannot_be_recorded_is_told_of_once_and_done_as_it_is_written(capsys):
+def test_what_cannot_be_recorded_is_told_of_once_and_done_as_it_is_written(bench: Bench, capsys: Any) -> None:
     expected = bench.train("cgan mlp", Speed(), 8)
-    bench.refuses = True
+    bench.refuses = RuntimeError("operation not permitted when stream is capturing\nmore")
     assert bench.train("cgan mlp", RECORDED, 8) == expected
     lines = capsys.readouterr().err.splitlines()
     said = "--cuda_graphs is switched off, a step cannot be recorded: operation not permitted when stream is capturing"
     assert lines == [f"warning: {said}"]
     assert bench.stepper.recorder is None
-    assert len(bench.streams) == 1
+    assert (len(bench.streams), bench.renewed) == (1, 1)
 
 
-def test_after_a_load_steps_are_recorded_anew():
+def test_a_failed_recording_holds_no_memory_when_the_step_is_taken_again(bench: Bench, monkeypatch: Any) -> None:
+    """An error keeps the frames, and so the activations, of the step that raised it until it is handled."""
+    made: list[Any] = []
+    alive: list[bool] = []
+
+    class Activations:
+        pass
+
+    def fail(batch: Batch, step: int) -> Losses:
+        if bench.recording:
+            held = Activations()
+            made.append(weakref.ref(held))
+            raise torch.OutOfMemoryError("out of memory")
+        return bench.function(batch, step)
+
+    bench.refuses = RuntimeError("never raised: the step below does")
+    bench.start("cgan mlp", RECORDED)
+    bench.recorder.function = fail
+
+    def freed(model: Any) -> None:
+        gc.collect()
+        alive.append(any(ref() is not None for ref in made))
+
+    monkeypatch.setattr("models.stepper.free_memory", freed)
+    for _ in range(WARM_UP + 1):
+        bench.step()
+    assert alive == [False]
+
+
+@pytest.mark.parametrize("version", ["stuck", "free"])
+def test_random_numbers_go_on_after_a_failed_recording(monkeypatch, version):
+    """torch before 2.12 leaves the default generator waiting for the end of the recording."""
+    from models import graphs
+
+    class Generator:
+        def __init__(self, device: Any = None) -> None:
+            self.seed = 0
+            self.state: list[Any] = [version]
+
+        def initial_seed(self) -> int:
+            return 7
+
+        def manual_seed(self, seed: int) -> "Generator":
+            self.seed, self.state = seed, ["free", seed]
+            return self
+
+        def graphsafe_get_state(self) -> list[Any]:
+            return self.state
+
+        def graphsafe_set_state(self, state: list[Any]) -> None:
+            self.state = state
+
+    default = Generator()
+    monkeypatch.setattr(torch, "Generator", Generator)
+    monkeypatch.setattr(torch.cuda, "default_generators", (None, default))
+    graphs.renew_generator(torch.device("cuda", 1))
+    assert default.state == ["free", 7]
+
+
+def test_a_second_ctrl_c_while_a_step_is_recorded_stays_one(bench: Bench) -> None:
+    bench.refuses = KeyboardInterrupt()
+    bench.start("cgan mlp", RECORDED)
+    for _ in range(WARM_UP):
+        bench.step()
+    with pytest.raises(KeyboardInterrupt):
+        bench.step()
+
+
+def test_no_garbage_is_collected_while_a_step_is_recorded(bench: Bench) -> None:
+    bench.start("cgan mlp", RECORDED)
+    collecting: list[tuple[bool, bool]] = []
+    function = bench.recorder.function
+
+    def noted(batch: Batch, step: int) -> Losses:
+        collecting.append((bool(bench.recording), gc.isenabled()))
+        losses: Losses = function(batch, step)
+        return losses
+
+    bench.recorder.function = noted
+    for _ in range(WARM_UP + 1):
+        bench.step()
+    assert collecting == [(False, True)] * WARM_UP + [(True, False)]
+    assert gc.isenabled()
+
+
+def test_warm_up_reads_the_tensors_that_are_recorded(bench: Bench) -> None:
+    """A compiled network would be compiled again for a view in the batch, and that within the recording."""
+    bench.start("cgan mlp", RECORDED)
+    seen: list[int] = []
+    function = bench.recorder.function
+
+    def noted(batch: Batch, step: int) -> Losses:
+        seen.append(batch["image"].data_ptr())
+        losses: Losses = function(batch, step)
+        return losses
+
+    bench.recorder.function = noted
+    for _ in range(WARM_UP + 2):
+        bench.step()
+    assert len(set(seen)) == 1
+
+
+def test_after_a_load_steps_are_recorded_anew(bench: Bench) -> None:
     for speed in (Speed(), RECORDED):
         bench.train("wgan_gp", speed, 16)
         before = snapshot(bench.model)
@@ -171,18 +171,56 @@ def test_after_a_load_steps_are_recorded_anew():
     assert_close(snapshot(bench.model), expected, rtol=0, atol=0)
 
 
-def test_an_error_of_a_replayed_step_is_not_hidden():
+def test_room_is_made_by_forgetting_recordings_and_nothing_else(bench: Bench) -> None:
+    expected = bench.train("cgan mlp", Speed(), 12)
+    bench.start("cgan mlp", RECORDED)
+    losses = [bench.step() for _ in range(6)]
+    assert bench.recorder.recordings
+    bench.stepper.make_room()
+    assert not bench.recorder.recordings
+    assert bench.emptied == 2  # before the recording, and now
+    assert losses + [bench.step() for _ in range(6)] == expected
+    assert bench.recorder.recordings
+
+
+def test_an_error_of_a_replayed_step_is_not_hidden(bench: Bench) -> None:
     bench.train("cgan mlp", RECORDED, 5)
 
     def fail(batch: Batch, step: int) -> Losses:
         raise RuntimeError("out of memory")
 
-    bench.function = fail
+    bench.replayed = fail  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="out of memory"):
-        bench.stepper(make_batch("cgan mlp"), 6)
+        bench.step()
 
 
-def test_compiling_is_told_of_once_for_each_variant(monkeypatch, capsys):
+def test_compiling_is_told_of_once_for_each_variant(bench: Bench, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)
     bench.train("wgan_gp", Speed(compiled=True), 9)  # n_critic 3
     assert capsys.readouterr().out.count("compiling, once: ") == 2
+
+
+@pytest.mark.parametrize("case", ["cgan conv", "wgan", "wgan_gp", "cycle_gan"])
+def test_states_of_optimizers_that_are_made_first_change_nothing(case):
+    """wgan has RMSprop, the others Adam."""
+    plain, early = create(case), create(case)
+    for optimizer in early.optimizers.values():
+        make_states(optimizer)
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        assert len(optimizer.state) == len(params)
+        assert all(p.grad is None for p in params)
+    assert_close(dict(early.named_parameters()), dict(plain.named_parameters()), rtol=0, atol=0)
+    for step in range(1, 8):
+        for model in (plain, early):
+            seed_all(0, step)
+            model.optimize_parameters(make_batch(case, seed=step), step)
+    assert_close(snapshot(early), snapshot(plain), rtol=0, atol=0)
+
+
+def test_a_stepper_is_settled_once_every_variant_is_recorded(bench: Bench) -> None:
+    bench.start("wgan_gp", RECORDED)  # n_critic 3
+    settled = []
+    for _ in range(14):
+        bench.step()
+        settled.append(bench.stepper.is_settled)
+    assert settled == [False] * 11 + [True] * 3

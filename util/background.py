@@ -82,12 +82,20 @@ class Background:
         except BaseException as raised:  # it is the main thread's to answer
             error = raised
         with self._changed:
-            self._jobs.popleft()
+            held_pinned = self._jobs.popleft().is_pinned
             if error:
                 self._error = error
                 self._jobs.clear()
+            is_left = bool(self._jobs)
             self._changed.notify_all()
-            return bool(self._jobs)
+        if held_pinned and not is_left:
+            give_back_pinned_memory()
+        return is_left
+
+
+def give_back_pinned_memory() -> None:
+    """Return pinned memory that no tensor uses to the system; torch would keep as much as a save takes."""
+    torch._C._host_emptyCache()
 
 
 class _Job:
@@ -98,6 +106,7 @@ class _Job:
         self.bytes = 0
         self._gpu: torch.device | None = None  # that makes some of the copies
         self.arguments = self._copy(arguments)
+        self.is_pinned = self._gpu is not None
         self._copied = torch.cuda.Event(blocking=True) if self._gpu else None
         if self._copied:
             self._copied.record(torch.cuda.current_stream(self._gpu))

@@ -31,6 +31,8 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"--device {name}: not one of cpu, cuda, mps")
     if device.type == "cuda":
+        # With an index, which set_device, generators and comparisons with tensors' devices need.
+        device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
         torch.cuda.set_device(device)  # streams, graphs and generators are those of the current one
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -3,10 +3,10 @@
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
@@ -36,6 +36,10 @@ from util.summary import mean_abs_gradients, printing_layers
 from util.types import Batch, Grid, Losses, Progress
 from util.visualizer import LossCsv, TextLogs, Visualizer
 
+if TYPE_CHECKING:
+    from models.stepper import Stepper
+
+T = TypeVar("T")
 WALL = 22  # images a row in the first look at the data
 
 
@@ -118,14 +122,16 @@ class Run:
             self.background.drop()
         self.exits.close()
 
-    def epochs(self, steps_per_epoch: int, preview: Batch) -> Iterator[int]:
+    def epochs(self, steps_per_epoch: int, preview: Batch, stepper: "Stepper") -> Iterator[int]:
         """Yield the epochs still to train, from 1, with the learning rate set; around each, show, log and save.
 
         Args:
             steps_per_epoch: to tell how long it will take.
             preview: a batch of the data, the same in the whole run, on which pictures are made.
+            stepper: takes the steps, and can make room for what comes between them.
         """
         opt, at = self.opt, self.progress
+        self.stepper = stepper
         self.advice = Advice(preview, self.model.is_bounded)
         if at.step == 0:
             self.checkpoint.save()
@@ -192,8 +198,8 @@ class Run:
             waiting = time.perf_counter()
 
     def log(self, losses: Losses) -> None:
-        """Take in the losses of a step, without waiting for the device."""
-        self.meter.update(losses)
+        """Count the losses of a step, which the step itself has summed up; the device is not waited for."""
+        self.meter.count(losses)
 
     def save(self, *labels: str) -> None:
         """Write the networks under "latest" and ``labels``, then the latest state, from which they can be made again.
@@ -266,8 +272,7 @@ class Run:
 
     def _show(self, batch: Batch, at: Progress, more: dict[str, Grid]) -> None:
         """Send pictures to the displays."""
-        with self._as_shown(PREVIEW):
-            grids = self.model.grids(batch)
+        grids = self._beside_steps(PREVIEW, lambda: self.model.grids(batch))
         self.visualizer.images(at, more | grids)
         self._say(self.advice.samples(grids))
         self._say(self.advice.patterns(grids))
@@ -279,8 +284,7 @@ class Run:
         """
         at, measuring, start = self.progress, self.measuring, time.perf_counter()
         with self.clock.paused():
-            with self._as_shown(EVALUATION):
-                measured = measuring.measure(self.model, at)
+            measured = self._beside_steps(EVALUATION, lambda: measuring.measure(self.model, at))
             tqdm.write(measured.text)
             self.visualizer.metrics(at, measured.figures, measuring.best)
             if measured.is_best:
@@ -291,12 +295,25 @@ class Run:
                 tqdm.write(measuring.verdict)
         measuring.seconds += time.perf_counter() - start
 
-    @contextmanager
-    def _as_shown(self, use: int) -> Iterator[None]:
-        """Evaluate in the block, by the moving average of G where there is one, on random numbers of their own use."""
+    def _beside_steps(self, use: int, function: Callable[[], T]) -> T:
+        """Call ``function`` in evaluation mode, with the moving average of G and random numbers of its own.
+
+        When the device has no memory left for it, that of recorded steps is given up, once.
+        """
+        try:
+            return self._as_shown(use, function)
+        except torch.OutOfMemoryError as error:
+            reason = str(error).partition(". ")[0]
+        finally:
+            self.stepper.interrupted()
+        warn(f"{reason}: memory of recorded steps is given back for it, and they are recorded anew")
+        self.stepper.make_room()
+        return self._as_shown(use, function)
+
+    def _as_shown(self, use: int, function: Callable[[], T]) -> T:
         averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
         with forked(self.opt.seed, use), averaged, evaluating(self.model):
-            yield
+            return function()
 
     def _load(self) -> None:
         """Restore the last save."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
 _MASK = 2**64 - 1
 
@@ -48,6 +49,19 @@ def seed_all(*key: int) -> None:
         torch.cuda.manual_seed_all(number)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(number)
+
+
+def random_state(device: torch.device) -> list[Tensor]:
+    """Return the states of the default generators of the host and of ``device``."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def set_random_state(device: torch.device, states: list[Tensor]) -> None:
+    """Set what ``random_state`` returned."""
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ SideName = Literal["reference", "ours"]
 Step = Callable[[Batch, int], object]  # batch, number from 1 on -> losses
 NAMES: tuple[SideName, ...] = ("reference", "ours")
 A_LONG_RUN = 1_000_000  # steps: compiling is worth its time
+MAX_WARM_UP = 1000  # steps
 
 
 class Side:
@@ -43,7 +44,10 @@ class Side:
         with warnings:
             model = create_model(job.config.model_name, job.config.model, spec, self.device, opt.seed)
         self.batch = make_batch(spec, self.device, opt.seed)
-        self.step = our_step(model, opt) if name == "ours" else reference_step(job.config.model_name, model)
+        self.stepper = (
+            Stepper(model, plan_speed(opt, model, A_LONG_RUN), num_steps=A_LONG_RUN) if name == "ours" else None
+        )
+        self.step = seeded(self.stepper, opt.seed) if self.stepper else reference_step(job.config.model_name, model)
 
     def steps(self, num: int) -> float:
         """Take ``num`` steps; return the seconds that they took, until the device had done them."""
@@ -54,6 +58,13 @@ class Side:
             self.step(Batch(self.batch), self.taken)
         self.synchronize()
         return time.perf_counter() - start
+
+    def warm_up(self, num: int) -> float:
+        """Take ``num`` steps, and further ones until all that will be compiled and recorded is; return the seconds."""
+        seconds, most = self.steps(num), self.taken + MAX_WARM_UP
+        while self.stepper and not self.stepper.is_settled and self.taken < most:
+            seconds += self.steps(num)
+        return seconds
 
     def data(self) -> float:
         """Return the seconds that a batch takes the loader alone, in the second epoch; 0 without data to load."""
@@ -82,13 +93,12 @@ class Side:
             torch.cuda.synchronize(self.device)
 
 
-def our_step(model: BaseModel, opt: Any, num_steps: int = A_LONG_RUN) -> Step:
-    """Return our step with the seeding that the loop has, made fast as for a run of ``num_steps``."""
-    take = Stepper(model, plan_speed(opt, model, num_steps))
+def seeded(stepper: Stepper, seed: int) -> Step:
+    """Return our step with the seeding that the loop has."""
 
     def step(batch: Batch, number: int) -> object:
-        seed_all(opt.seed, STEP, number)
-        return take(batch, number)
+        seed_all(seed, STEP, number)
+        return stepper(batch, number)
 
     return step
 

@@ -45,6 +45,10 @@ class Worker:
         """Take ``num`` steps; return the seconds that they took."""
         return self._ask("steps", num)
 
+    def warm_up(self, num: int) -> float:
+        """Take ``num`` steps or more, until steps are as they will be; return the seconds that they took."""
+        return self._ask("warm_up", num)
+
     def data(self) -> float:
         """Return the seconds that a batch takes the loader alone, 0 when there is no data."""
         return self._ask("data")
