@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +10,20 @@ from torch import Tensor, nn
 from models.augment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.fast import plainly
-from models.losses import GanMode, adversarial, gradient_penalty
+from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
 from models.networks.norm import add_spectral_norm, has_batch_norm
 from options import option
 from util.console import warn
 from util.types import DataSpec, Weighted
 
 D = TypeVar("D", bound=nn.Module)
+
+
+class Variant(NamedTuple):
+    """What a step does beside updating D."""
+
+    update_G: bool
+    penalize: bool  # whether D's loss has its penalties
 
 
 class AdversarialModel(BaseModel):
@@ -26,6 +33,11 @@ class AdversarialModel(BaseModel):
     class Options(BaseModel.Options):
         gan_mode: GanMode = option("vanilla", help="adversarial objective")
         lambda_gp: float = option(10.0, help="wgangp: weight of the gradient penalty", min=0)
+        r1_gamma: float = option(0.0, help="weight of R1, the penalty on D's gradient at real images; 0: none", min=0)
+        r2_gamma: float = option(0.0, help="weight of R2, the same at generated images; 0: none", min=0)
+        penalty_freq: int = option(
+            1, help="penalties are computed in every Nth step, with N times their weight, to save time", min=1
+        )
         n_critic: int = option(1, help="updates of D for each update of G, every one on a batch of its own", min=1)
         lr_G: float = option(0.0, help="initial learning rate of G; 0: --lr", min=0)
         lr_D: float = option(0.0, help="initial learning rate of D; 0: --lr", min=0)
@@ -41,31 +53,39 @@ class AdversarialModel(BaseModel):
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
-        if opt.lambda_gp != 10 and opt.gan_mode != "wgangp":
+        self.gan = create_objective(opt.gan_mode, opt.label_smoothing)
+        if opt.lambda_gp != 10 and not self.gan.needs_gp:
             warn(f"--lambda_gp {opt.lambda_gp:g} is left out of account: it is for --gan_mode wgangp")
-        self.gan = adversarial(opt.gan_mode, opt.label_smoothing)
+        self.is_penalized = self.gan.needs_gp or opt.r1_gamma > 0 or opt.r2_gamma > 0
+        if opt.penalty_freq > 1 and not self.is_penalized:
+            warn(f"--penalty_freq {opt.penalty_freq} has no effect without --r1_gamma, --r2_gamma or --gan_mode wgangp")
+        if self.gan.wants_zero_centred and not (opt.r1_gamma and opt.r2_gamma):
+            warn(
+                f"--gan_mode {opt.gan_mode} may not converge without both penalties (arXiv:2501.05441, Sec. 2): try "
+                f"--r1_gamma 1 --r2_gamma 1 {self.norm_flag} none"
+            )
 
-    def variant(self, step: int) -> bool:
-        """Say whether G is updated at ``step``, and not D alone."""
-        return step % self.opt.n_critic == 0
+    def variant(self, step: int) -> Variant:
+        """Return what ``step`` does: G's update in every ``n_critic``-th, penalties in every ``penalty_freq``-th.
+
+        Lazy regularization is that of Karras et al. 2019, arXiv:1912.04958, Appendix B, in a step shared with the loss.
+        """
+        penalize = self.is_penalized and step % self.opt.penalty_freq == 0
+        return Variant(step % self.opt.n_critic == 0, penalize)
 
     @property
-    def share_D(self) -> float:
-        """A half, for D's loss on real and generated images, so that D sees one image's worth of loss as G does.
-
-        1 for a Wasserstein objective: lambda_gp is meant for the whole difference.
-        """
-        return 1.0 if self.opt.gan_mode in ("wgan", "wgangp") else 0.5
+    def is_bounded(self) -> bool:
+        return self.gan.is_bounded
 
     def bounded(self, netD: D) -> D:
         """Return a new discriminator with what the options ask for to keep it in bounds.
 
         Raises:
-            ValueError: the gradient penalty is asked for and D has batch norm.
+            ValueError: a penalty on D's gradient is asked for and D has batch norm.
         """
-        if self.opt.gan_mode == "wgangp" and has_batch_norm(netD):
+        if self.is_penalized and has_batch_norm(netD):
             raise ValueError(
-                "the gradient penalty bounds D for each image by itself, batch norm in D mixes them "
+                "a gradient penalty bounds D for each image by itself, batch norm in D mixes them "
                 f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
             )
         if self.opt.spectral_norm:
@@ -73,14 +93,18 @@ class AdversarialModel(BaseModel):
         return netD
 
     def judge(self, netD: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:
-        """Return the logits of ``images`` (N, C, H, W), changed as the options say of what D sees.
+        """Return the logits of ``images`` (N, C, H, W), changed as the options say of what D sees."""
+        return netD(self.seen(images), *condition)
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Return what D is shown of ``images``: augmented, with noise.
 
         The noise is that of Sønderby et al. 2016 (arXiv:1610.04490, Sec. 3.4), at a constant level.
         """
         images = augment(images, self.opt.diffaugment)
         if self.opt.instance_noise:
             images = images + self.opt.instance_noise * torch.randn_like(images)
-        return netD(images, *condition)
+        return images
 
     def together(self, use: Callable[..., Tensor], net: nn.Module, *groups: tuple[Tensor, ...]) -> list[Tensor]:
         """Return ``use(net, *group)`` of each group, in one larger pass where that gives the same numbers.
@@ -98,10 +122,43 @@ class AdversarialModel(BaseModel):
         everything = [torch.cat(parts) for parts in zip(*groups, strict=True)]
         return list(use(net, *everything).split([len(images) for images, *_ in groups]))
 
-    def penalty(self, name: str, netD: nn.Module, real: Tensor, fake: Tensor, *condition: Tensor) -> Terms:
-        """Return the weighted gradient penalty of D as the term ``name`` when the objective is wgangp, else no term."""
-        if self.opt.gan_mode != "wgangp":
-            return {}
+    def loss_fool(self, netD: nn.Module, fake: tuple[Tensor, ...], real: tuple[Tensor, ...]) -> Tensor:
+        """Return G's loss on generated images, each compared with a real one where the objective does that.
+
+        Args:
+            netD: the discriminator.
+            fake: images, and their condition where there is one.
+            real: as many, or a fraction of that, which are then compared with several.
+        """
+        of_fake = self.judge(netD, *fake)
+        if not self.gan.compares:
+            return self.gan.loss_G(of_fake)
+        of_real = self.judge(netD, *real)
+        return self.gan.loss_G(of_fake, torch.cat([of_real] * (len(of_fake) // len(of_real))))
+
+    def penalties(self, netD: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...], suffix: str = "") -> Terms:
+        """Return the penalties on D's gradient that the options ask for, each with its weight.
+
+        R1 and R2 hold at the images as D is shown them.
+
+        Args:
+            netD: the discriminator.
+            real: images, and their condition where there is one.
+            fake: generated images, and theirs.
+            suffix: what the names gp, r1, r2 of the terms end in.
+        """
+        opt, terms = self.opt, Terms()
         with plainly():
-            value = gradient_penalty(lambda images: netD(images, *condition), real, fake)
-        return {name: Weighted(value, self.opt.lambda_gp)}
+            if self.gan.needs_gp:
+                value = gradient_penalty(critic(netD, *real[1:]), real[0], fake[0])
+                terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
+            for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
+                if gamma:
+                    value = zero_centred_penalty(critic(netD, *condition), self.seen(images))
+                    terms[f"{name}{suffix}"] = Weighted(value, gamma / 2 * opt.penalty_freq)
+        return terms
+
+
+def critic(netD: nn.Module, *condition: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return ``netD`` as a function of images alone."""
+    return lambda images: netD(images, *condition)

@@ -48,6 +48,12 @@ class BaseModel(nn.Module, ABC):
     trains: ClassVar[bool] = True  # False: for test.py only
     watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
+    recipe: ClassVar[str] = ""  # options with which it does better than with its defaults, which are its source's
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the losses "D..." are never negative, and near 0 when D has won."""
+        return False
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""

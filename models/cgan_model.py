@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from models.base_model import Terms
 from models.gan_model import GANModel
@@ -32,19 +33,23 @@ class CGANModel(GANModel):
         )
 
     opt: Options
+    recipe = (
+        "--netD dcgan --upsample resize --diffaugment translation --gan_mode hinge --lambda_mismatch 0.5 --dropout 0 "
+        "--norm_eps 1e-5 --lr 5e-4 --beta1 0 --beta2 0.99 --batch_size 16 --lr_policy cosine --ema 0.99"
+    )
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         if not opt.conditional:
             raise ValueError("--no_conditional: cgan is the conditional GAN; use --model gan or dcgan")
         check_classes("--model cgan", spec)
         super().__init__(opt, spec)
-        self.weight_D = self.share_D
+        self.weight_D = self.gan.share_D
 
-    def loss_D(self, batch: Batch) -> Terms:
-        terms = super().loss_D(batch)
-        if self.opt.lambda_mismatch:  # GAN-CLS, Algorithm 1 of arXiv:1605.05396
-            real, labels = batch["image"], batch["label"]
-            others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
-            wrong = self.gan.fake(self.judge(self.netD, real, others))
-            terms["D_wrong"] = Weighted(wrong, self.weight_D * self.opt.lambda_mismatch)
-        return terms
+    def more_D(self, batch: Batch, real_logits: Tensor) -> Terms:
+        """Return D's loss on real images with a wrong label: GAN-CLS, Algorithm 1 of arXiv:1605.05396."""
+        if not self.opt.lambda_mismatch:
+            return {}
+        real, labels = batch["image"], batch["label"]
+        others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
+        wrong = self.gan.loss_reject(self.judge(self.netD, real, others), real_logits)
+        return {"D_wrong": Weighted(wrong, self.weight_D * self.opt.lambda_mismatch)}

@@ -1,6 +1,7 @@
 """CVAE-GAN (Bao et al. 2017, "Fine-Grained Image Generation through Asymmetric Training", arXiv:1703.10155)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -53,24 +54,24 @@ class CVAEGANModel(NoiseModel):
         self.check_batch_norm()
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
-        update_G = self.variant(step)
+        update_G, penalize = self.variant(step)
         with torch.set_grad_enabled(update_G and self.one_pass):
             for part in batch.parts(self.opt.accumulate):
                 part["fake_label"] = torch.randint_like(part["label"], self.spec.num_classes)
                 part["z"] = self.noise(len(part["label"]))
                 part["fake"] = self.netG(part["z"], part["fake_label"])
-        losses = self.minimize("C", self.loss_C, batch) | self.minimize("D", self.loss_D, batch)
+        losses = self.minimize("C", self.loss_C, batch)
+        losses |= self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
     def loss_C(self, batch: Batch) -> Terms:
         return {"C": cross_entropy(self.netC(batch["image"]), batch["label"])}
 
-    def loss_D(self, batch: Batch) -> Terms:
+    def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
         of_real, of_fake = self.together(self.judge, self.netD, (real,), (fake,))
-        return {"D_real": self.gan.real(of_real), "D_fake": self.gan.fake(of_fake)} | self.penalty(
-            "gp", self.netD, real, fake
-        )
+        terms: Terms = dict(self.gan.loss_D(of_real, of_fake))
+        return terms | self.penalties(self.netD, (real,), (fake,)) if penalize else terms
 
     def loss_G(self, batch: Batch) -> Terms:
         real, labels = batch["image"], batch["label"]
@@ -81,10 +82,11 @@ class CVAEGANModel(NoiseModel):
         # Both what is decoded from images and what is decoded from noise must look real and be of its class.
         fake, fake_labels = self.fakes(batch, batch["fake_label"]), batch["fake_label"]
         images, classes = torch.cat([rec, fake]), torch.cat([labels, fake_labels])
+        adversarial = self.loss_fool(self.netD, (images,), (real,))
         return {
             "rec": Weighted(squared_error(rec, real), self.opt.lambda_rec),
             "kl": Weighted(kl_divergence(mean, logvar), self.opt.lambda_kl),
-            "G_adv": Weighted(self.gan.generator(self.judge(self.netD, images)), self.opt.lambda_adv),
+            "G_adv": Weighted(adversarial, self.opt.lambda_adv),
             "G_cls": Weighted(cross_entropy(self.netC(images), classes), self.opt.lambda_cls),
         }
 

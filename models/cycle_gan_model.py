@@ -1,6 +1,7 @@
 """CycleGAN (Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent ...", arXiv:1703.10593)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -38,6 +39,11 @@ class CycleGANModel(TranslationModel):
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
+        if self.gan.compares and not any(spec.image_size):
+            raise ValueError(
+                f"--gan_mode {opt.gan_mode} compares a generated image with a real one of the same size: use a "
+                "--preprocess with crop"
+            )
         if opt.lambda_identity > 0 and spec.input_nc != spec.output_nc:
             raise ValueError(
                 f"--lambda_identity {opt.lambda_identity} compares images of A and B, which have {spec.input_nc} and "
@@ -52,14 +58,15 @@ class CycleGANModel(TranslationModel):
         self.pool_A, self.pool_B = self.pool(opt.pool_size, spec.input_nc), self.pool(opt.pool_size, spec.output_nc)
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
-        if self.variant(step):
+        update_G, penalize = self.variant(step)
+        if update_G:
             losses = self.minimize("G", self.loss_G, batch)
         else:
             losses = {}
             with torch.no_grad():
                 for part in batch.parts(self.opt.accumulate):
                     part["fake_B"], part["fake_A"] = self.run(self.netG_A, part["A"]), self.run(self.netG_B, part["B"])
-        return losses | self.minimize("D", self.loss_D, batch)
+        return losses | self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
@@ -71,9 +78,9 @@ class CycleGANModel(TranslationModel):
         fake_A, *idt_B = self.together(self.run, self.netG_B, *to_A)
         batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
         terms: Terms = {
-            "G_A": self.gan.generator(self.judge(self.netD_A, fake_B)),  # Eq. 1
+            "G_A": self.loss_fool(self.netD_A, (fake_B,), (real_B,)),  # Eq. 1
             "cycle_A": opt.lambda_A * l1_loss(self.run(self.netG_B, fake_B), real_A),  # Eq. 2
-            "G_B": self.gan.generator(self.judge(self.netD_B, fake_A)),
+            "G_B": self.loss_fool(self.netD_B, (fake_A,), (real_A,)),
             "cycle_B": opt.lambda_B * l1_loss(self.run(self.netG_A, fake_A), real_B),
         }
         if opt.lambda_identity:  # Sec. 5.2: a generator keeps what is already in its target domain
@@ -81,19 +88,21 @@ class CycleGANModel(TranslationModel):
             terms["idt_B"] = opt.lambda_identity * opt.lambda_A * l1_loss(idt_B[0], real_A)
         return terms
 
-    def loss_D(self, batch: Batch) -> Terms:
+    def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         old_B, old_A = self.pool_B.query(batch["fake_B"]), self.pool_A.query(batch["fake_A"])
-        return {
+        terms: Terms = {
             "D_A": self.mistakes(self.netD_A, batch["B"], old_B),
             "D_B": self.mistakes(self.netD_B, batch["A"], old_A),
-            **self.penalty("gp_A", self.netD_A, batch["B"], old_B),
-            **self.penalty("gp_B", self.netD_B, batch["A"], old_A),
         }
+        if penalize:
+            terms |= self.penalties(self.netD_A, (batch["B"],), (old_B,), "_A")
+            terms |= self.penalties(self.netD_B, (batch["A"],), (old_A,), "_B")
+        return terms
 
     def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
         of_real, of_fake = self.together(self.judge, netD, (real,), (fake,))
-        return self.share_D * (self.gan.real(of_real) + self.gan.fake(of_fake))
+        return self.gan.share_D * torch.stack(list(self.gan.loss_D(of_real, of_fake).values())).sum()
 
     def forward(self, batch: Batch) -> Visuals:
         real_A, real_B = batch["A"], batch["B"]

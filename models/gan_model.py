@@ -1,6 +1,9 @@
 """GAN (Goodfellow et al. 2014, "Generative Adversarial Networks", arXiv:1406.2661)."""
 
 from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
 
 from models.base_model import Terms
 from models.networks.noise import NoiseNet
@@ -24,25 +27,28 @@ class GANModel(GeneratorModel):
     weight_D = 1.0  # of D's terms, which are logged whole
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
-        update_G = self.variant(step)
+        update_G, penalize = self.variant(step)
         self.draw_fakes(batch, differentiable=update_G)
-        losses = self.update_D(batch)
+        losses = self.update_D(batch, penalize)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
-    def update_D(self, batch: Batch) -> Losses:
-        return self.minimize("D", self.loss_D, batch)
+    def update_D(self, batch: Batch, penalize: bool) -> Losses:
+        return self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
 
-    def loss_D(self, batch: Batch) -> Terms:
-        real, fake = batch["image"], batch["fake"].detach()
-        of_real, of_fake = self.together(
-            self.judge, self.netD, (real, *self.told(batch)), (fake, *self.told(batch, "fake_label"))
-        )
-        terms: Terms = {
-            "D_real": Weighted(self.gan.real(of_real), self.weight_D),
-            "D_fake": Weighted(self.gan.fake(of_fake), self.weight_D),
-        }
-        return terms | self.penalty("gp", self.netD, real, fake, *self.told(batch))
+    def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
+        real = (batch["image"], *self.told(batch))
+        fake = (batch["fake"].detach(), *self.told(batch, "fake_label"))
+        of_real, of_fake = self.together(self.judge, self.netD, real, fake)
+        terms: Terms = {name: Weighted(loss, self.weight_D) for name, loss in self.gan.loss_D(of_real, of_fake).items()}
+        if penalize:
+            terms |= self.penalties(self.netD, real, fake)
+        return terms | self.more_D(batch, of_real)
+
+    def more_D(self, batch: Batch, real_logits: Tensor) -> Terms:
+        """Return the terms of D's loss that a subclass adds."""
+        return {}
 
     def loss_G(self, batch: Batch) -> Terms:
         labels = self.told(batch, "fake_label")
-        return {"G": self.gan.generator(self.judge(self.netD, self.fakes(batch, *labels), *labels))}
+        fake, real = self.fakes(batch, *labels), batch["image"]
+        return {"G": self.loss_fool(self.netD, (fake, *labels), (real, *self.told(batch)))}

@@ -1,6 +1,7 @@
 """pix2pix (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", arXiv:1611.07004)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,27 +42,27 @@ class Pix2PixModel(TranslationModel):
         self.pool_AB = self.pool(opt.pool_size, spec.input_nc + spec.output_nc)
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
+        update_G, penalize = self.variant(step)
         once = self.opt.accumulate == 1  # one pass of G serves both updates; of many parts it would keep too much
-        with torch.set_grad_enabled(once and self.variant(step)):
+        with torch.set_grad_enabled(once and update_G):
             for part in batch.parts(self.opt.accumulate):
                 part["fake_B"] = self.translate(part["A"])
-        losses = self.minimize("D", self.loss_D, batch)
-        return losses | self.minimize("G", self.loss_G, batch) if self.variant(step) else losses
+        losses = self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
+        return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
-    def loss_D(self, batch: Batch) -> Terms:
+    def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
         fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
         of_real, of_fake = self.together(self.judge, self.netD, (real_AB,), (fake_AB,))
-        return {  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
-            "D_real": Weighted(self.gan.real(of_real), self.share_D),
-            "D_fake": Weighted(self.gan.fake(of_fake), self.share_D),
-        } | self.penalty("gp", self.netD, real_AB, fake_AB)
+        losses = self.gan.loss_D(of_real, of_fake)  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
+        terms: Terms = {name: Weighted(loss, self.gan.share_D) for name, loss in losses.items()}
+        return terms | self.penalties(self.netD, (real_AB,), (fake_AB,)) if penalize else terms
 
     def loss_G(self, batch: Batch) -> Terms:
         fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
-        fake_AB = torch.cat([batch["A"], fake_B], 1)
+        fake_AB, real_AB = torch.cat([batch["A"], fake_B], 1), torch.cat([batch["A"], batch["B"]], 1)
         return {
-            "G_GAN": self.gan.generator(self.judge(self.netD, fake_AB)),
+            "G_GAN": self.loss_fool(self.netD, (fake_AB,), (real_AB,)),
             "G_L1": self.opt.lambda_L1 * l1_loss(fake_B, batch["B"]),  # Eq. 3
         }
 

@@ -37,8 +37,8 @@ class WGANModel(GANModel):
         layers = (m for m in self.netD.modules() if isinstance(m, nn.Linear | nn.Conv2d))
         self.clipped = [layer.weight for layer in layers]
 
-    def update_D(self, batch: Batch) -> Losses:
-        losses = super().update_D(batch)
+    def update_D(self, batch: Batch, penalize: bool) -> Losses:
+        losses = super().update_D(batch, penalize)
         with torch.no_grad():
             for weight in self.clipped:
                 weight.clamp_(-self.opt.clip, self.opt.clip)

@@ -100,8 +100,8 @@ class BaseOptions:
     )
     metrics: tuple[Metric, ...] = option(
         (),
-        help="what to measure against held-out images: kid, frechet, fid, precision, recall; accuracy, shares of "
-        "labelled data; l1, psnr, ssim, lpips of pairs",
+        help="what to measure against held-out images: kid, frechet, fid, precision, recall, grain, grid; accuracy, "
+        "shares of labelled data; l1, psnr, ssim, lpips of pairs",
         resume="free",
     )
     eval_images: int = option(

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from models.losses import GanMode, adversarial
+from models.losses.adversarial import LeastSquares, Separate, Vanilla
 from tests.tiny_models import GREY_8, RGB_32, build, create, make_batch, train
+from util.types import Batch, DataSpec
 
 
 def mlp_gan(**options):
@@ -19,12 +20,12 @@ def mlp_gan(**options):
 
 def test_smoothing_moves_the_target_of_real_images_only():
     logits = torch.linspace(-4, 4, 9, dtype=torch.float64)
-    targets: tuple[tuple[GanMode, Any], ...] = (
-        ("vanilla", nn.functional.binary_cross_entropy_with_logits),
-        ("lsgan", nn.functional.mse_loss),
+    targets: tuple[tuple[type[Separate], Any], ...] = (
+        (Vanilla, nn.functional.binary_cross_entropy_with_logits),
+        (LeastSquares, nn.functional.mse_loss),
     )
-    for mode, target in targets:
-        smooth, plain = adversarial(mode, 0.1), adversarial(mode)
+    for kind, target in targets:
+        smooth, plain = kind(0.1), kind()
         assert_close(smooth.real(logits), target(logits, torch.full_like(logits, 0.9)))
         assert_close(smooth.fake(logits), plain.fake(logits))
         assert_close(smooth.generator(logits), plain.generator(logits))
@@ -33,7 +34,7 @@ def test_smoothing_moves_the_target_of_real_images_only():
 def test_the_best_d_of_smoothed_labels_is_less_sure():
     """Where only real images are, D's best answer is the target itself: the logit of .9."""
     logit = torch.tensor(math.log(0.9 / 0.1), dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(adversarial("vanilla", 0.1).real(logit), logit)
+    (slope,) = torch.autograd.grad(Vanilla(0.1).real(logit), logit)
     assert abs(slope) < 1e-12
 
 
@@ -119,10 +120,108 @@ def test_the_penalty_refuses_batch_norm_and_names_the_flag(name):
         "norm_D": "batch",
         "gan_mode": "wgangp",
     }
-    with pytest.raises(ValueError, match=r"batch norm in D mixes them .*use --norm_D instance or none"):
-        build(name, RGB_32, **options)
-    for norm in ("instance", "none"):
-        build(name, RGB_32, **(options | {"norm_D": norm}))
+    for asked in ({}, {"gan_mode": "hinge", "r1_gamma": 1.0}, {"gan_mode": "rpgan", "r2_gamma": 0.1}):
+        if name == "wgan_gp" and asked:
+            continue
+        with pytest.raises(ValueError, match=r"batch norm in D mixes them .*use --norm_D instance or none"):
+            build(name, RGB_32, **(options | asked))
+        for norm in ("instance", "none"):
+            build(name, RGB_32, **(options | asked | {"norm_D": norm}))
+
+
+@pytest.mark.parametrize("case", ["gan", "wgan", "cgan mlp", "cvae_gan 28", "pix2pix pixels", "cycle_gan"])
+def test_every_model_takes_zero_centred_penalties(case):
+    norms: dict[str, Any] = {"norm_D": "none"} if "norm_D" in vars(create(case).opt) else {"norm": "instance"}
+    model = create(case, r1_gamma=3.0, r2_gamma=0.5, penalty_freq=2, **norms)
+    first, second = train(model, case, range(5, 7))
+    new = set(second) - set(first)
+    assert {name.split("_")[0] for name in new - {"G"}} == {"r1", "r2"}
+    assert all(second[name] > 0 for name in new)
+
+
+def test_r1_is_of_real_images_and_r2_of_fakes_each_with_its_weight():
+    model = mlp_gan(conditional=True, fake_labels="random", r1_gamma=3.0, r2_gamma=0.5, penalty_freq=4)
+    model.netD = Linear(model.spec.num_classes)
+    model.draw_fakes(batch := make_batch("gan"))
+    terms = model.loss_D(batch)
+    squares = model.netD.weight.square().sum((1, 2, 3))  # of each class
+    assert_close(terms["r1"].value, squares[batch["label"]].mean())
+    assert_close(terms["r2"].value, squares[batch["fake_label"]].mean())
+    assert (terms["r1"].weight, terms["r2"].weight) == (3.0 / 2 * 4, 0.5 / 2 * 4)
+    assert set(terms) - set(model.loss_D(batch, penalize=False)) == {"r1", "r2"}
+
+
+class Linear(nn.Module):
+    """A linear function of images for each class."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_classes, 1, 8, 8))
+
+    def forward(self, images, labels):
+        return (images * self.weight[labels]).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("options", [{"r1_gamma": 2.0, "r2_gamma": 1.0}, {"gan_mode": "wgangp"}], ids=str)
+def test_lazy_penalties_give_the_gradient_of_eager_ones(options):
+    """D at rest, the penalties of 12 steps on the same images sum up to the same gradient however seldom they come."""
+    batch, gradients = make_batch("gan"), {}
+    for freq in (1, 3, 4):
+        model = mlp_gan(penalty_freq=freq, **options)
+        torch.manual_seed(0)
+        model.draw_fakes(batch)
+        total = [torch.zeros_like(p) for p in model.netD.parameters()]
+        times = 0
+        for step in range(1, 13):
+            torch.manual_seed(1)
+            terms = model.loss_D(batch, model.variant(step).penalize)
+            penalties = [t.value * t.weight for name, t in terms.items() if name in ("gp", "r1", "r2")]
+            if penalties:
+                times += 1
+                grads = torch.autograd.grad(sum(penalties), list(model.netD.parameters()), allow_unused=True)
+                total = [t + g if g is not None else t for t, g in zip(total, grads, strict=True)]
+        assert times == 12 // freq
+        gradients[freq] = total
+    assert any(g.any() for g in gradients[1])
+    for freq in (3, 4):
+        assert_close(gradients[freq], gradients[1])
+
+
+def test_options_of_penalties_that_do_nothing_are_told_of(capsys):
+    mlp_gan(penalty_freq=4)
+    assert "--penalty_freq 4 has no effect without --r1_gamma" in capsys.readouterr().err
+    mlp_gan(gan_mode="rpgan", r1_gamma=1.0)
+    assert "--gan_mode rpgan may not converge without both penalties" in capsys.readouterr().err
+    mlp_gan(gan_mode="rpgan", r1_gamma=1.0, r2_gamma=1.0, penalty_freq=4)
+    assert capsys.readouterr().err == ""
+
+
+def test_g_is_compared_with_real_images_where_the_objective_asks_for_it():
+    batch = make_batch("gan")
+    losses = {}
+    for mode in ("vanilla", "rpgan"):
+        model = mlp_gan(gan_mode=mode)
+        torch.manual_seed(0)
+        model.draw_fakes(batch)
+        losses[mode] = [model.loss_G(Batch(batch | {"image": batch["image"] * s}))["G"].item() for s in (1, -1)]
+    assert losses["vanilla"][0] == losses["vanilla"][1]
+    assert losses["rpgan"][0] != losses["rpgan"][1]
+
+
+def test_a_mismatch_is_compared_with_the_right_pair():
+    model = create("cgan mlp mismatch", gan_mode="rpgan", diffaugment=(), dropout=0.0, norm_D="none")
+    model.draw_fakes(batch := make_batch("cgan mlp mismatch"))
+    torch.manual_seed(0)
+    wrong = model.loss_D(batch)["D_wrong"].value
+    torch.manual_seed(0)
+    others = (batch["label"] + torch.randint_like(batch["label"], 1, 4)) % 4
+    of_real, of_wrong = (model.netD(batch["image"], labels) for labels in (batch["label"], others))
+    assert_close(wrong, nn.functional.softplus(of_wrong - of_real).mean())
+
+
+def test_images_of_several_sizes_cannot_be_compared():
+    with pytest.raises(ValueError, match=r"--gan_mode rpgan compares .*--preprocess with crop"):
+        build("cycle_gan", DataSpec((0, 0), 3, 3, batch_size=4), gan_mode="rpgan", pool_size=0, ngf=4, ndf=4)
 
 
 @pytest.mark.parametrize("name", ["gan", "wgan", "wgan_gp", "dcgan"])

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from util.advice import AGAIN, LOOKS, REPORTS, Advice, diversity
+from models.losses.adversarial import OBJECTIVES
+from tests.tiny_models import create
+from util.advice import AGAIN, LOOKS, REPORTS, STAYS, Advice, diversity
 from util.types import Batch, Grid
 
 
@@ -11,8 +13,8 @@ def pictures(num, spread, seed=0):
     return spread * torch.randn(num, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
 
 
-def advice(gan_mode="vanilla"):
-    return Advice(Batch({"image": pictures(32, 0.3)}), gan_mode)
+def advice(is_bounded=True):
+    return Advice(Batch({"image": pictures(32, 0.3)}), is_bounded)
 
 
 def said(watch, losses, times):
@@ -30,9 +32,13 @@ def test_d_has_won_when_its_loss_is_near_0_for_long():
     assert said(watch, {"D_real": 0.7, "D_fake": 0.7, "G": 0.7}, 2 * AGAIN) == []
 
 
-@pytest.mark.parametrize("gan_mode", ["wgan", "wgangp", ""])
-def test_a_critic_near_0_has_not_won(gan_mode):
-    assert said(advice(gan_mode), {"D_real": 0.01, "D_fake": 0.0}, 3 * REPORTS) == []
+def test_a_critic_near_0_has_not_won():
+    assert said(advice(is_bounded=False), {"D_real": 0.01, "D_fake": 0.0}, 3 * REPORTS) == []
+
+
+def test_which_losses_of_d_say_that_it_has_won():
+    assert [mode for mode in OBJECTIVES if not create("gan", gan_mode=mode).is_bounded] == ["wgan", "wgangp"]
+    assert not create("template").is_bounded
 
 
 def looks(watch, spreads):
@@ -46,6 +52,23 @@ def test_g_repeats_itself_when_its_samples_become_alike():
     assert not any(looks(advice(), [0.01, 0.05, 0.1, 0.2, 0.3]))  # it has only begun
     assert any(looks(advice(), [0.01] * (LOOKS + 3)))  # it never begins
     assert advice().samples({"fake_B": Grid(pictures(16, 0.0), 8)}) == ""
+
+
+def test_a_grid_that_stays_is_told_of_once():
+    real = torch.nn.functional.avg_pool2d(pictures(32, 1.0), 3, 1, 1)
+    board = 1 - 2 * ((torch.arange(8)[:, None] + torch.arange(8)) % 2)
+    watch = Advice(Batch({"image": real}), is_bounded=True)
+
+    def texts(images, times):
+        return [text for text in (watch.patterns({"fake": Grid(images, 8)}) for _ in range(times)) if text]
+
+    assert texts(real, 3 * STAYS) == []
+    assert texts(real + 0.5 * board, STAYS - 1) == []  # as of a G that has only begun
+    assert texts(real, 1) == []
+    (text,) = texts(real + 0.5 * board, AGAIN)
+    assert text.startswith("warning: the samples show a grid: ") and "--upsample resize" in text
+    assert watch.patterns({"fake_B": Grid(real, 8)}) == ""
+    assert Advice(Batch({"A": real}), is_bounded=True).patterns({"fake": Grid(real, 8)}) == ""
 
 
 def test_one_image_a_class_is_no_diversity():

@@ -136,6 +136,8 @@ def test_both_sides_are_timed_and_written(tmp_path, capsys):
         ("--model cycle_gan --dataroot emoji_mini --end_to_end --device cpu", 1, "--against FOLDER"),
         ("--model cgan --dataroot rps_mini --end_to_end --flip --device cpu", 1, "--flip: the reference's loader"),
         ("--model cgan --diffaugment color --device cpu", 1, "--diffaugment: the reference has no such loss"),
+        ("--model cgan --gan_mode rpgan --device cpu", 1, "--gan_mode: the reference has no such loss"),
+        ("--model gan --r1_gamma 1 --device cpu", 1, "--r1_gamma: the reference has no such loss"),
         ("--model cgan --image_size 100 --device cpu", 1, "--netG conv makes images of 32, 64, 128, 256 pixels"),
         ("--model gan --batch_size 1 --device cpu", 1, "needs two images or more at a time"),
     ],

@@ -5,7 +5,8 @@ import torch
 from torch.testing import assert_close
 
 from models import create_model, find_model
-from models.losses import ADVERSARIAL
+from models.losses import create_objective
+from models.losses.adversarial import OBJECTIVES
 from tests.tiny_models import CPU, GREY_8, RGB_32, assert_same, create, make_batch
 from util.types import Batch
 
@@ -52,11 +53,14 @@ def test_cgan_halves_the_losses_of_d_for_the_gradient_only():
     assert {name: term.weight for name, term in terms.items()} == {"D_real": 0.5, "D_fake": 0.5}
 
 
-@pytest.mark.parametrize("gan_mode", ADVERSARIAL)
+@pytest.mark.parametrize("gan_mode", OBJECTIVES)
 def test_cgan_minimizes_the_objective_that_was_asked_for(gan_mode):
     model, batch = create("cgan mlp", gan_mode=gan_mode, dropout=0.0), make_batch("cgan mlp")
-    logits = model.netD(batch["image"], batch["label"])
-    assert_close(model.loss_D(with_fakes(model, batch))["D_real"].value, ADVERSARIAL[gan_mode].real(logits))
+    terms, gan = model.loss_D(with_fakes(model, batch)), create_objective(gan_mode)
+    real, fake = (model.netD(batch[key], batch["label"]) for key in ("image", "fake"))
+    expected = gan.loss_D(real, fake)
+    assert_close({name: terms[name].value for name in expected}, expected)
+    assert_close(model.loss_G(batch)["G"], gan.loss_G(fake, real))
 
 
 def test_cgan_shows_d_real_images_with_wrong_labels(monkeypatch):

@@ -344,3 +344,18 @@ def test_the_scripts_run_from_any_folder(tmp_path, script):
     )
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
     assert wrong.stderr.startswith(f"{script}: error: ")
+
+
+def test_a_run_by_the_recipe_of_the_source_names_a_better_one(trained):
+    usual = "--model cgan --dataroot hands --image_size 32 --n_epochs 1 --max_dataset_size 2 --device cpu"
+
+    def mentioned(options):
+        outcome = trained.train(options)
+        assert outcome.status == 0, outcome.err
+        return [line for line in outcome.out.splitlines() if "better images come from" in line]
+
+    (line,) = mentioned(f"{usual} --name source --batch_size 2")
+    recipe = line.split("come from ")[1]
+    assert recipe.startswith("--netD dcgan --upsample resize --diffaugment translation ")
+    assert mentioned(f"{usual} --name better {recipe} --batch_size 2 --ngf 4 --ndf 4") == []
+    assert mentioned("--name source --continue_train --n_epochs 2") == []

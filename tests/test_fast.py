@@ -79,7 +79,7 @@ def test_penalties_are_computed_in_fp32():
     case = "wgan_gp dcgan conditional"
     losses = []
     for speed in (Speed(), LOW):
-        model = create(case)
+        model = create(case, r1_gamma=1.0, r2_gamma=1.0)
         make_fast(model, speed)
         watch = Watch(model.netD)
         with torch.no_grad():
@@ -87,9 +87,11 @@ def test_penalties_are_computed_in_fp32():
                 p.mul_(3)
         batch = make_batch(case)
         torch.manual_seed(0)
-        losses.append(model.penalty("gp", model.netD, batch["image"], -batch["image"], batch["label"])["gp"].value)
+        real, fake = ((images, batch["label"]) for images in (batch["image"], -batch["image"]))
+        losses.append({name: term.value for name, term in model.penalties(model.netD, real, fake).items()})
         assert {dtype for dtype, _ in watch.take()} == {FP32}
-    assert losses[0] > 1e-3
+    assert losses[0].keys() == {"gp", "r1", "r2"}
+    assert losses[0]["gp"] > 1e-3
     assert_close(losses[1], losses[0], rtol=1e-5, atol=1e-7)
 
 

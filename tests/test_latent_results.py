@@ -117,6 +117,10 @@ def test_large_images_are_compared_small():
     [
         ("--model gan --dataroot hands --n_critic 0", "--n_critic: 0 is too small: at least 1"),
         ("--model wgan_gp --dataroot hands --lambda_gp -1", "--lambda_gp: -1.0 is too small: at least 0"),
+        ("--model gan --dataroot hands --r1_gamma -1", "--r1_gamma: -1.0 is too small: at least 0"),
+        ("--model gan --dataroot hands --r2_gamma nan", "--r2_gamma: nan is not a finite number"),
+        ("--model gan --dataroot hands --penalty_freq 0", "--penalty_freq: 0 is too small: at least 1"),
+        ("--model cgan --dataroot hands --r1_gamma 1 --image_size 32", "--norm_D instance or none"),
         ("--model wgan --dataroot hands --clip 0", "--clip: 0.0 is too small: more than 0"),
         ("--model wgan --dataroot hands --gan_mode hinge", "--gan_mode: 'hinge' is not a choice"),
         ("--model cvae_gan --dataroot digits --lambda_kl -1", "--lambda_kl: -1.0 is too small"),

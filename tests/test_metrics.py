@@ -13,9 +13,10 @@ from util.metrics.features import Extractor, find_extractor, prepare
 from util.metrics.figure import Figure, from_cells
 from util.metrics.frechet import frechet_distance
 from util.metrics.kid import kernel, kid
-from util.metrics.names import sign
+from util.metrics.names import cost
 from util.metrics.pairs import l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
+from util.metrics.spectrum import fine_power, fineness
 
 CPU = torch.device("cpu")
 
@@ -374,4 +375,60 @@ def test_a_figure_survives_its_row_and_says_its_settings():
     assert figure.text == "0.25 ± 0.01"
     without = figure._replace(std=None, size=0)
     assert from_cells(dict(zip(Figure._fields, without.cells(), strict=True))) == without
-    assert (sign("kid"), sign("psnr")) == (1, -1)
+    assert (cost("kid", 2.0), cost("psnr", 2.0)) == (2.0, -2.0)
+    assert cost("grid", 0.5) == cost("grid", 2.0) > cost("grid", 1.0) == 0  # a ratio
+    assert cost("grain", 0.0) == math.inf
+
+
+# --- spectra
+
+
+def smooth(num, size=32, seed=0):
+    """Return images without what lies above 1/4 cycle a pixel, but a little noise."""
+    numbers = torch.Generator().manual_seed(seed)
+    waves = torch.nn.functional.interpolate(
+        torch.randn(num, 3, size // 8, size // 8, generator=numbers), (size, size), mode="bicubic"
+    )
+    return (0.2 * waves + 0.02 * torch.randn(num, 3, size, size, generator=numbers)).clamp(-1, 1)
+
+
+def checkerboard(height, width, amplitude):
+    """Return an image (1, 1, H, W) of squares of one pixel; ``amplitude`` counts in levels of 256."""
+    signs = 1 - 2 * ((torch.arange(height)[:, None] + torch.arange(width)) % 2)
+    return signs[None, None] * amplitude / 127.5 + 0.5 / 127.5
+
+
+def test_a_checkerboard_has_its_square_as_power_and_a_slow_wave_none():
+    board = checkerboard(6, 8, 10)
+    share = 8 / 9  # on the lines: the window puts a third of each direction's power beside them
+    assert_close(fine_power(board), torch.tensor([[1, share]]) * (10 / 127.5) ** 2, rtol=1e-4, atol=0)
+    assert fineness(fine_power(checkerboard(6, 8, 30)), fine_power(board)) == pytest.approx((9, 9), rel=1e-4)
+    wave = torch.cos(2 * math.pi * torch.arange(64) / 8).expand(1, 1, 64, 64)  # 1/8 cycle a pixel
+    assert fine_power(wave).max() < 1e-5  # but for the rounding to levels
+    third = torch.cos(2 * math.pi * torch.arange(60) / 3).expand(1, 2, 60, 60)  # 1/3: fine, and no grid
+    octave, lines = fine_power(third)[0].tolist()
+    assert octave == pytest.approx(0.5, abs=0.01)
+    assert lines < 1e-5
+
+
+def test_grain_and_grid_are_1_of_real_images_to_others():
+    for found in fineness(fine_power(smooth(200, seed=1)), fine_power(smooth(200, seed=2))):
+        assert found == pytest.approx(1, abs=0.1)
+
+
+def test_noise_is_grain_and_a_checkerboard_is_grid():
+    images = smooth(50)
+    real = fine_power(images)
+    noisy = fineness(fine_power(images + 0.05 * torch.randn(images.shape, generator=torch.Generator())), real)
+    board = fineness(fine_power(images + checkerboard(32, 32, 8)), real)
+    assert noisy.grain > 4
+    assert board.grid > 20
+    assert board.grid > 3 * board.grain > 3 * noisy.grain / 20
+    assert fineness(fine_power(torch.nn.functional.avg_pool2d(images, 3, 1, 1)), real).grain < 0.5  # blurred
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 5), (2, 2)], ids=str)
+def test_spectra_of_any_shape_are_finite(shape):
+    flat = torch.zeros(2, 1, *shape)
+    assert fine_power(torch.rand(2, 3, *shape)).isfinite().all()
+    assert all(math.isfinite(value) for value in fineness(fine_power(torch.rand(2, 1, *shape)), fine_power(flat)))

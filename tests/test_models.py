@@ -77,7 +77,7 @@ def unfelt(model):
     for path, module in model.named_modules():
         if isinstance(module, torch.nn.Sequential):
             names |= {f"{path}.{i}.bias" for i, after in enumerate(module[1:]) if isinstance(after, BATCH_NORMS)}
-            if path.startswith("netD") and getattr(model.opt, "gan_mode", "") in ("wgan", "wgangp", "hinge"):
+            if path.startswith("netD") and getattr(model.opt, "gan_mode", "") in ("wgan", "wgangp", "hinge", "rpgan"):
                 names.add(f"{path}.{len(module) - 1}.bias")
     return names
 

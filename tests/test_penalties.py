@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from models.losses import ADVERSARIAL, gradient_penalty
+from models.losses import gradient_penalty, zero_centred_penalty
+from models.losses.adversarial import Wasserstein
 from models.networks.translation import create_discriminator
 
 
@@ -27,7 +28,7 @@ def linear(num_logits: int = 1) -> Any:
 
 def test_wasserstein_loss_gives_the_known_figures():
     logits = 3 * torch.cos(0.5 * torch.arange(1800, dtype=torch.float64)).reshape(2, 1, 30, 30)
-    wgan = ADVERSARIAL["wgan"]
+    wgan = Wasserstein()
     assert_close(wgan.real(logits).item(), -0.0040345583, rtol=1e-5, atol=0)
     assert_close(wgan.fake(logits).item(), 0.0040345583, rtol=1e-5, atol=0)
     assert_close(wgan.generator(logits), wgan.real(logits))
@@ -121,3 +122,27 @@ def test_discriminators_of_translation_models_can_be_penalized(name, norm):
 def test_real_and_fake_of_different_shapes_are_a_mistake():
     with pytest.raises(AssertionError):
         gradient_penalty(linear(), images(3), images(1))
+
+
+def test_r1_of_a_linear_d_is_the_square_of_its_weights():
+    critic = linear()
+    w = critic[1].weight
+    penalty = zero_centred_penalty(critic, images())
+    assert_close(penalty, w.square().sum())
+    penalty.backward()
+    assert_close(w.grad, 2 * w)
+
+
+def test_r1_of_patches_is_that_of_the_mean_of_their_logits():
+    critic = linear(num_logits=9)
+    assert_close(zero_centred_penalty(critic, images()), critic[1].weight.mean(0).square().sum())
+
+
+def test_r1_is_the_mean_over_images_of_a_square_and_lets_no_gradient_into_them():
+    real = images().requires_grad_()
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+    penalty = zero_centred_penalty(lambda x: scale * x.square().sum((1, 2, 3)) / 2, real)  # the gradient is x
+    assert_close(penalty, real.square().sum((1, 2, 3)).mean())
+    penalty.backward()
+    assert real.grad is None
+    assert_close(scale.grad, 2 * penalty.detach())

@@ -483,3 +483,18 @@ def test_scripts_tell_of_options_that_they_do_not_heed(bench, monkeypatch):
         outcome = call("a b --name=c")
         assert (outcome.status, outcome.err.count("\n")) == (2, 1)
         assert "error: --name beside names of runs: give one or the other" in outcome.err
+
+
+def test_spectra_are_measured_of_any_model_and_need_no_network(bench, monkeypatch):
+    def refuse(wanted, size, device):
+        raise AssertionError("no features are needed")
+
+    monkeypatch.setattr("util.evaluation.find_extractor", refuse)
+    bench.small("--name fine --n_epochs 2 --eval_freq 8 --eval_images 8 --metrics grid,grain --val_fraction .4")
+    rows = figures(bench.run_dir("fine"))
+    assert [row["name"] for row in rows] == ["grid", "grain"] * 2
+    assert all(float(row["value"]) > 0 for row in rows)
+    assert (rows[0]["num_fake"], rows[0]["num_real"], rows[0]["features"]) == ("8", "4", "pixels")
+    best = read_best(bench.run_dir("fine"))
+    nearest = min((row for row in rows if row["name"] == "grid"), key=lambda row: abs(math.log(float(row["value"]))))
+    assert best["value"] == pytest.approx(float(nearest["value"]))

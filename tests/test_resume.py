@@ -404,6 +404,17 @@ def test_a_run_trained_further_equals_one_that_was_as_long_from_the_start(undist
     ).read_bytes()
 
 
+def test_a_run_whose_penalties_come_seldom_goes_on_where_it_was(undisturbed):
+    options = f"{USUAL} --gan_mode rpgan --r1_gamma 1 --r2_gamma 1 --penalty_freq 3 --norm_D none"
+    undisturbed.small(f"--name lazy {options}")
+    with interrupted(7, by(signal.SIGKILL)):
+        assert in_child(lambda: undisturbed.small(f"--name lazy-2 {options}")) == -signal.SIGKILL
+    assert undisturbed.train("--name lazy-2 --continue_train").status == 0
+    assert_same_run(undisturbed.run_dir("lazy-2"), undisturbed.run_dir("lazy"))
+    header = (undisturbed.run_dir("lazy") / "losses.csv").read_text().splitlines()[0].split(",")
+    assert {"D_pair", "r1", "r2", "G"} <= set(header)
+
+
 @pytest.mark.parametrize("policy", ["constant", "linear", "step", "cosine", "plateau"])
 def test_every_learning_rate_policy_goes_on_where_it_was(undisturbed, monkeypatch, policy):
     monkeypatch.setattr("util.schedule.ReduceLROnPlateau", impatient)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from util.metrics.spectrum import fine_power, fineness
 from util.types import Batch, Grid
 
 COMPARED = 32  # pixels: the size at which images are compared
@@ -13,30 +14,38 @@ WON, REPORTS = 0.05, 20  # D's loss, and in how many reports in a row it must be
 PART = 0.5  # of the diversity that G once had, and ...
 POOR = 0.4  # ... of that of real images, below which G repeats itself
 NEVER, LOOKS = 0.1, 10  # of that of real images, and how many looks G gets to be above
+GRID, STAYS = 8.0, 5  # power on the Nyquist lines, relative to real images', and looks in a row at which it is above
 AGAIN = 50  # reports, or looks, before the same is said again
 
 
 class Advice:
     """Watches losses and samples; says the same thing but once in a while."""
 
-    def __init__(self, preview: Batch, gan_mode: str) -> None:
-        """Args: preview: a batch of real images from all over the data; gan_mode: D's objective, "" if it has none."""
-        self.judges = gan_mode in ("vanilla", "lsgan", "hinge")  # a critic's loss near 0 says something else
+    def __init__(self, preview: Batch, is_bounded: bool) -> None:
+        """Start to watch.
+
+        Args:
+            preview: a batch of real images from all over the data.
+            is_bounded: whether D's loss near 0 says that D has won; a critic's says something else.
+        """
+        self.is_bounded = is_bounded
         self.real = diversity(preview["image"].cpu(), preview.get("label")) if "image" in preview else 0.0
-        self.won = self.looks = self.poor_looks = 0
+        self.fine = fine_power(preview["image"].cpu()) if "image" in preview else None
+        self.won = self.looks = self.poor_looks = self.patterned = 0
         self.most = 0.0
-        self.silent = dict.fromkeys(("won", "repeats"), 0)
+        self.silent = dict.fromkeys(("won", "repeats", "grid"), 0)
 
     def losses(self, means: Mapping[str, float]) -> str:
         """Return what to say of a report's losses, "" for nothing."""
         of_D = [v for name, v in means.items() if name.startswith("D_")]
-        low = self.judges and bool(of_D) and 0 <= sum(of_D) / len(of_D) < WON
+        low = self.is_bounded and bool(of_D) and 0 <= sum(of_D) / len(of_D) < WON
         self.won = self.won + 1 if low else 0
         return self._say(
             "won",
             self.won >= REPORTS,
             f"D has won: its loss was below {WON} for {self.won} reports, so G learns little; try --diffaugment "
-            "color,translation, --spectral_norm, --instance_noise .1, or a --lr_D that is a quarter of --lr",
+            "color,translation, --gan_mode rpgan with --r1_gamma 1 --r2_gamma 1 and no batch norm in D, "
+            "--spectral_norm, --instance_noise .1, or a --lr_D that is a quarter of --lr",
         )
 
     def samples(self, grids: Mapping[str, Grid]) -> str:
@@ -55,6 +64,19 @@ class Advice:
             self.poor_looks >= 2,
             f"G repeats itself: its samples differ by {100 * part:.0f} % of what real images do; try --diffaugment "
             "color,translation, a lower --lr, a larger --batch_size, --gan_mode hinge, or an earlier checkpoint",
+        )
+
+    def patterns(self, grids: Mapping[str, Grid]) -> str:
+        """Return what to say of a pattern of single pixels in the samples "fake" that are shown, "" for nothing."""
+        if "fake" not in grids or self.fine is None:
+            return ""
+        found = fineness(fine_power(grids["fake"].images), self.fine).grid
+        self.patterned = self.patterned + 1 if found > GRID else 0
+        return self._say(
+            "grid",
+            self.patterned >= STAYS,
+            f"the samples show a grid: {found:.0f} times the power of real images in patterns that repeat every two "
+            "pixels; try --upsample resize (with --netG conv or dcgan) and --netD dcgan",
         )
 
     def _say(self, what: str, true: bool, text: str) -> str:

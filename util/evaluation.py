@@ -15,9 +15,10 @@ from util.metrics.figure import Figure
 from util.metrics.frechet import frechet_distance
 from util.metrics.kid import kid
 from util.metrics.lpips import LPIPS_SIZE, create_lpips
-from util.metrics.names import OF_CLASSES, OF_FEATURES, OF_PAIRS, Features
+from util.metrics.names import OF_CLASSES, OF_FEATURES, OF_PAIRS, OF_SPECTRA, Features
 from util.metrics.pairs import PairMetric, l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
+from util.metrics.spectrum import fine_power, fineness
 
 BATCH = 32  # images that a model draws at a time
 FEWEST = 4  # held-out images
@@ -72,7 +73,7 @@ class Evaluator:
         if "lpips" in self.metrics:
             self.pair_metrics["lpips"] = create_lpips(self.device)
         self.judge = self._judge(open_train()) if any(m in OF_CLASSES for m in self.metrics) else None
-        self._real: dict[str, Tensor] = {}
+        self._real: dict[tuple[str, str], Tensor] = {}
         self.seconds = 0.0  # that it took to prepare
 
     def _check(self, dataset: Any) -> None:
@@ -112,6 +113,7 @@ class Evaluator:
         """
         self.check(model)
         features: dict[str, list[Tensor]] = {}
+        spectra: dict[str, list[Tensor]] = {}
         answers: list[Tensor] = []
         labels: list[Tensor] = []
         pairs: dict[str, list[Tensor]] = {}
@@ -121,6 +123,8 @@ class Evaluator:
                 raise FloatingPointError("training diverged: G makes images that are not finite; try a lower --lr")
             if self.extractor:
                 features.setdefault(side, []).append(self.extractor(fake))
+            if any(m in OF_SPECTRA for m in self.metrics):
+                spectra.setdefault(side, []).append(fine_power(fake))
             if self.judge:
                 answers.append(classify(self.judge.net, fake))
                 labels += [real] if model.spec.classes else []
@@ -128,6 +132,7 @@ class Evaluator:
                 if metric in OF_PAIRS and side == "":
                     pairs.setdefault(metric, []).append(self.pair_metrics[metric](fake, real))
         figures = [f for side, parts in features.items() for f in self._of_sets(model, side, torch.cat(parts))]
+        figures += [f for side, parts in spectra.items() for f in self._of_spectra(model, side, torch.cat(parts))]
         if self.judge:
             figures += self._of_classes(torch.cat(answers), torch.cat(labels) if labels else None)
         figures += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
@@ -165,8 +170,8 @@ class Evaluator:
     def _of_sets(self, model: Any, side: str, fake: Tensor) -> Iterator[Figure]:
         """Yield what the features (N, D) of a set of images say."""
         assert self.extractor
-        real = self._real_features(model, side)
         name = self.extractor.name
+        real = self._of_real(name, self.extractor.size, self.extractor, model, side)
 
         def figure(metric: str, value: float, std: float | None = None) -> Figure:
             called = "fid" if metric in ("fid", "frechet") and name == "inception" else f"{metric}_{name}"
@@ -201,20 +206,26 @@ class Evaluator:
                 figures.append(figure("shares", f"share_{name}", share))
         return figures
 
-    def _real_features(self, model: Any, side: str) -> Tensor:
-        """Return the features of the held-out images, (M, D), kept from the first time on."""
-        if side not in self._real:
-            extractor = self.extractor
-            assert extractor
+    def _of_spectra(self, model: Any, side: str, fake: Tensor) -> Iterator[Figure]:
+        """Yield what the spectra of a set of images say, as ``fine_power`` gives them."""
+        real = self._of_real("fine_power", 0, fine_power, model, side)
+        for metric, value in fineness(fake, real)._asdict().items():
+            if metric in self.metrics:
+                yield Figure(metric, metric + side, value, None, len(fake), len(real), "pixels", 0, self.opt.seed)
+
+    def _of_real(self, name: str, size: int, function: Callable[[Tensor], Tensor], model: Any, side: str) -> Tensor:
+        """Return ``function`` of the held-out images, (M, D), kept from the first time on."""
+        if (name, side) not in self._real:
 
             def compute() -> dict[str, Tensor]:
-                return {"features": torch.cat([extractor(images) for images in self._real_images(model, side)]).cpu()}
+                return {"features": torch.cat([function(images) for images in self._real_images(model, side)]).cpu()}
 
             # What a translation is compared with follows from the model's class, as colours of Lab, not its weights.
-            key = [extractor.name, str(extractor.size), "" if self.draws else f"{type(model).__name__}{side}"]
+            key = [name, str(size), "" if self.draws else f"{type(model).__name__}{side}"]
             key = [*key, *self.held_out.dataset.fingerprint()]
-            self._real[side] = kept(Path(self.opt.cache_dir), "features", key, compute)["features"].to(self.device)
-        return self._real[side]
+            found = kept(Path(self.opt.cache_dir), "features", key, compute)["features"]
+            self._real[name, side] = found.to(self.device)
+        return self._real[name, side]
 
     def _real_images(self, model: Any, side: str) -> Iterator[Tensor]:
         if not self.draws:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from util.evaluation import Evaluator
 from util.metrics.figure import Figure
-from util.metrics.names import sign
+from util.metrics.names import cost
 from util.quality import Quality, describe_best
 from util.schedule import Plateau
 from util.types import Progress
@@ -76,7 +76,7 @@ class Measuring:
             if name in means:
                 self.plateau.update(means[name])
             elif name in latest:
-                self.plateau.update(sign(name) * latest[name])
+                self.plateau.update(cost(name, latest[name]))
         self.quality.latest = {}
 
     def watched(self, means: dict[str, float], default: str) -> str:

@@ -12,7 +12,7 @@ from util.background import Do, at_once
 from util.config_file import dump
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import COLUMNS, Figure, from_cells
-from util.metrics.names import sign
+from util.metrics.names import cost
 from util.types import Progress
 from util.visualizer import csv_line
 
@@ -42,8 +42,8 @@ class Quality:
         figure = next(f for f in figures if f.metric == self.metric)
         if self.best and self.best["name"] != figure.name:
             self.best = None  # the run was gone on with by another --best_metric
-        to_beat = sign(self.metric) * self.best["value"] if self.best else math.inf
-        if not sign(self.metric) * figure.value < to_beat:  # nor is a value that is none
+        to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
+        if not cost(self.metric, figure.value) < to_beat:  # nor is a value that is none
             self.since += 1
             return False
         self.best = {"epoch": at.epoch, "step": at.step, "images": at.images, **figure._asdict()}

@@ -107,6 +107,8 @@ class Run:
         write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
         print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
         print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
+        if model.recipe and not opt.continue_train and model.opt == type(model).Options():
+            print(f"{opt.model} keeps to the recipe of its source; better images come from {model.recipe}")
 
     def __enter__(self) -> "Run":
         self.stop = self.exits.enter_context(StopRequest())
@@ -130,7 +132,7 @@ class Run:
         """
         opt, at = self.opt, self.progress
         self.stepper = stepper
-        self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
+        self.advice = Advice(preview, self.model.is_bounded)
         if at.step == 0:
             self.checkpoint.save()
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
@@ -273,6 +275,7 @@ class Run:
         grids = self._beside_steps(PREVIEW, lambda: self.model.grids(batch))
         self.visualizer.images(at, more | grids)
         self._say(self.advice.samples(grids))
+        self._say(self.advice.patterns(grids))
 
     def _measure(self) -> None:
         """Measure the model, and keep its networks if it is the best.

@@ -1,5 +1,6 @@
 """Which reference step belongs to a model."""
 
+from models.adversarial import AdversarialModel
 from models.base_model import BaseModel
 from scripts.speed.reference_steps import ClippedStep, CVAEGANStep, NoiseStep, ReferenceStep, TwiceDrawnStep
 from scripts.speed.reference_translation import CycleGANStep, Pix2PixStep, TemplateStep
@@ -16,7 +17,7 @@ STEPS: dict[str, type[ReferenceStep]] = {
     "cycle_gan": CycleGANStep,
     "template": TemplateStep,
 }
-OURS_ALONE = ("diffaugment", "instance_noise", "label_smoothing", "lambda_mismatch")  # options of our losses only
+OURS_ALONE = ("diffaugment", "instance_noise", "label_smoothing", "lambda_mismatch", "r1_gamma", "r2_gamma")
 
 
 def create_reference(name: str, model: BaseModel) -> ReferenceStep:
@@ -30,6 +31,9 @@ def create_reference(name: str, model: BaseModel) -> ReferenceStep:
             f"--model {name}: the reference has no step of it (known: {', '.join(STEPS)}); "
             "--against FOLDER times another checkout instead"
         )
-    if extra := [option for option in OURS_ALONE if getattr(model.opt, option, None)]:
+    extra = [option for option in OURS_ALONE if getattr(model.opt, option, None)]
+    if isinstance(model, AdversarialModel):
+        extra += ["gan_mode"] * model.gan.compares + ["penalty_freq"] * (model.opt.penalty_freq > 1)
+    if extra:
         raise ValueError(f"--{extra[0]}: the reference has no such loss; leave it out, or time it by --against FOLDER")
     return STEPS[name](model)

@@ -48,12 +48,13 @@ def prepare(images: Tensor, size: int) -> Tensor:
     rgb = images.mean(1, keepdim=True) if channels == 2 else images[:, :3]
     rgb = rgb.expand(-1, 3, -1, -1).float()
     if rgb.shape[-2:] != (size, size):
-        rgb = _levels(rgb)
+        rgb = levels(rgb)
         rgb = interpolate(rgb, (size, size), mode="bicubic", antialias=True)
-    return _levels(rgb)
+    return levels(rgb)
 
 
-def _levels(images: Tensor) -> Tensor:
+def levels(images: Tensor) -> Tensor:
+    """Return images in [-1, 1] rounded to 256 levels."""
     return ((images.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
 
 
