@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from util.background import Do, at_once
 from util.files import written_whole
+from util.moments import check_moments
 
 FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
 STATE_FILE = "latest_state.pth"
@@ -72,10 +74,15 @@ class Checkpoint:
             if name not in saved:
                 continue
             try:
+                if isinstance(part, Optimizer):
+                    check_moments(part, saved[name])
                 part.load_state_dict(saved[name])
             except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-                reason = str(error).strip().splitlines()[-1].strip()
-                raise ValueError(f"{self.path} does not fit this model ({name}: {reason})") from None
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+                raise ValueError(
+                    f"{self.path} does not fit this model ({name}: {reason:.300}); "
+                    "put a copy of it back, or begin again with --overwrite"
+                ) from None
 
 
 def save_whole(content: Any, path: Path) -> None:
