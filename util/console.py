@@ -7,10 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+LONGEST = 900  # letters of a message
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line without control characters; of a long one the middle is left out."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 205]} ... {line[-200:]}"
+
 
 def warn(text: str) -> None:
     """Tell the user, in one line, of something that does not stop the process."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {one_line(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -24,7 +32,7 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
     except kinds as error:
         if verbose:
             traceback.print_exc()
-        print(f"{script}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{script}: error: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{script}: stopped", file=sys.stderr)

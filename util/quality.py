@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from util.background import Do, at_once
-from util.config_file import dump
+from util.config_file import dump, read_section
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import COLUMNS, Figure, from_cells
 from util.metrics.names import sign
@@ -83,7 +81,7 @@ def read_metrics(path: Path) -> list[tuple[Progress, Figure]]:
 def read_best(folder: Path) -> dict[str, Any]:
     """Return what best.yaml of a run says, {} when there is none."""
     path = folder / BEST_FILE
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["best"]) if path.exists() else {}
+    return read_section(path, "best") if path.exists() else {}
 
 
 def best_figure(best: dict[str, Any]) -> Figure:
