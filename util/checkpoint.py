@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from util.background import Do, at_once
 from util.files import written_whole
 from util.moments import check_moments
+from util.saved_file import check_saved
 
 FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
 STATE_FILE = "latest_state.pth"
@@ -109,6 +110,7 @@ def load_safely(path: Path) -> Any:
     if not path.exists():
         raise ValueError(f"there is no {path}")
     try:
+        check_saved(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(f"{path} is damaged, or holds more than tensors: it was not loaded") from None
@@ -116,7 +118,7 @@ def load_safely(path: Path) -> Any:
         raise
     except Exception as error:  # what is no such file makes the reader raise errors of every kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is damaged and was not loaded ({reason})") from None
+        raise ValueError(f"{path} is damaged and was not loaded ({reason:.300})") from None
 
 
 def load_net(path: Path) -> dict[str, torch.Tensor]:
