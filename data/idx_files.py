@@ -40,6 +40,8 @@ def read_idx(path: Path) -> np.ndarray:
             if len(head) < 4 or head[:2] != b"\0\0" or head[2] != 8 or head[3] not in (1, 3):
                 raise ValueError(f"{path} is not an idx file of bytes, such as MNIST's images and labels")
             sides = file.read(4 * head[3])
+            if len(sides) < 4 * head[3]:
+                raise EOFError("it ends within its header")
             shape = tuple(int.from_bytes(sides[i : i + 4], "big") for i in range(0, 4 * head[3], 4))
             size = math.prod(shape)
             if path.suffix == ".gz" and size > MAX_UNPACKED:
