@@ -1,7 +1,7 @@
 """Save and restore what a run needs to go on as if it had never stopped, and export its networks."""
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from util.background import Do, at_once
-from util.files import written_whole
+from util.files import sync, written_whole
 from util.moments import check_moments
 from util.saved_file import check_saved
 
@@ -33,6 +33,7 @@ class Checkpoint:
         optional: Sequence[str] = (),
         late: Sequence[str] = (),
         do: Do = at_once,
+        logs: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         """Name the file and what it holds.
 
@@ -42,11 +43,12 @@ class Checkpoint:
             optional: parts that a file may lack, which then stay as they are.
             late: parts whose states say what ``do`` has written: they are asked when all that came before is done.
             do: writes the file, maybe later, with the other parts' states as they were.
+            logs: returns the files that the states refer to, which are brought to the disk before they are.
         """
         self.path = folder / STATE_FILE
         self.parts = parts
         self.optional, self.late = set(optional), set(late)
-        self.do = do
+        self.do, self.logs = do, logs
 
     def save(self) -> None:
         """Write the file whole or not at all; raise OSError, with the previous one untouched, when it cannot be.
@@ -56,6 +58,8 @@ class Checkpoint:
         self.do(self._write, {name: self.parts[name].state_dict() for name in self.parts if name not in self.late})
 
     def _write(self, states: dict[str, Any]) -> None:
+        for log in self.logs():
+            sync(log)
         late = {name: self.parts[name].state_dict() for name in self.late}
         save_whole({"format": FORMAT} | states | late, self.path)
 

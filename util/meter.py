@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from util.checks import count
 from util.types import Losses
 
 
@@ -41,12 +42,22 @@ class LossMeter:
         return {"report": dict(self._report), "epoch": dict(self._epoch)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._report, self._epoch = dict(state["report"]), dict(state["epoch"])
+        self._report, self._epoch = _checked(state["report"]), _checked(state["epoch"])
 
     def to(self, device: torch.device) -> None:
         """Move the sums to where the losses are."""
         for sums in (self._report, self._epoch):
             sums.update({name: (total.to(device), count) for name, (total, count) in sums.items()})
+
+
+def _checked(sums: Any) -> dict[str, tuple[Tensor, int]]:
+    """Return saved sums and counts; raise ValueError when they are none."""
+    for name, (total, _) in sums.items():
+        if not isinstance(total, Tensor) or total.shape or total.is_meta:
+            raise ValueError(f"{name:.40} is no sum of losses")
+        if count({name: sums[name][1]}, name) == 0:
+            raise ValueError(f"{name:.40} is a sum of nothing")
+    return dict(sums)
 
 
 def _means(sums: dict[str, tuple[Tensor, int]]) -> dict[str, float]:

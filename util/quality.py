@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from util.background import Do, at_once
-from util.config_file import dump, read_section
+from util.checks import count, number
+from util.config_file import brief, dump, read_section
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import COLUMNS, Figure, from_cells
 from util.metrics.names import sign
@@ -63,11 +64,22 @@ class Quality:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.since, self.latest = state["best"], state["since"], dict(state["latest"])
+        self.since, self.latest = count(state, "since"), {k: float(v) for k, v in state["latest"].items()}
+        self.best = _checked(state["best"]) if state["best"] else None
         if self.best and self.best["metric"] != self.metric:
             self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
-        self.restarts = state["restarts"]
-        cut_back(self.folder / METRICS_FILE, state["bytes"])
+        self.restarts = count(state, "restarts", most=1000)
+        cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
+
+
+def _checked(best: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved best figure, and when; raise ValueError, KeyError or TypeError when it is none."""
+    for name in COUNTS:
+        count(best, name)
+    number(best, "value")
+    if not isinstance(best_figure(best).name, str):
+        raise ValueError(f"the best figure has no name but {brief(best['name'])}")
+    return best
 
 
 def read_metrics(path: Path) -> list[tuple[Progress, Figure]]:

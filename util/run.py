@@ -27,6 +27,7 @@ from util.meter import LossMeter
 from util.modes import evaluating
 from util.moving_average import MovingAverage
 from util.profiling import Profiler, labelled
+from util.quality import METRICS_FILE
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import lr_factor
@@ -94,7 +95,7 @@ class Run:
         parts |= {"scaler": model.scaler} if model.scaler.is_enabled() else {}
         parts |= {"losses_csv": self.losses_csv, "logs": self.visualizer}
         self.checkpoint = Checkpoint(
-            self.folder, parts, optional=("quality", "scaler"), late=("logs",), do=self.background
+            self.folder, parts, ("quality", "scaler"), late=("logs",), do=self.background, logs=self._logs
         )
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
@@ -124,6 +125,11 @@ class Run:
             preview: a batch of the data, the same in the whole run, on which pictures are made.
         """
         opt, at = self.opt, self.progress
+        if at.epoch_step > steps_per_epoch:
+            raise ValueError(
+                f"{self.checkpoint.path} is damaged: step {at.epoch_step} of an epoch of {steps_per_epoch}; "
+                "put a copy of it back, or begin again with --overwrite"
+            )
         self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
         if at.step == 0:
             self.checkpoint.save()
@@ -208,6 +214,11 @@ class Run:
             self.measuring.quality.write_best(self.background)
         self._note_time()  # or the time of what a resumed run does not train again would be lost
         self.checkpoint.save()
+
+    def _logs(self) -> list[Path]:
+        """Return the files that grow while the run goes on, and of which a saved state says how long they were."""
+        shown = [log for display in self.visualizer.displays for log in display.logs]
+        return [self.losses_csv.path, self.folder / METRICS_FILE, *shown]
 
     def _note_time(self) -> None:
         """Write a row of timing.csv for what was trained since the last one."""
