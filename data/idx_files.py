@@ -55,7 +55,7 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read(file: IO[bytes], most: int) -> bytes:
+def _read(file: gzip.GzipFile | IO[bytes], most: int) -> bytes:
     """Return at most so many bytes; room is made for what there is, not for what a header promises."""
     parts: list[bytes] = []
     while most > 0 and (part := file.read(min(CHUNK, most))):

@@ -14,7 +14,7 @@ from util.quality import Quality
 from util.types import Progress
 from util.visualizer import LossCsv, read_losses
 
-NONSENSE = [None, -3, -(10**18), 2.5, True, "3", float("nan"), 10**30, [], torch.ones(2)]
+NONSENSE: list[object] = [None, -3, -(10**18), 2.5, True, "3", float("nan"), 10**30, [], torch.ones(2)]
 COUNTS = [
     ("progress", "epoch"),
     ("progress", "step"),

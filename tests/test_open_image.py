@@ -13,7 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from data.decode import BadImageError, decode_image, is_grey
 from data.pixels import read_header, read_pixels
-from datasets.combine_A_and_B import SkippedError, read
+from datasets.combine_A_and_B import read
+from datasets.pairs import SkippedError
 from tests.test_pixels import H, W, png
 from util.open_image import FORMATS, open_image
 
@@ -89,7 +90,7 @@ def bomb(folder, kind):
     else:
         tifffile.imwrite(path, np.zeros((1, W), np.uint16), rowsperstrip=1)
         with tifffile.TiffFile(path, mode="r+") as tiff:
-            tags = tiff.pages[0].tags
+            tags = tiff.pages[0].aspage().tags
             tags["ImageWidth"].overwrite(60_000)
             tags["ImageLength"].overwrite(60_000)
     return path

@@ -69,6 +69,10 @@ class Checkpoint:
         Raises:
             ValueError: there is no such file, or it is damaged, of another format or of another architecture.
         """
+        if not self.path.exists():
+            raise ValueError(
+                f"there is no {self.path}: the run ended before its first save; begin again by --overwrite"
+            )
         saved = load_safely(self.path)
         if not isinstance(saved, dict) or saved.get("format") != FORMAT:
             found = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
@@ -86,7 +90,7 @@ class Checkpoint:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
                 raise ValueError(
                     f"{self.path} does not fit this model ({name}: {reason:.300}); "
-                    "put a copy of it back, or begin again with --overwrite"
+                    "put a copy of it back, or begin again by --overwrite"
                 ) from None
 
 

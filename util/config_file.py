@@ -62,7 +62,7 @@ def _check_events(text: str) -> None:
     """Raise ValueError for aliases, by which nine lines grow to 10^9 values, and for collections nested too deeply."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"line {line} refers to an anchor: write the value out")
         if isinstance(event, yaml.CollectionStartEvent):

@@ -81,6 +81,11 @@ class Run:
         self.profiler: Profiler | None = None
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
+        record = sections | {
+            "about": describe_process(model.device, speed, self.folder / OPTIONS_FILE if opt.continue_train else None)
+        }
+        if not opt.continue_train:  # before all else, or a process that is killed would leave a folder that is no run
+            write_text(self.folder / OPTIONS_FILE, dump(record))
         displays = create_displays(opt, sections, mark_changed(sections, defaults), self._commands())
         self.visualizer = Visualizer([self.text_logs, *displays], self.folder, self.background)
         parts: dict[str, Any] = {
@@ -100,8 +105,7 @@ class Run:
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self._load()
-        about = describe_process(model.device, speed, self.folder / OPTIONS_FILE if opt.continue_train else None)
-        write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
+            write_text(self.folder / OPTIONS_FILE, dump(record))
         print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
         print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
 
@@ -128,7 +132,7 @@ class Run:
         if at.epoch_step > steps_per_epoch:
             raise ValueError(
                 f"{self.checkpoint.path} is damaged: step {at.epoch_step} of an epoch of {steps_per_epoch}; "
-                "put a copy of it back, or begin again with --overwrite"
+                "put a copy of it back, or begin again by --overwrite"
             )
         self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
         if at.step == 0:

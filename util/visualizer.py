@@ -184,7 +184,7 @@ def _whole_rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")  # after the last end of line is nothing
-    rows = []
+    rows: list[list[str]] = []
     for line in lines:
         with contextlib.suppress(ValueError, csv.Error):
             cells = next(csv.reader([line.replace("\0", "?")]), [])
