@@ -183,9 +183,11 @@ def import_net(path: Path, name: str, model: Any) -> None:
     """Load a file into network ``name`` of a BaseModel.
 
     Raises:
-        ValueError: it is damaged or of another architecture.
+        ValueError: it is damaged, of another architecture, or of a generator that diverged.
     """
     state = load_net(path)
+    if not name.startswith("D") and (bad := [k for k, t in state.items() if not t.isfinite().all()]):
+        raise ValueError(f"{path}: {bad[0]:.60} is not finite, as the training diverged; choose another --epoch or run")
     try:
         model.load_net(name, state)
     except (RuntimeError, ValueError) as error:

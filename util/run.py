@@ -136,6 +136,7 @@ class Run:
             )
         self.advice = Advice(preview, getattr(self.model.opt, "gan_mode", ""))
         if at.step == 0:
+            export_nets(self.folder, ("latest",), self._nets(), self.background)  # or a run that diverges has none
             self.checkpoint.save()
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
             self._show(preview, Progress(), wall)
@@ -209,10 +210,11 @@ class Run:
         They are copied here, and written behind the steps that follow.
 
         Raises:
-            FloatingPointError: a weight is NaN or infinite; what was saved before is kept.
+            FloatingPointError: a weight or a buffer is NaN or infinite; what was saved before is kept.
             OSError: there was no room for what was to be written before.
         """
-        check_finite(self.model)
+        averages = self.ema.nets if self.ema else {}
+        check_finite({"": self.model} | {f"moving average of {name}: ": net for name, net in averages.items()})
         export_nets(self.folder, ("latest", *labels), self._nets(), self.background)
         if "best" in labels:
             self.measuring.quality.write_best(self.background)
