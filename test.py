@@ -9,6 +9,11 @@
 What the model is and how its data looks is read from the run, or from the weights themselves.
 """
 
+if __name__ == "__main__":
+    from util.console import begin
+
+    begin("test.py")
+
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -41,6 +46,7 @@ def test(config: Config[TestOptions]) -> None:
     from data.held_out import create_evaluator
     from models.noise import NoiseModel
     from models.trained import load_trained
+    from util.console import interrupts_raise
     from util.device import pick_device
     from util.latent_results import show_latents
     from util.latents import truncated
@@ -51,6 +57,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.summary import diagnose
     from util.translations import translate_all
 
+    interrupts_raise()
     opt = config.run
     model, weights = load_trained(config, pick_device(opt.device))
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"

@@ -7,6 +7,11 @@
 --model X trains models/X_model.py; --model X --help lists the options of that model.
 """
 
+if __name__ == "__main__":
+    from util.console import begin
+
+    begin("train.py")
+
 from collections.abc import Sequence
 
 from data import create_dataset, create_loader, find_dataset, recognize
@@ -29,10 +34,12 @@ def train(config: Config[TrainOptions]) -> None:
     from data.held_out import create_evaluator
     from models.speed import plan_speed
     from models.stepper import Stepper
+    from util.console import interrupts_raise
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.run import Run
     from util.run_folder import check_run_folder
 
+    interrupts_raise()
     opt = config.run
     check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite)  # again when it is opened: decoding takes long
     device = pick_device(opt.device, opt.deterministic)

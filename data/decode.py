@@ -7,6 +7,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from util.open_image import open_image
+
 
 class BadImageError(Exception):
     """A file that bears the name of an image but cannot be decoded as one."""
@@ -27,7 +29,7 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
         BadImageError: the file is damaged or no image; the message says what is wrong with it.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             upright = ImageOps.exif_transpose(image)
             flat, wanted = flatten(upright, channels), (size[1], size[0])
             if fit == "crop":
@@ -53,7 +55,7 @@ def to_tensor(image: Image.Image) -> Tensor:
 def is_grey(path: str) -> bool | None:
     """Say, from its header alone, whether the file holds one channel; None when it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

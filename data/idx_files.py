@@ -4,9 +4,11 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
+CHUNK, MAX_UNPACKED = 2**20, 2**30  # bytes; EMNIST, the largest of the family, has 0.6 * 2**30
 PREFIXES = {"train": "train", "val": "t10k", "test": "t10k"}  # phase -> how its files begin
 
 
@@ -34,13 +36,29 @@ def read_idx(path: Path) -> np.ndarray:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
+            head = file.read(4)
+            if len(head) < 4 or head[:2] != b"\0\0" or head[2] != 8 or head[3] not in (1, 3):
+                raise ValueError(f"{path} is not an idx file of bytes, such as MNIST's images and labels")
+            sides = file.read(4 * head[3])
+            if len(sides) < 4 * head[3]:
+                raise EOFError("it ends within its header")
+            shape = tuple(int.from_bytes(sides[i : i + 4], "big") for i in range(0, 4 * head[3], 4))
+            size = math.prod(shape)
+            if path.suffix == ".gz" and size > MAX_UNPACKED:
+                raise ValueError(f"{path} inflates to {size} bytes, which is more than {MAX_UNPACKED}: unpack it first")
+            content = _read(file, size + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8 or content[3] not in (1, 3):
-        raise ValueError(f"{path} is not an idx file of bytes, such as MNIST's images and labels")
-    start = 4 + 4 * content[3]
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    if len(content) - start != math.prod(shape):
-        raise ValueError(f"{path} is damaged: {len(content) - start} bytes where {shape} asks for {math.prod(shape)}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    if len(content) != size:
+        found = f"{size + 1} or more" if len(content) > size else len(content)
+        raise ValueError(f"{path} is damaged: {found} bytes where {shape} asks for {size}")
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read(file: gzip.GzipFile | IO[bytes], most: int) -> bytes:
+    """Return at most so many bytes; room is made for what there is, not for what a header promises."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(min(CHUNK, most))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)

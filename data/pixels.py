@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from data.decode import BadImageError, flatten, problem
+from util.open_image import check_bytes, open_image
 
 DEPTHS = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.float32)}  # bits -> the numbers of a pixel
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
@@ -31,28 +32,12 @@ def read_header(path: Path) -> Header:
     smaller of its first and last dimension, the last one when these are equal.
 
     Raises:
-        BadImageError: the file is damaged or no image.
+        BadImageError: the file is damaged, no image, or much larger when decoded than it is.
     """
     try:
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return Header(*_sides(array.shape), _depth(array.dtype), "npy")
-        with path.open("rb") as file:
-            start = file.read(26)
-        if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10":  # 16 bits: Pillow makes 8 of them in colour
-            width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
-            return Header(height, width, 1 if start[25] in (0, 4) else 3, 16, "png16")
-        if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and (header := _tiff_header(path)):
-            return header
-        with Image.open(path) as image:
-            width, height = image.size
-            tiff = image if isinstance(image, TiffImageFile) else None
-            if tiff:  # whose size some versions of Pillow turn by themselves
-                width, height = tiff.tag_v2[IMAGEWIDTH], tiff.tag_v2[IMAGELENGTH]
-            if (tiff or "exif" in image.info) and image.getexif().get(ORIENTATION, 1) >= 5:
-                width, height = height, width
-            grey = image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
-            return Header(height, width, 1 if grey else 3, 16 if image.mode.startswith("I") else 8, "pillow")
+        header = _look(path)
+        check_bytes(header.height * header.width * header.channels * header.depth // 8, path)
+        return header
     except MemoryError:
         raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
@@ -98,6 +83,29 @@ def value_limits(path: Path) -> tuple[float, float]:
     return float(np.nanmin(pixels)), float(np.nanmax(pixels))
 
 
+def _look(path: Path) -> Header:
+    """Return the header of a file as the one of its readers has it that will decode it."""
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return Header(*_sides(array.shape), _depth(array.dtype), "npy")
+    with path.open("rb") as file:
+        start = file.read(26)
+    if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10":  # 16 bits: Pillow makes 8 of them in colour
+        width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
+        return Header(height, width, 1 if start[25] in (0, 4) else 3, 16, "png16")
+    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and (header := _tiff_header(path)):
+        return header
+    with open_image(path) as image:
+        width, height = image.size
+        tiff = image if isinstance(image, TiffImageFile) else None
+        if tiff:  # whose size some versions of Pillow turn by themselves
+            width, height = tiff.tag_v2[IMAGEWIDTH], tiff.tag_v2[IMAGELENGTH]
+        if (tiff or "exif" in image.info) and image.getexif().get(ORIENTATION, 1) in range(5, 9):
+            width, height = height, width
+        grey = image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
+        return Header(height, width, 1 if grey else 3, 16 if image.mode.startswith("I") else 8, "pillow")
+
+
 def _tiff_header(path: Path) -> Header | None:
     """Return the header of a TIFF that Pillow would cut down; None: leave it to Pillow."""
     import tifffile
@@ -141,7 +149,7 @@ def _decode(path: Path, channels: int) -> np.ndarray:
 
 
 def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         upright = ImageOps.exif_transpose(image)
         if depth == 16:
             return np.clip(np.asarray(upright, np.int64), 0, 65535).astype(np.uint16)[:, :, None]

@@ -23,6 +23,7 @@ if __name__ == "__main__":
 from datasets.pairs import Pair, Report, SkippedError, find_pairs
 from util.console import one_line_errors
 from util.files import written_whole
+from util.open_image import open_image
 
 DEEP = ("I", "I;16", "F")  # Pillow's modes of more than 8 bits a channel, which are kept as they are
 SAVING: dict[str, dict[str, Any]] = {  # format -> how it is written; colours must not run over the seam
@@ -76,7 +77,7 @@ def read(path: Path, side: str) -> Image.Image:
         SkippedError: it cannot be read.
     """
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             image = ImageOps.exif_transpose(file)
             image.load()
     except MemoryError:

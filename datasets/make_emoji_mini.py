@@ -15,6 +15,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.emoji import VENDORS, build, create_parser, find_file, find_glyphs, to_palette
+from util.open_image import open_image
 
 KINDS = {  # Unicode's category -> how the subcategories that are taken begin
     "Smileys & Emotion": ("face-", "cat-face", "monkey-face"),
@@ -88,7 +89,7 @@ def make(packages: dict[str, Path], out: Path) -> None:
         for one, path in zip(emoji, paths, strict=True):
             folder = out / f"{one.split}{side}"
             folder.mkdir(parents=True, exist_ok=True)
-            with Image.open(path) as glyph:
+            with open_image(path) as glyph:
                 draw_image(glyph.convert("RGBA")).save(folder / f"{one.name}.png", optimize=True)
 
 

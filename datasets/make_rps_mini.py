@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.emoji import IMAGE_SIZE, VENDORS, build, create_parser, find_glyphs, to_palette
+from util.open_image import open_image
 
 CLASSES = {  # class -> code points of its hand designs
     "rock": ("270a", "1f44a", "1f91b", "1f91c"),  # raised, oncoming, left-facing and right-facing fist
@@ -92,7 +93,7 @@ def write_images(folder: Path, num_images: int, glyphs: dict[str, list[Path]], s
     order = {vendor: Random(f"{seed}/{vendor}").sample(paths, len(paths)) for vendor, paths in glyphs.items()}
     for index in range(num_images):
         turn, vendor = index // len(VENDORS), VENDORS[index % len(VENDORS)]
-        with Image.open(order[vendor][turn % len(order[vendor])]) as glyph:
+        with open_image(order[vendor][turn % len(order[vendor])]) as glyph:
             # a generator of its own for every image: a longer set starts with the images of a shorter one
             image = draw_image(glyph.convert("RGBA"), Random(f"{seed}/{index}"))
         image.save(folder / f"{index:04d}.png", optimize=True)

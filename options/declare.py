@@ -14,6 +14,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from util.config_file import brief
 from util.registry import did_you_mean
 
 
@@ -96,30 +97,32 @@ class Flag:
         """
         if self.is_bool:
             if not isinstance(value, bool):
-                raise ValueError(f"{value!r} is not true or false")
+                raise ValueError(f"{brief(value)} is not true or false")
             return value
         if isinstance(value, list) and get_origin(self.hint) is tuple:
             return self.parse(",".join(str(v) for v in value))
         if isinstance(value, bool | list | dict) or value is None:
-            raise ValueError(f"{value!r} is not {self._kind(self.hint)}")
+            raise ValueError(f"{brief(value)} is not {self._kind(self.hint)}")
         return self.parse(str(value))
 
     def _scalar(self, text: str, kind: Any) -> Any:
         if self.choices:
             if text not in self.choices:
-                raise ValueError(f"{text!r} is not a choice{did_you_mean(text, self.choices)}")
+                raise ValueError(f"{brief(text)} is not a choice{did_you_mean(text, self.choices)}")
             return text
         if self.rule.read:
             text = self.rule.read(text)
         try:
             value = kind(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not {self._kind(kind)}") from None
+            raise ValueError(f"{brief(text)} is not {self._kind(kind)}") from None
         if isinstance(value, int | float):
             self._check_range(value)
         return value
 
     def _check_range(self, value: float) -> None:
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError(f"{brief(value)} is too large for a whole number")
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a finite number")
         if self.rule.min is not None and value < self.rule.min:

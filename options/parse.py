@@ -14,7 +14,7 @@ from options.declare import flags
 from options.parser import Parser, shown
 from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
-from util.config_file import SECTIONS, Entry, read_config
+from util.config_file import SECTIONS, Entry, brief, read_config
 from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
@@ -151,7 +151,7 @@ def texts(entries: Mapping[str, Entry]) -> dict[str, str]:
     found = {name: entries[name] for name in FIRST if name in entries}
     for name, (value, where) in found.items():
         if value is None or isinstance(value, bool | list | dict):
-            raise ValueError(f"{where}: {name}: {value!r} is not a text")
+            raise ValueError(f"{where}: {name}: {brief(value)} is not a text")
     return {name: str(value) for name, (value, _) in found.items()}
 
 

@@ -7,8 +7,8 @@ from dataclasses import MISSING
 from typing import Any, NoReturn
 
 from options.declare import Flag, flags
-from util.config_file import Entry
-from util.console import warn
+from util.config_file import Entry, brief
+from util.console import one_line, warn
 from util.registry import did_you_mean
 
 
@@ -31,8 +31,7 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-[\d.][\d.,eE+-]*$")  # a value also when a list: -1000,3000
 
     def error(self, message: str) -> NoReturn:
-        message = " ".join(message.removeprefix("argument ").split())
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message.removeprefix('argument '))}\n")
 
     def add(self, title: str, cls: type, defaults: Mapping[str, Any], known: bool = False) -> None:
         """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones, ``known`` skips what is there."""
@@ -80,7 +79,7 @@ class Parser(argparse.ArgumentParser):
             flag = self.flags.get(name) or next((f for f in self.flags.values() if name in f.rule.aliases), None)
             if flag is None:
                 near = did_you_mean(name, self.flags).split(" (known")[0]
-                raise ValueError(f"{where}: there is no option {name}{near}")
+                raise ValueError(f"{where}: there is no option {name if len(name) < 60 else brief(name)}{near}")
             try:
                 values[flag.name] = flag.convert(value)
             except ValueError as error:

@@ -107,3 +107,15 @@ def test_a_lock_ends_with_its_process_even_when_a_child_of_it_lives_on(tmp_path)
     assert in_child(lambda: FolderLock(tmp_path / "run")) == 0
     os.close(end)
     os.close(alive)
+
+
+def test_a_log_that_was_cut_short_keeps_its_whole_lines_and_says_what_is_lost(tmp_path, capsys):
+    path = tmp_path / "timing.csv"
+    path.write_text("1,2\n3,4\n5")
+    cut_back(path, 12)
+    assert path.read_text() == "1,2\n3,4\n"
+    assert "timing.csv was cut short: 4 bytes of the saved run's 12 are lost" in capsys.readouterr().err
+    path.unlink()
+    cut_back(path, 12)
+    assert not path.exists()
+    assert "timing.csv was cut short: 12 bytes" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The MNIST family's files, packed or not, in torchvision's layouts, whole or damaged."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ WHOLE = idx_bytes(np.arange(24).reshape(2, 3, 4))
     ("content", "message"),
     [
         (WHOLE[:-1], "damaged: 23 bytes where"),
-        (WHOLE + b"x", "damaged: 25 bytes where"),
+        (WHOLE + b"x", "damaged: 25 or more bytes where"),
         (WHOLE[:10], "damaged"),
         (b"", "is not an idx file"),
         (b"\0\0", "is not an idx file"),
@@ -191,3 +192,25 @@ def test_a_folder_of_something_else_has_no_idx_files(tmp_path):
     (tmp_path / "notes.txt").touch()
     assert find_idx_files(tmp_path) == {}
     assert find_idx_files(tmp_path / "nowhere") == {}
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"), [((60_000, 2000, 2000), "inflates to"), ((1, 2, 3), "damaged: 7 or more")]
+)
+def test_a_packed_file_takes_no_more_memory_than_a_data_set_has(tmp_path, sides, message):
+    head = bytes([0, 0, 8, 3]) + b"".join(side.to_bytes(4, "big") for side in sides)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(head + bytes(30_000_000), compresslevel=1))
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=message):
+        read_idx(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_a_header_that_promises_much_takes_nothing(tmp_path):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(bytes([0, 0, 8, 3]) + b"\xff" * 12)
+    with pytest.raises(ValueError, match="damaged: 0 bytes where"):
+        read_idx(path)

@@ -1,15 +1,18 @@
 """Save and restore what a run needs to go on as if it had never stopped, and export its networks."""
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from util.background import Do, at_once
-from util.files import written_whole
+from util.files import sync, written_whole
+from util.moments import check_moments
+from util.saved_file import check_saved
 
 FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
 STATE_FILE = "latest_state.pth"
@@ -30,6 +33,7 @@ class Checkpoint:
         optional: Sequence[str] = (),
         late: Sequence[str] = (),
         do: Do = at_once,
+        logs: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         """Name the file and what it holds.
 
@@ -39,11 +43,12 @@ class Checkpoint:
             optional: parts that a file may lack, which then stay as they are.
             late: parts whose states say what ``do`` has written: they are asked when all that came before is done.
             do: writes the file, maybe later, with the other parts' states as they were.
+            logs: returns the files that the states refer to, which are brought to the disk before they are.
         """
         self.path = folder / STATE_FILE
         self.parts = parts
         self.optional, self.late = set(optional), set(late)
-        self.do = do
+        self.do, self.logs = do, logs
 
     def save(self) -> None:
         """Write the file whole or not at all; raise OSError, with the previous one untouched, when it cannot be.
@@ -53,6 +58,8 @@ class Checkpoint:
         self.do(self._write, {name: self.parts[name].state_dict() for name in self.parts if name not in self.late})
 
     def _write(self, states: dict[str, Any]) -> None:
+        for log in self.logs():
+            sync(log)
         late = {name: self.parts[name].state_dict() for name in self.late}
         save_whole({"format": FORMAT} | states | late, self.path)
 
@@ -62,6 +69,10 @@ class Checkpoint:
         Raises:
             ValueError: there is no such file, or it is damaged, of another format or of another architecture.
         """
+        if not self.path.exists():
+            raise ValueError(
+                f"there is no {self.path}: the run ended before its first save; begin again by --overwrite"
+            )
         saved = load_safely(self.path)
         if not isinstance(saved, dict) or saved.get("format") != FORMAT:
             found = saved.get("format") if isinstance(saved, dict) else type(saved).__name__
@@ -72,10 +83,15 @@ class Checkpoint:
             if name not in saved:
                 continue
             try:
+                if isinstance(part, Optimizer):
+                    check_moments(part, saved[name])
                 part.load_state_dict(saved[name])
             except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-                reason = str(error).strip().splitlines()[-1].strip()
-                raise ValueError(f"{self.path} does not fit this model ({name}: {reason})") from None
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+                raise ValueError(
+                    f"{self.path} does not fit this model ({name}: {reason:.300}); "
+                    "put a copy of it back, or begin again by --overwrite"
+                ) from None
 
 
 def save_whole(content: Any, path: Path) -> None:
@@ -102,6 +118,7 @@ def load_safely(path: Path) -> Any:
     if not path.exists():
         raise ValueError(f"there is no {path}")
     try:
+        check_saved(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(f"{path} is damaged, or holds more than tensors: it was not loaded") from None
@@ -109,7 +126,7 @@ def load_safely(path: Path) -> Any:
         raise
     except Exception as error:  # what is no such file makes the reader raise errors of every kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is damaged and was not loaded ({reason})") from None
+        raise ValueError(f"{path} is damaged and was not loaded ({reason:.300})") from None
 
 
 def load_net(path: Path) -> dict[str, torch.Tensor]:
@@ -166,9 +183,11 @@ def import_net(path: Path, name: str, model: Any) -> None:
     """Load a file into network ``name`` of a BaseModel.
 
     Raises:
-        ValueError: it is damaged or of another architecture.
+        ValueError: it is damaged, of another architecture, or of a generator that diverged.
     """
     state = load_net(path)
+    if not name.startswith("D") and (bad := [k for k, t in state.items() if not t.isfinite().all()]):
+        raise ValueError(f"{path}: {bad[0]:.60} is not finite, as the training diverged; choose another --epoch or run")
     try:
         model.load_net(name, state)
     except (RuntimeError, ValueError) as error:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+MAX_LENGTH, MAX_PARTS, MAX_DEPTH = 2**20, 10**5, 20  # letters and values of a file, and how deeply they are nested
 SECTIONS = ("run", "model", "data")  # options.yaml groups its values under these; a config need not
 RECORDS = ("spec", "about")  # further sections of options.yaml, which are no options
 
@@ -24,14 +25,9 @@ def read_config(path: Path) -> dict[str, Entry]:
         OSError: the file cannot be read.
         ValueError: it is not YAML, or not a mapping of names to values, or names one option twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = {} if node is None else yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    node, values = _read(path)
     if not isinstance(values, dict):
-        raise ValueError(f"{path} must hold lines such as 'batch_size: 64', not {values!r:.60}")
+        raise ValueError(f"{path} must hold lines such as 'batch_size: 64', not {brief(values)}")
     entries: dict[str, Entry] = {}
     for name, value, line in _pairs(node, values):
         where = f"{path}, line {line}"
@@ -39,6 +35,44 @@ def read_config(path: Path) -> dict[str, Entry]:
             raise ValueError(f"{where}: {name} is given twice")
         entries[name] = Entry(value, where)
     return entries
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """Return the root node of a YAML file and its value, None and {} when it is empty.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not YAML, or built so that a small file would fill the memory or the stack.
+    """
+    with path.open(encoding="utf-8") as file:
+        try:
+            text = file.read(MAX_LENGTH + 1)
+            if len(text) > MAX_LENGTH:
+                raise ValueError(f"it is longer than {MAX_LENGTH} letters")
+            _check_events(text)
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            return node, {} if node is None else yaml.safe_load(text)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not YAML: {' '.join(str(error).split()):.300}") from None
+        except ValueError as error:  # of _check_events; or of a date such as 2024-99-99
+            raise ValueError(f"{path} cannot be read: {error!s:.300}") from None
+
+
+def _check_events(text: str) -> None:
+    """Raise ValueError for aliases, by which nine lines grow to 10^9 values, and for collections nested too deeply."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"line {line} refers to an anchor: write the value out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if number > MAX_PARTS:
+            raise ValueError(f"it holds more than {MAX_PARTS} values")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"line {line} is nested more than {MAX_DEPTH} deep")
 
 
 def _pairs(node: Any, values: dict[Any, Any]) -> Iterator[tuple[str, Any, int]]:
@@ -55,8 +89,26 @@ def _pairs(node: Any, values: dict[Any, Any]) -> Iterator[tuple[str, Any, int]]:
 
 
 def read_section(path: Path, section: str) -> dict[str, Any]:
-    """Return one section of an options.yaml, {} when it has none of that name."""
-    return dict((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get(section) or {})
+    """Return one section of a run's options.yaml or best.yaml, {} when it has none of that name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not YAML, or that section is not a mapping.
+    """
+    values = _read(path)[1]
+    found = (values.get(section) or {}) if isinstance(values, dict) else values
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: {section} must hold lines such as 'batch_size: 64', not {brief(found)}")
+    return dict(found)
+
+
+def brief(value: Any) -> str:
+    """Return ``value`` as Python writes it, cut to what fits in a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def plain(value: Any) -> Any:

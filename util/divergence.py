@@ -1,7 +1,7 @@
 """What a run does when a loss, a weight or an image is not finite: end, or go back and on at a lower rate."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -15,10 +15,16 @@ from util.types import Progress
 RESTARTED, MAX_RESTARTS = 0.5, 5  # of the learning rate that remains after each return to an earlier state
 
 
-def check_finite(model: nn.Module) -> None:
-    """Raise FloatingPointError when a weight is NaN or infinite."""
-    names, weights = zip(*model.named_parameters(), strict=True)
-    finite = torch.stack([weight.isfinite().all() for weight in weights]).tolist()  # the device is waited for once
+def check_finite(modules: Mapping[str, nn.Module]) -> None:
+    """Raise FloatingPointError when a weight or buffer, such as batch norm's variance, is NaN or infinite."""
+    tensors = {
+        f"{prefix}{name}": tensor
+        for prefix, module in modules.items()
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if tensor.is_floating_point()
+    }
+    names = list(tensors)
+    finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()  # the device is waited for once
     if not all(finite):
         raise FloatingPointError(
             f"training diverged: {names[finite.index(False)]} is not finite, so the last save is kept; try a lower --lr"

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from util.console import warn
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -43,12 +45,30 @@ def append_text(path: Path, text: str) -> None:
 
 
 def cut_back(path: Path, length: int) -> None:
-    """Shorten ``path`` to ``length`` bytes, as it was when a checkpoint was written; 0 removes it."""
+    """Shorten ``path`` to ``length`` bytes, as it was when a checkpoint was written; 0 removes it.
+
+    Where it is shorter than that, its whole lines stay, and what is lost is warned of.
+    """
     if length == 0:
         path.unlink(missing_ok=True)
-    elif path.exists() and path.stat().st_size > length:
+        return
+    whole = 0
+    if path.exists():
         with path.open("r+b") as file:
-            file.truncate(length)
+            whole = min(length, file.seek(0, os.SEEK_END))
+            if whole < length:
+                file.seek(0)
+                whole = file.read().rfind(b"\n") + 1  # its last line may be cut short
+            file.truncate(whole)
+    if whole < length:
+        warn(f"{path} was cut short: {length - whole} bytes of the saved run's {length} are lost; the run goes on")
+
+
+def sync(path: Path) -> None:
+    """Wait until what was appended to ``path`` is on disk, where it is."""
+    if path.exists():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def length(path: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from util.checks import count
 from util.types import Losses
 
 
@@ -56,8 +57,8 @@ class LossMeter:
         return {"report": self._report.state(), "epoch": self._epoch.state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._report.load(state["report"])
-        self._epoch.load(state["epoch"])
+        self._report.load(_checked(state["report"]))
+        self._epoch.load(_checked(state["epoch"]))
 
     def to(self, device: torch.device) -> None:
         """Move the sums to where the losses are."""
@@ -92,3 +93,13 @@ class _Sums:
     def load(self, state: dict[str, tuple[Tensor, int]]) -> None:
         self.totals = {name: total.clone() for name, (total, _) in state.items()}
         self.counts = Counter({name: count for name, (_, count) in state.items()})
+
+
+def _checked(sums: Any) -> dict[str, tuple[Tensor, int]]:
+    """Return saved sums and counts; raise ValueError when they are none."""
+    for name, (total, _) in sums.items():
+        if not isinstance(total, Tensor) or total.shape or total.is_meta:
+            raise ValueError(f"{name:.40} is no sum of losses")
+        if count({name: sums[name][1]}, name) == 0:
+            raise ValueError(f"{name:.40} is a sum of nothing")
+    return dict(sums)

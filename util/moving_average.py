@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from util.checks import count
+
 
 class MovingAverage:
     """Averages of some of a model's networks, batch norm's statistics included.
@@ -63,7 +65,7 @@ class MovingAverage:
         return {"updates": self.updates} | {name: net.state_dict() for name, net in self.nets.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.updates = state["updates"]
+        self.updates = count(state, "updates")
         for name, net in self.nets.items():
             net.load_state_dict(state[name])
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from util.background import Do, at_once
-from util.config_file import dump
+from util.checks import count, number
+from util.config_file import brief, dump, read_section
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import COLUMNS, Figure, from_cells
 from util.metrics.names import cost
@@ -65,11 +64,22 @@ class Quality:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.since, self.latest = state["best"], state["since"], dict(state["latest"])
+        self.since, self.latest = count(state, "since"), {k: float(v) for k, v in state["latest"].items()}
+        self.best = _checked(state["best"]) if state["best"] else None
         if self.best and self.best["metric"] != self.metric:
             self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
-        self.restarts = state["restarts"]
-        cut_back(self.folder / METRICS_FILE, state["bytes"])
+        self.restarts = count(state, "restarts", most=1000)
+        cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
+
+
+def _checked(best: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved best figure, and when; raise ValueError, KeyError or TypeError when it is none."""
+    for name in COUNTS:
+        count(best, name)
+    number(best, "value")
+    if not isinstance(best_figure(best).name, str):
+        raise ValueError(f"the best figure has no name but {brief(best['name'])}")
+    return best
 
 
 def read_metrics(path: Path) -> list[tuple[Progress, Figure]]:
@@ -83,7 +93,7 @@ def read_metrics(path: Path) -> list[tuple[Progress, Figure]]:
 def read_best(folder: Path) -> dict[str, Any]:
     """Return what best.yaml of a run says, {} when there is none."""
     path = folder / BEST_FILE
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["best"]) if path.exists() else {}
+    return read_section(path, "best") if path.exists() else {}
 
 
 def best_figure(best: dict[str, Any]) -> Figure:

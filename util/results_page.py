@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from dominate import tags
-from PIL import Image
 
 from util.html import Page, relative_url
 from util.images import enlargement
+from util.open_image import open_image
 
 GALLERY_SIZE = 160  # pixels: larger images are shown at this size in a gallery
 
@@ -73,7 +73,7 @@ class ResultsPage:
 
     def _picture(self, path: Path, text: str, *, width: int | None = None, limit: int | None = None) -> Any:
         """Return an image that loads when it comes into view; a larger one than is shown is linked."""
-        with Image.open(path) as image:
+        with open_image(path) as image:
             size = image.size
         if width is None:
             width = size[0] * enlargement(max(size))

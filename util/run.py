@@ -27,6 +27,7 @@ from util.meter import LossMeter
 from util.modes import evaluating
 from util.moving_average import MovingAverage
 from util.profiling import Profiler, labelled
+from util.quality import METRICS_FILE
 from util.run_folder import check_same_data, describe_process, open_run_folder
 from util.runs import OPTIONS_FILE, find_trained
 from util.schedule import lr_factor
@@ -84,6 +85,11 @@ class Run:
         self.profiler: Profiler | None = None
         self.exits = ExitStack()
         self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
+        record = sections | {
+            "about": describe_process(model.device, speed, self.folder / OPTIONS_FILE if opt.continue_train else None)
+        }
+        if not opt.continue_train:  # before all else, or a process that is killed would leave a folder that is no run
+            write_text(self.folder / OPTIONS_FILE, dump(record))
         displays = create_displays(opt, sections, mark_changed(sections, defaults), self._commands())
         self.visualizer = Visualizer([self.text_logs, *displays], self.folder, self.background)
         parts: dict[str, Any] = {
@@ -98,13 +104,12 @@ class Run:
         parts |= {"scaler": model.scaler} if model.scaler.is_enabled() else {}
         parts |= {"losses_csv": self.losses_csv, "logs": self.visualizer}
         self.checkpoint = Checkpoint(
-            self.folder, parts, optional=("quality", "scaler"), late=("logs",), do=self.background
+            self.folder, parts, ("quality", "scaler"), late=("logs",), do=self.background, logs=self._logs
         )
         if opt.continue_train:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self._load()
-        about = describe_process(model.device, speed, self.folder / OPTIONS_FILE if opt.continue_train else None)
-        write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
+            write_text(self.folder / OPTIONS_FILE, dump(record))
         print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
         print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
         if model.recipe and not opt.continue_train and model.opt == type(model).Options():
@@ -132,8 +137,14 @@ class Run:
         """
         opt, at = self.opt, self.progress
         self.stepper = stepper
+        if at.epoch_step > steps_per_epoch:
+            raise ValueError(
+                f"{self.checkpoint.path} is damaged: step {at.epoch_step} of an epoch of {steps_per_epoch}; "
+                "put a copy of it back, or begin again by --overwrite"
+            )
         self.advice = Advice(preview, self.model.is_bounded)
         if at.step == 0:
+            export_nets(self.folder, ("latest",), self._nets(), self.background)  # or a run that diverges has none
             self.checkpoint.save()
             wall = {"real": Grid(preview["image"].cpu(), WALL)} if "image" in preview else {}
             self._show(preview, Progress(), wall)
@@ -207,15 +218,21 @@ class Run:
         They are copied here, and written behind the steps that follow.
 
         Raises:
-            FloatingPointError: a weight is NaN or infinite; what was saved before is kept.
+            FloatingPointError: a weight or a buffer is NaN or infinite; what was saved before is kept.
             OSError: there was no room for what was to be written before.
         """
-        check_finite(self.model)
+        averages = self.ema.nets if self.ema else {}
+        check_finite({"": self.model} | {f"moving average of {name}: ": net for name, net in averages.items()})
         export_nets(self.folder, ("latest", *labels), self._nets(), self.background)
         if "best" in labels:
             self.measuring.quality.write_best(self.background)
         self._note_time()  # or the time of what a resumed run does not train again would be lost
         self.checkpoint.save()
+
+    def _logs(self) -> list[Path]:
+        """Return the files that grow while the run goes on, and of which a saved state says how long they were."""
+        shown = [log for display in self.visualizer.displays for log in display.logs]
+        return [self.losses_csv.path, self.folder / METRICS_FILE, *shown]
 
     def _note_time(self) -> None:
         """Write a row of timing.csv for what was trained since the last one."""

@@ -53,7 +53,7 @@ def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> Fold
 
 
 def _contents(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if p.name != ".lock"] if folder.exists() else []
+    return [p for p in folder.iterdir() if p.name != ".lock" and not p.match(".*.tmp")] if folder.exists() else []
 
 
 def check_same_data(previous: Path, spec: dict[str, Any]) -> None:

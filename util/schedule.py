@@ -7,6 +7,8 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from util.checks import count, number
+
 Policy = Literal["constant", "linear", "step", "cosine", "plateau"]
 
 
@@ -49,6 +51,8 @@ class Plateau:
         return {"factor": self.factor} | {k: getattr(self._scheduler, k) for k in keys}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        self._scheduler.optimizer.param_groups[0]["lr"] = state.pop("factor")
-        vars(self._scheduler).update(state)
+        counts = {k: count(state, k) for k in ("num_bad_epochs", "cooldown_counter", "last_epoch")}
+        if not 0 <= number(state, "factor") <= 1:
+            raise ValueError(f"factor is {state['factor']}, not between 0 and 1")
+        self._scheduler.optimizer.param_groups[0]["lr"] = state["factor"]
+        vars(self._scheduler).update({"best": number(state, "best")} | counts)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from util.checks import count
+
 Losses = dict[str, Tensor]  # name -> detached scalar
 Visuals = dict[str, Tensor]  # name -> float (N, C, H, W) in [-1, 1]
 
@@ -93,7 +95,11 @@ class Progress:
         return {"epoch": self.epoch, "step": self.step, "images": self.images, "epoch_step": self.epoch_step}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        vars(self).update(state)
+        """Take a saved count; raise ValueError when it is none."""
+        counts = {name: count(state, name) for name in self.state_dict()}
+        if not counts["epoch_step"] <= counts["step"] <= counts["images"]:
+            raise ValueError(f"{counts['epoch_step']} steps of {counts['step']}, of {counts['images']} images")
+        vars(self).update(counts)
 
 
 class Grid(NamedTuple):

@@ -1,5 +1,6 @@
 """Where losses and images go during training."""
 
+import contextlib
 import csv
 import io
 import math
@@ -11,6 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from util.background import Do, at_once
+from util.checks import MOST, count
+from util.console import warn
 from util.files import append_text, cut_back, length, write_text
 from util.metrics.figure import Figure
 from util.types import Grid, Progress
@@ -113,7 +116,9 @@ class Visualizer:
     def load_state_dict(self, state: dict[str, int]) -> None:
         for display in self.displays:
             for log in display.logs:
-                cut_back(log, state.get(log.relative_to(self.folder).as_posix(), length(log)))
+                name = log.relative_to(self.folder).as_posix()
+                if name in state:
+                    cut_back(log, count(state, name))
 
 
 class LossCsv:
@@ -126,6 +131,7 @@ class LossCsv:
         self.path = folder / self.FILE
         self.names: list[str] = []
         self.rows = 0
+        self.step = 0  # of the last row
 
     def write(self, at: Progress, losses: dict[str, float]) -> None:
         """Add a row; a loss that was never seen before gets a column, empty in the rows above."""
@@ -133,14 +139,17 @@ class LossCsv:
             self._rewrite(self.names + new)
         row = [at.epoch, at.step, at.images, *(f"{losses[n]:.9g}" if n in losses else "" for n in self.names)]
         append_text(self.path, csv_line(row))
-        self.rows += 1
+        self.rows, self.step = self.rows + 1, at.step
 
     def _rewrite(self, names: list[str]) -> None:
-        """Write the file anew with the first ``self.rows`` rows and columns for ``names``."""
-        rows: list[dict[str, str]] = []
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))[: self.rows]
+        """Write the file anew with its whole rows up to ``self.step``, and columns for ``names``."""
+        rows = [row for row in _whole_rows(self.path) if int(row["step"]) <= self.step][: self.rows]
+        if len(rows) < self.rows:
+            warn(
+                f"{self.path} was cut short or changed: {self.rows - len(rows)} of the {self.rows} rows before step "
+                f"{self.step} are lost; the run goes on"
+            )
+            self.rows = len(rows)
         self.names = names
         header = [*self.FIXED, *names]
         write_text(
@@ -148,26 +157,45 @@ class LossCsv:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"names": list(self.names), "rows": self.rows}
+        return {"names": list(self.names), "rows": self.rows, "step": self.step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.rows = state["rows"]
-        self._rewrite(state["names"])
+        """Cut the file back to a state; what is missing of it is warned of."""
+        if not all(isinstance(name, str) for name in state["names"]):
+            raise ValueError("the names of the losses are no texts")
+        self.rows = count(state, "rows")
+        self.step = count(state, "step") if "step" in state else MOST  # states of the version before have none
+        self._rewrite(list(state["names"]))
 
 
 def read_losses(path: Path) -> list[Report]:
-    """Return the reports that a ``losses.csv`` holds, [] when there is none."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    """Return the reports that a ``losses.csv`` holds in whole rows, [] when there is none."""
     return [
         (
             Progress(int(row["epoch"]), int(row["step"]), int(row["images"])),
             {name: float(value) for name, value in row.items() if value and name not in LossCsv.FIXED},
         )
-        for row in rows
+        for row in _whole_rows(path)
     ]
+
+
+def _whole_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a ``losses.csv`` that are as they were written; the last one may have been cut short."""
+    if not path.exists():
+        return []
+    *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")  # after the last end of line is nothing
+    rows: list[list[str]] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, csv.Error):
+            cells = next(csv.reader([line.replace("\0", "?")]), [])
+            if not rows:
+                rows.append(cells)  # the names
+            elif len(cells) == len(rows[0]) and all(int(c) >= 0 for c in cells[:3]):
+                [float(c) for c in cells[3:] if c]
+                rows.append(cells)
+    if not rows or tuple(rows[0][:3]) != LossCsv.FIXED:
+        return []
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def thinned(reports: Sequence[Report], most: int) -> Sequence[Report]:
