@@ -38,6 +38,7 @@ def test(config: Config[TestOptions]) -> None:
     """Load the run, let its model draw or translate, and print where the page is."""
     import torch  # which a mistyped option need not wait for
 
+    from data.findings import tell
     from data.held_out import create_evaluator
     from models.noise import NoiseModel
     from models.trained import load_trained
@@ -88,6 +89,7 @@ def test(config: Config[TestOptions]) -> None:
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)
+            tell(loader.dataset)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
         if evaluator:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data.image_paths import Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
 from util.types import DataSpec
@@ -50,6 +51,9 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         self.labels: Tensor | None = None  # int64 (N,), or None when the data has no labels
         self.crop_size = 0  # side of the square that the loader cuts out of what is decoded; 0: it stays whole
         self.spec: DataSpec
+        self.read: list[Path] = []  # the folders, or files, that the images come from
+        self.left_out: dict[str, list[str]] = {}  # reason -> what was found there and is no image of this data set
+        self.links: list[str] = []  # linked folders that were followed
 
     @property
     def dtype(self) -> torch.dtype:
@@ -75,6 +79,24 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
             BadImageError: the file is damaged.
         """
         return self.spec.input_nc if key == "A" else self.spec.output_nc, *self.spec.image_size
+
+    def image_files(self, key: str) -> list[Path]:
+        """Return the file of each image of ``key``; [] where images have no files of their own."""
+        files = self.files()
+        return files if len(files) == len(self.names) else []
+
+    def take(self, folder: Path, found: Survey) -> list[str]:
+        """Return the images that were found in ``folder``; note the rest."""
+        self.read.append(folder)
+        self.links += found.links
+        for reason, names in found.left_out.items():
+            self.leave_out(reason, names)
+        return found.names
+
+    def leave_out(self, reason: str, names: Sequence[str]) -> None:
+        """Note that files are not used, to be told before training."""
+        if names:
+            self.left_out.setdefault(reason, []).extend(names)
 
     def image_names(self, key: str) -> list[str]:
         """Return what each image of ``key`` is called."""

@@ -115,6 +115,7 @@ def build_cache(
         good = [i for i in range(len(shapes[first])) if i not in bad[first]]
         if bad[first]:
             print(f"skipped: {_listed(dataset.image_names(first), bad[first])}")
+            dataset.leave_out("that cannot be read", [dataset.image_names(first)[i] for i in bad[first]])
             dataset.keep_images(first, good)
         rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
     return Cache(stores, shapes, rows) if stores else None

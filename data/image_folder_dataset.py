@@ -10,7 +10,7 @@ from torch import Tensor
 from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.decode import decode_image, is_grey
-from data.image_paths import held_out, list_images, natural, read_list
+from data.image_paths import held_out, list_images, natural, read_list, survey
 from options import option
 from util.types import DataSpec
 
@@ -46,9 +46,10 @@ class ImageFolderDataset(BaseDataset):
         root = find_dataroot(opt.dataroot)
         self.folder, split = _phase_folder(root, opt.phase)
         train_folder = _phase_folder(root, "train")[0]
-        paths = list_images(self.folder)
+        paths = self.take(self.folder, survey(self.folder))
         classes = find_classes(paths if self.folder == train_folder else list_images(train_folder))
         if classes:
+            self.leave_out("in no class folder", [p for p in paths if "/" not in p])
             paths = [p for p in paths if "/" in p]
             if strangers := sorted({p.split("/")[0] for p in paths} - set(classes)):
                 raise ValueError(f"{self.folder} has classes that are not trained: {', '.join(strangers)}")

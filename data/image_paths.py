@@ -5,18 +5,43 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
+OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
+NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
+
+
+class Survey(NamedTuple):
+    """What lies anywhere below a folder, as sorted relative paths with forward slashes."""
+
+    names: list[str]  # the images
+    left_out: dict[str, list[str]]  # reason -> other files and folders
+    links: list[str]  # linked folders that were followed
+
+
+def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
+    """Look at every file below ``folder``; hidden ones, whose names begin with a dot, do not count."""
+    found = Survey([], {}, [])
+    for name, what in sorted(_walk(folder, extensions), key=lambda pair: natural(pair[0])):
+        if what == IMAGE:
+            found.names.append(name)
+        elif what == LINK:
+            found.links.append(name)
+        else:
+            found.left_out.setdefault(what, []).append(name)
+    return found
 
 
 def list_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> list[str]:
     """Return the images anywhere below ``folder``, as sorted relative paths with forward slashes."""
-    return sorted(_walk(folder, extensions), key=natural)
+    return survey(folder, extensions).names
 
 
 def has_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> bool:
-    """Say whether there is a file with one of ``extensions`` anywhere below ``folder``."""
-    return next(_walk(folder, extensions), None) is not None
+    """Say whether there is an image anywhere below ``folder``."""
+    return any(what == IMAGE for _, what in _walk(folder, extensions))
 
 
 def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str]:
@@ -41,14 +66,42 @@ def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
     return groups
 
 
-def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        inside = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if inside == "." else f"{inside}/"
-        for file in files:
-            if file.lower().endswith(extensions) and not file.startswith("."):
-                yield prefix + file
+def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each file below ``folder`` with IMAGE, or why it is left out; each followed link to a folder with LINK."""
+    if not folder.is_dir():
+        return
+    visited = {_identity(folder)}
+    todo = [(str(folder), "")]
+    while todo:
+        path, prefix = todo.pop()
+        try:
+            with os.scandir(path) as listing:
+                entries = sorted(listing, key=lambda e: (e.is_symlink(), e.name))  # a folder before links to it
+        except OSError:
+            yield prefix, UNREADABLE
+            continue
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                identity = _identity(entry)
+                if entry.is_symlink() and identity in visited:
+                    yield f"{name}/", AGAIN
+                    continue
+                if entry.is_symlink():
+                    yield f"{name}/", LINK
+                visited.add(identity)
+                todo.append((entry.path, f"{name}/"))
+            elif not entry.is_file():
+                yield name, DANGLING if entry.is_symlink() else NO_FILE
+            else:
+                yield name, IMAGE if entry.name.lower().endswith(extensions) else OTHER
+
+
+def _identity(folder: Path | os.DirEntry[str]) -> tuple[int, int]:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:

@@ -14,7 +14,7 @@ from data.base_dataset import BaseDataset, spread
 from data.decode import BadImageError
 from data.pixels import Header, read_header, read_pixels, resize, value_limits
 from data.transforms import HALF_OF_16_BITS
-from data.translation_folders import list_or_raise, one_folder
+from data.translation_folders import one_folder, survey_or_raise
 from options import option
 from util.types import DataSpec
 
@@ -82,9 +82,10 @@ class TranslationDataset(BaseDataset):
         """Take as images of ``key`` those of a folder, or one file: where ``one_folder`` finds ``side``."""
         folder = one_folder(find_dataroot(self.opt.dataroot), self.opt.phase, side)
         if folder.is_file():
+            self.read.append(folder)
             folder, self.names = folder.parent, [folder.name]
         else:
-            self.names = list_or_raise(folder)
+            self.names = self.take(folder, survey_or_raise(folder))
         self.paths = {key: [folder / name for name in self.names]}
         self.limit()
 
@@ -153,6 +154,9 @@ class TranslationDataset(BaseDataset):
         if opt.preprocess in ("crop", "none"):
             return height, width
         return max(1, round(opt.load_size * height / width), self.crop_size), opt.load_size
+
+    def image_files(self, key: str) -> list[Path]:
+        return self.paths[key]
 
     def files(self) -> list[Path]:
         return list(dict.fromkeys(path for paths in self.paths.values() for path in paths))

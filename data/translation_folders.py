@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.image_paths import EXTENSIONS, list_images
+from data.image_paths import EXTENSIONS, Survey, survey
 
 PHASES = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}  # val and test stand in for each other
 READ = (*EXTENSIONS, ".npy")
@@ -60,14 +60,15 @@ def say_stand_in(root: Path, phase: str, stand_in: str) -> None:
         print(f"{root} has nothing for --phase {phase}: reading {stand_in}")
 
 
-def list_or_raise(folder: Path) -> list[str]:
-    """Return the images below ``folder``, as ``list_images`` does.
+def survey_or_raise(folder: Path) -> Survey:
+    """Return what lies below ``folder``, as ``survey`` does.
 
     Raises:
-        FileNotFoundError: there are none; the message says what there is instead.
+        FileNotFoundError: there are no images; the message says what there is instead.
     """
-    if names := list_images(folder, READ):
-        return names
-    others = [f.name for f in sorted(folder.rglob("*")) if f.is_file()]
+    found = survey(folder, READ)
+    if found.names:
+        return found
+    others = [name for names in found.left_out.values() for name in names]
     instead = f": its {len(others)} files, such as {others[0]}, are of other kinds" if others else ""
     raise FileNotFoundError(f"{folder} holds no images{instead} (read are {' '.join(READ)})")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from util.advice import Advice
 from util.background import Background
 from util.checkpoint import Checkpoint, export_nets, import_run
-from util.config_file import dump, format_options, mark_changed
+from util.config_file import RECORDS, dump, format_options, mark_changed
 from util.console import StopRequest, warn
 from util.device import memory_report
 from util.displays import create_displays
@@ -101,7 +101,7 @@ class Run:
             self._load()
         about = describe_process(model.device, speed, self.folder / OPTIONS_FILE if opt.continue_train else None)
         write_text(self.folder / OPTIONS_FILE, dump(sections | {"about": about}))
-        print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
+        print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults))
         print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
 
     def __enter__(self) -> "Run":
