@@ -8,8 +8,9 @@ import numpy as np
 from data import find_dataroot
 from data.decode import BadImageError
 from data.image_paths import match_names
+from data.phases import PHASES, phase_folder
 from data.translation import TranslationDataset
-from data.translation_folders import PHASES, pair_folders, say_stand_in, survey_or_raise
+from data.translation_folders import pair_folders, say_stand_in, survey_or_raise
 
 
 class AlignedDataset(TranslationDataset):
@@ -81,8 +82,8 @@ class AlignedDataset(TranslationDataset):
         for phase in PHASES[self.opt.phase]:
             if folders := pair_folders(root, phase):
                 return folders, phase
-            if (root / phase).is_dir():
-                return (root / phase, root / phase), phase
+            if folder := phase_folder(root, phase):
+                return (folder, folder), phase
         wanted = self.opt.phase
         raise FileNotFoundError(
             f"--dataroot {root} has no pairs for --phase {wanted}: neither {wanted}/ with A|B in each file, nor "

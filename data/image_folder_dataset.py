@@ -10,8 +10,10 @@ from torch import Tensor
 from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.decode import decode_image, is_grey
-from data.image_paths import held_out, list_images, natural, read_list, survey
+from data.image_paths import has_images, held_out, list_images, natural, read_list, survey
+from data.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
 from options import option
+from util.console import warn
 from util.types import DataSpec
 
 
@@ -21,7 +23,10 @@ class ImageFolderDataset(BaseDataset):
     These layouts are read, each with classes or flat:
 
         root/{train,test,val}/CLASS/*.jpg     val and test stand in for each other
+        root/CLASS/{train,test,val}/*.jpg     the same
         root/CLASS/*.jpg                      a part is held out: --val_fraction or --val_list
+
+    ``phases.NAMES`` says what else phases may be called; their folders are never classes.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -45,14 +50,17 @@ class ImageFolderDataset(BaseDataset):
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
         self.folder, split = _phase_folder(root, opt.phase)
-        train_folder = _phase_folder(root, "train")[0]
+        train_folder = self.folder if opt.phase == "train" else _train_folder(root) or self.folder
         paths = self.take(self.folder, survey(self.folder))
         classes = find_classes(paths if self.folder == train_folder else list_images(train_folder))
+        _check_no_phases(root, train_folder, classes)
         if classes:
             self.leave_out("in no class folder", [p for p in paths if "/" not in p])
             paths = [p for p in paths if "/" in p]
             if strangers := sorted({p.split("/")[0] for p in paths} - set(classes)):
                 raise ValueError(f"{self.folder} has classes that are not trained: {', '.join(strangers)}")
+        if split == "to make" and classes and (parts := _inner_phases(paths, opt.phase)) is not None:
+            paths, split = parts, "given"
         if split == "to make":
             paths = self._split(root, paths, bool(classes))
         elif opt.val_list:
@@ -103,12 +111,60 @@ def find_classes(paths: list[str]) -> list[str]:
 
 
 def _phase_folder(root: Path, phase: str) -> tuple[Path, Literal["given", "to make"]]:
-    """Return the folder in which to look for ``phase``, and whether a split is still to be made there."""
-    if not (root / "train").is_dir():
-        return root, "to make"
-    if phase == "train":
-        return root / "train", "given" if any((root / p).is_dir() for p in ("val", "test")) else "to make"
-    for name in (phase, "test" if phase == "val" else "val"):
-        if (root / name).is_dir():
-            return root / name, "given"
-    return root / "train", "to make"
+    """Return the folder in which to look for ``phase``, and whether a split is still to be made there.
+
+    Raises:
+        ValueError: there are folders of other phases, but none to train on.
+    """
+    train, others = _train_folder(root), [phase_folder(root, p) for p in ("val", "test")]
+    if not train and phase == "train" and any(others):
+        other = next(f.name for f in others if f)
+        raise ValueError(
+            f"--dataroot {root} has {other}/ but no train/: put the training images into {root}/train "
+            f"(or, if {other} is a class, all class folders)"
+        )
+    if phase == "train" and train:
+        _warn_of_siblings(root, train)
+        return train, "given" if any(others) else "to make"
+    for name in PHASES[phase]:
+        if phase != "train" and (folder := phase_folder(root, name)):
+            return folder, "given"
+    return train or root, "to make"
+
+
+def _train_folder(root: Path) -> Path | None:
+    return phase_folder(root, "train")
+
+
+def _warn_of_siblings(root: Path, train: Path) -> None:
+    """Warn when beside the training images lie folders of images that are no phase: train may be a class."""
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
+    others = [f.name for f in folders if not is_of_a_phase(f.name) and f.name not in SIDES and has_images(f)]
+    if others:
+        warn(
+            f"{root}: {train.name}/ is read as the training images, so {', '.join(f'{n}/' for n in others[:5])} beside "
+            f"it is not read (if {train.name} is a class, put all class folders into {root}/train)"
+        )
+
+
+def _check_no_phases(root: Path, folder: Path, classes: list[str]) -> None:
+    """Warn of classes that are named as phases are; raise ValueError when all are."""
+    phases = [name for name in classes if phase_of(name)]
+    if phases and len(phases) == len(classes):
+        raise ValueError(
+            f"--dataroot {root}: {', '.join(phases)} in {folder} are named after phases, so they are no classes: "
+            "give the folder that they lie in"
+        )
+    if phases:
+        warn(f"the class {phases[0]} in {folder} is named after a phase: it is read as a class")
+
+
+def _inner_phases(paths: list[str], phase: str) -> list[str] | None:
+    """Return those of ``paths`` that lie in CLASS/<phase>/; None when not every class has folders of phases alone."""
+    found = [phase_of(path.split("/")[1]) if path.count("/") > 1 else "" for path in paths]
+    if not all(found) or "train" not in found:
+        return None
+    if phase != "train" and not {"val", "test"} & set(found):
+        return None
+    wanted = next((p for p in PHASES[phase] if p in found), phase)
+    return [path for path, p in zip(paths, found, strict=True) if p == wanted]

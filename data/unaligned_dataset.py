@@ -7,8 +7,9 @@ import numpy as np
 
 from data import find_dataroot
 from data.base_dataset import spread
+from data.phases import PHASES
 from data.translation import TranslationDataset
-from data.translation_folders import PHASES, pair_folders, say_stand_in, survey_or_raise
+from data.translation_folders import pair_folders, say_stand_in, survey_or_raise
 from util.seeding import draws
 
 
