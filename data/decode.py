@@ -7,6 +7,13 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from data.image_paths import HEIF
+
+SAFE_FORMATS = (  # of Pillow's, those that nothing but an image can be in
+    *("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF"),
+    "WEBP",
+)
+
 
 class BadImageError(Exception):
     """A file that bears the name of an image but cannot be decoded as one."""
@@ -27,6 +34,7 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
         BadImageError: the file is damaged or no image; the message says what is wrong with it.
     """
     try:
+        prepare(path)
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
             flat, wanted = flatten(upright, channels), (size[1], size[0])
@@ -37,6 +45,16 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
         raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
         raise BadImageError(problem(error)) from error
+
+
+def prepare(path: str) -> None:
+    """Teach Pillow the format of ``path`` where that takes a package; raise ImportError when it is not there."""
+    if path.lower().endswith(HEIF):
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            raise ImportError("HEIC needs a package: pip install pillow-heif") from None
+        register_heif_opener()
 
 
 def problem(error: Exception) -> str:
@@ -53,9 +71,10 @@ def to_tensor(image: Image.Image) -> Tensor:
 def is_grey(path: str) -> bool | None:
     """Say, from its header alone, whether the file holds one channel; None when it cannot be read."""
     try:
+        prepare(path)
         with Image.open(path) as image:
             return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, ImportError, Image.DecompressionBombError):
         return None
 
 

@@ -9,7 +9,7 @@ import torch
 from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
 from data.decode import BadImageError
-from data.image_paths import OTHER
+from data.image_paths import OTHER, TEXTS
 from data.pixels import Header, read_header
 from util.console import warn
 
@@ -17,7 +17,6 @@ SAMPLED = 100  # files whose headers are looked at
 NAMED = 3  # files that are named for each reason
 CLASSES = 20  # classes that are told one by one
 MUCH = 0.05  # to leave out more than this part is worth a warning
-TEXTS = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".log", ".py", ".sh", ".pdf", "")
 
 Findings = dict[str, Any]  # plain values, as options.yaml holds them
 
@@ -75,7 +74,7 @@ def much_left_out(dataset: BaseDataset) -> str:
         name
         for reason, some in dataset.left_out.items()
         for name in some
-        if not (reason == OTHER and Path(name).suffix.lower() in TEXTS)
+        if not (reason == OTHER and Path(name).suffix.lower() in ("", *TEXTS))
     ]
     used = sum(len(dataset.image_names(key)) for key in dataset.keys[: None if not dataset.paired else 1])
     if len(names) <= MUCH * (len(names) + used):

@@ -7,7 +7,32 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+HEIF = (".heic", ".heif")  # read where the package pillow-heif is installed
+EXTENSIONS = (
+    *(
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".bmp",
+        ".dib",
+        ".tif",
+        ".tiff",
+    ),
+    *(".webp", ".gif", ".avif", ".jp2", ".j2k", ".j2c", ".tga", ".pcx", ".qoi", ".sgi", *HEIF),
+)
+TEXTS = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".log", ".py", ".sh", ".pdf", ".npy")
+MAGIC = re.compile(  # how files of these formats begin, whatever they are called
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s+[\d#]|qoif|"
+    rb"....ftyp(avif|avis|heic|heix|mif1)|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
+    re.DOTALL,
+)
 IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
@@ -96,7 +121,21 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
             elif not entry.is_file():
                 yield name, DANGLING if entry.is_symlink() else NO_FILE
             else:
-                yield name, IMAGE if entry.name.lower().endswith(extensions) else OTHER
+                yield name, IMAGE if _is_image(entry, extensions) else OTHER
+
+
+def _is_image(file: os.DirEntry[str], extensions: tuple[str, ...]) -> bool:
+    """Say whether a file is an image by its name or, where that says nothing, by its first bytes."""
+    name = file.name.lower()
+    if name.endswith(extensions):
+        return True
+    if name.endswith(TEXTS):
+        return False
+    try:
+        with open(file.path, "rb") as opened:  # noqa: PTH123  a Path for each of a million files takes longer
+            return MAGIC.match(opened.read(16)) is not None
+    except OSError:
+        return False
 
 
 def _identity(folder: Path | os.DirEntry[str]) -> tuple[int, int]:

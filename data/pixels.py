@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
-from data.decode import BadImageError, flatten, problem
+from data.decode import BadImageError, flatten, prepare, problem
 
 DEPTHS = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.float32)}  # bits -> the numbers of a pixel
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
@@ -37,6 +37,7 @@ def read_header(path: Path) -> Header:
         if path.suffix.lower() == ".npy":
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             return Header(*_sides(array.shape), _depth(array.dtype), "npy")
+        prepare(str(path))
         with path.open("rb") as file:
             start = file.read(26)
         if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10":  # 16 bits: Pillow makes 8 of them in colour
