@@ -1,6 +1,7 @@
 """How the data was understood: told before training and testing, kept in options.yaml and shown on the page."""
 
 import contextlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ def lines(findings: Findings) -> list[str]:
         if len(classes) > CLASSES:
             each = f"{len(classes)}, of {min(classes.values())} to {max(classes.values())} images"
         found.append(f"classes: {each}")
+        if places := _moved(list(classes)):
+            found.append(f"the classes are in natural order, not in that of the alphabet: {' before '.join(places)}")
     if "not_read" in findings:
         found.append(f"not read: {', '.join(findings['not_read'])}")
     for reason, count in findings.get("left_out", {}).items():
@@ -65,6 +68,8 @@ def tell(dataset: BaseDataset) -> Findings:
     print("\n".join(lines(findings)))
     if warning := much_left_out(dataset):
         warn(warning)
+    if empty := [name for name, count in findings.get("classes", {}).items() if count == 0]:
+        warn(f"no image to train on in class {', '.join(empty)}: test.py will not draw it unless --labels names it")
     return findings
 
 
@@ -80,6 +85,11 @@ def much_left_out(dataset: BaseDataset) -> str:
     if len(names) <= MUCH * (len(names) + used):
         return ""
     return f"{len(names)} of {len(names) + used} files are left out, such as {names[0]}: see the lines above for why"
+
+
+def _moved(classes: list[str]) -> tuple[str, str] | None:
+    """Return two classes that the alphabet would have the other way round, as other tools have them; None: none are."""
+    return next(((a, b) for a, b in itertools.pairwise(classes) if a > b and any(map(str.isdecimal, a + b))), None)
 
 
 def _describe(dataset: BaseDataset, key: str) -> str:
