@@ -51,6 +51,7 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         self.labels: Tensor | None = None  # int64 (N,), or None when the data has no labels
         self.crop_size = 0  # side of the square that the loader cuts out of what is decoded; 0: it stays whole
         self.spec: DataSpec
+        self.value_ranges: dict[str, tuple[float, ...]] = {}  # key -> the numbers that are black and white, (): all
         self.read: list[Path] = []  # the folders, or files, that the images come from
         self.left_out: dict[str, list[str]] = {}  # reason -> what was found there and is no image of this data set
         self.links: list[str] = []  # linked folders that were followed
@@ -97,6 +98,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """Note that files are not used, to be told before training."""
         if names:
             self.left_out.setdefault(reason, []).extend(names)
+
+    def range_flag(self, key: str) -> str:
+        """Return the option that sets ``value_ranges`` of ``key``."""
+        return "value_range"
 
     def image_names(self, key: str) -> list[str]:
         """Return what each image of ``key`` is called."""

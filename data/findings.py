@@ -12,6 +12,7 @@ from data.base_dataset import BaseDataset, spread
 from data.decode import BadImageError
 from data.image_paths import OTHER, TEXTS
 from data.pixels import Header, read_header
+from data.ranges import sample, warn_of_range
 from util.console import warn
 
 SAMPLED = 100  # files whose headers are looked at
@@ -102,7 +103,13 @@ def _describe(dataset: BaseDataset, key: str) -> str:
     num = len(dataset.image_names(key))
     if not headers:
         return f"{num} images"
-    return f"{num} images of {_sizes(headers)}, {_channels(headers)}, {_depths(headers)}"
+    text = f"{num} images of {_sizes(headers)}, {_channels(headers)}, {_depths(headers)}"
+    if key not in dataset.value_ranges:
+        return text
+    limits, numbers = dataset.value_ranges[key], sample(files)
+    warn_of_range(dataset.range_flag(key), limits, numbers)
+    shown = f", of which {limits[0]:g} is black and {limits[1]:g} white" if limits else ""
+    return f"{text}, numbers from {numbers.ends()}{shown}" if numbers else text
 
 
 def _sizes(headers: list[Header]) -> str:
@@ -117,8 +124,8 @@ def _channels(headers: list[Header]) -> str:
 
 
 def _depths(headers: list[Header]) -> str:
-    words = {8: "8 bits", 16: "16 bits", 32: "other numbers"}
-    return " or ".join(words[depth] for depth in sorted({h.depth for h in headers}))
+    words = {8: "8 bits", 16: "16 bits", 32: "float"}
+    return " or ".join(sorted({h.type or words[h.depth] for h in headers}))
 
 
 def _unread(read: list[Path], root: Path) -> list[str]:

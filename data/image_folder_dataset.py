@@ -1,17 +1,21 @@
 """Folders of images: one folder a class, or one flat folder without labels; with train/ and test/ or without."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from data import find_dataroot
-from data.base_dataset import BaseDataset
-from data.decode import decode_image, is_grey
+from data.base_dataset import BaseDataset, spread
+from data.decode import BadImageError, decode_image, is_grey
 from data.image_paths import has_images, held_out, list_images, natural, read_list, survey
 from data.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
+from data.pixels import Header, read_header, read_pixels, resize
+from data.ranges import LOOKED_AT, ask_for_range, check, resolve
 from options import option
 from util.console import warn
 from util.types import DataSpec
@@ -36,13 +40,20 @@ class ImageFolderDataset(BaseDataset):
             "squash", help="what becomes of images that are not square: squash them, or crop their middle"
         )
         channels: Literal["auto", "1", "3"] = option("auto", help="1: grey, 3: RGB, auto: as the files are")
+        value_range: tuple[float | Literal["auto"], ...] = option(
+            (), help="LO,HI: the numbers in the files that are black and white; auto: as a sample of the files suggests"
+        )
         val_fraction: float = option(
             0.1, help="part of each class that is held out when the data has no test folder", min=0, max=0.9
         )
         val_list: str = option("", help="file that names the held-out images, one a line; instead of val_fraction")
 
         def like(self, spec: DataSpec) -> Self:
-            return replace(self, channels="1" if spec.output_nc == 1 else "3")
+            limits = spec.value_range if self.value_range == ("auto",) else self.value_range
+            return replace(self, channels="1" if spec.output_nc == 1 else "3", value_range=limits)
+
+        def __post_init__(self) -> None:
+            check("value_range", self.value_range)
 
     opt: Options
 
@@ -71,12 +82,19 @@ class ImageFolderDataset(BaseDataset):
             self.labels = torch.tensor([index[p.split("/")[0]] for p in paths], dtype=torch.int64)
         self.limit()
         nc = int(opt.channels) if opt.channels != "auto" else self._channels()
-        self.spec = DataSpec((opt.image_size, opt.image_size), nc, nc, tuple(classes))
+        limits = resolve("value_range", opt.value_range, self.files())
+        ask_for_range("value_range", limits, self._headers())
+        self.value_ranges = {"image": limits}
+        size = opt.image_size, opt.image_size
+        self.spec = DataSpec(size, nc, nc, tuple(classes), value_range=limits, value_range_A=limits)
 
     def decode(self, key: str, index: int) -> Tensor:
-        return decode_image(
-            str(self.folder / self.names[index]), self.spec.image_size, self.spec.output_nc, self.opt.fit
-        )
+        path, size, nc = self.folder / self.names[index], self.spec.image_size, self.spec.output_nc
+        if not self.spec.value_range:
+            return decode_image(str(path), size, nc, self.opt.fit)
+        pixels = read_pixels(path, nc, 8, self.spec.value_range)
+        pixels = resize(middle(pixels) if self.opt.fit == "crop" else pixels, size)
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
     def files(self) -> list[Path]:
         return [self.folder / name for name in self.names]
@@ -92,11 +110,28 @@ class ImageFolderDataset(BaseDataset):
             out = set().union(*(held_out(group, self.opt.val_fraction) for group in groups.values()))
         return [p for p in paths if (p in out) == (self.opt.phase != "train")]
 
+    def _headers(self) -> dict[Path, Header]:
+        """Return the headers of a few files of those kinds that may hold numbers of any size."""
+        deep = [path for path in self.files() if path.suffix.lower() in (".tif", ".tiff")]
+        headers = {}
+        for i in spread(len(deep), LOOKED_AT) if deep else ():
+            with contextlib.suppress(BadImageError):
+                headers[deep[i]] = read_header(deep[i])
+        return headers
+
     def _channels(self) -> int:
         """Return 1 when a hundred files from all over the list, as far as they can be read, are grey, else 3."""
         step = max(1, len(self.names) // 100)
         answers = [is_grey(str(self.folder / name)) for name in self.names[::step]]
         return 1 if True in answers and False not in answers else 3
+
+
+def middle(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest square in the middle of an image (H, W, C)."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
 
 
 def find_classes(paths: list[str]) -> list[str]:

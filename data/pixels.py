@@ -22,6 +22,7 @@ class Header(NamedTuple):
     channels: int  # without transparency, which is painted over white
     depth: int  # 8 or 16 bits, or 32 for float and for all other numbers, whose range nobody can know
     reader: Literal["pillow", "png16", "tiff", "npy"]
+    type: str = ""  # of whole numbers that are neither 8 nor 16 bits: int16, int32 ...
 
 
 def read_header(path: Path) -> Header:
@@ -36,7 +37,7 @@ def read_header(path: Path) -> Header:
     try:
         if path.suffix.lower() == ".npy":
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return Header(*_sides(array.shape), _depth(array.dtype), "npy")
+            return Header(*_sides(array.shape), _depth(array.dtype), "npy", _whole(array.dtype))
         prepare(str(path))
         with path.open("rb") as file:
             start = file.read(26)
@@ -70,7 +71,8 @@ def read_pixels(path: Path, channels: int, depth: int, value_range: tuple[float,
         path: the file.
         channels: how many are wanted.
         depth: 8, 16 or 32.
-        value_range: (lo, hi), the float numbers that become black and white; what lies outside is clipped.
+        value_range: (lo, hi), the numbers that become black and white; what lies outside is clipped. Of 8 and 16 bits
+            () takes all.
 
     Raises:
         BadImageError: the file is damaged, has other channels, or holds NaN.
@@ -93,6 +95,11 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clip(-1, 1) if pixels.dtype == np.float32 else resized.clip(0, 65535).round().astype(np.uint16)
 
 
+def numbers(path: Path) -> np.ndarray:
+    """Return the numbers of a file (H, W, C) as they are; raise BadImageError when it cannot be read."""
+    return _decode(path, read_header(path).channels)
+
+
 def value_limits(path: Path) -> tuple[float, float]:
     """Return the smallest and the largest number of a file; raise BadImageError when it cannot be read."""
     pixels = _decode(path, 1)
@@ -108,7 +115,7 @@ def _tiff_header(path: Path) -> Header | None:
         is_plain = series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and page.samplesperpixel in (1, 3, 4)
         if is_plain:
             return None
-        return Header(*_sides(series.shape), _depth(series.dtype), "tiff")
+        return Header(*_sides(series.shape), _depth(series.dtype), "tiff", _whole(series.dtype))
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -128,6 +135,11 @@ def _depth(dtype: Any) -> int:
     if np.dtype(dtype).kind not in "iuf":
         raise ValueError(f"numbers of type {dtype} are no pixels")
     return 32
+
+
+def _whole(dtype: Any) -> str:
+    """Return the type of whole numbers that have no depth of their own; "" for others."""
+    return str(np.dtype(dtype)) if np.dtype(dtype).kind in "iu" and dtype not in (np.uint8, np.uint16) else ""
 
 
 def _decode(path: Path, channels: int) -> np.ndarray:
@@ -214,17 +226,17 @@ def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 def _to_depth(pixels: np.ndarray, depth: int, value_range: tuple[float, ...], path: Path) -> np.ndarray:
     has = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(pixels.dtype, 32)
-    if has == depth != 32:
+    if has == 32 and not np.isfinite(pixels).all():
+        raise BadImageError("it holds numbers that are not finite")
+    if has == 32 and not value_range:
+        raise ValueError(f"{path} holds float numbers: give their range with --value_range LO,HI")
+    if not value_range and has == depth:
         return pixels
-    if (has, depth) == (16, 8):
+    if not value_range and (has, depth) == (16, 8):
         return (pixels >> 8).astype(np.uint8)
-    if (has, depth) == (8, 16):
+    if not value_range and (has, depth) == (8, 16):
         return pixels.astype(np.uint16) * 257
-    if has == 32:
-        if not np.isfinite(pixels).all():
-            raise BadImageError("it holds numbers that are not finite")
-        if not value_range:
-            raise ValueError(f"{path} holds float numbers: give their range with --value_range LO,HI")
+    if value_range:
         lo, hi = value_range
         unit = ((pixels.astype(np.float64) - lo) / (hi - lo)).clip(0, 1)
     else:

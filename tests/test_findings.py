@@ -38,7 +38,8 @@ def test_class_folders_are_told_with_their_counts_sizes_and_depths(tmp_path):
     (tmp_path / "train/notes.txt").touch()
     text = told(opened("image_folder", tmp_path))
     assert text.splitlines() == [
-        f"data: 3 images of 12x8 to 16x20 pixels, 1 or 3 channels, 8 bits; from {tmp_path.name}/train",
+        "data: 3 images of 12x8 to 16x20 pixels, 1 or 3 channels, 8 bits, numbers from 0 to 254; "
+        f"from {tmp_path.name}/train",
         "classes: cat 2, dog 1",
         "not read: old/, test/",
         "left out: 1 no images: notes.txt",
@@ -51,8 +52,9 @@ def test_both_collections_are_told(tmp_path):
     np.save(tmp_path / "trainB/0.npy", np.arange(64, dtype=np.uint16).reshape(8, 8))
     text = told(opened("unaligned", tmp_path, preprocess="none"))
     assert text.splitlines()[:2] == [
-        f"A: 2 images of 8x8 pixels, 3 channels, 8 bits; from {tmp_path.name}/trainA, {tmp_path.name}/trainB",
-        "B: 1 images of 8x8 pixels, 1 channel, 16 bits",
+        f"A: 2 images of 8x8 pixels, 3 channels, 8 bits, numbers from 0 to 252; "
+        f"from {tmp_path.name}/trainA, {tmp_path.name}/trainB",
+        "B: 1 images of 8x8 pixels, 1 channel, 16 bits, numbers from 0 to 63",
     ]
 
 
@@ -132,7 +134,7 @@ def test_train_and_test_tell_it_and_the_run_keeps_it(tmp_path):
         f"--model cgan --dataroot hands --name h --batch_size 2 --n_epochs 1 --n_epochs_decay 0 {SMALL}"
     )
     assert outcome.status == 0, outcome.err
-    line = "data: 10 images of 8x8 pixels, 3 channels, 8 bits; from hands"
+    line = "data: 10 images of 8x8 pixels, 3 channels, 8 bits, numbers from 0 to 255; from hands"
     assert line in outcome.out
     assert "--- found" not in outcome.out
     found = yaml.safe_load((bench.run_dir("h") / "options.yaml").read_text())["found"]
@@ -149,4 +151,7 @@ def test_test_py_tells_what_it_translates(tmp_path):
     tiny = "--netG unet_32 --ngf 4 --netD n_layers --n_layers_D 1 --ndf 4 --load_size 32 --crop_size 32 --device cpu"
     options = f"--model pix2pix --dataroot pairs --name p --n_epochs 1 --n_epochs_decay 0 --display none {tiny}"
     assert bench.train(options).status == 0
-    assert "A: 2 images of 32x32 pixels, 3 channels, 8 bits; from pairs/testA, pairs/testB" in bench.test("").out
+    assert (
+        "A: 2 images of 32x32 pixels, 3 channels, 8 bits, numbers from 0 to 255; from pairs/testA, pairs/testB"
+        in bench.test("").out
+    )

@@ -165,5 +165,7 @@ def test_training_never_sees_the_test_images(tmp_path):
         f"--model cgan --dataroot digits --name d --batch_size 2 --n_epochs 1 --n_epochs_decay 0 {SMALL}"
     )
     assert outcome.status == 0, outcome.err
-    assert "data: 6 images of 8x8 pixels, 3 channels, 8 bits; from digits/training" in outcome.out
+    assert (
+        "data: 6 images of 8x8 pixels, 3 channels, 8 bits, numbers from 1 to 254; from digits/training" in outcome.out
+    )
     assert "classes: 0 3, 1 3\nnot read: Testing/" in outcome.out
