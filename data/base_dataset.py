@@ -17,6 +17,11 @@ from options import option
 from util.types import DataSpec
 
 
+def no_limit(text: str) -> str:
+    """Read inf, which other projects have as no limit, as 0."""
+    return "0" if text.lower().lstrip("+.") in ("inf", "infinity") else text
+
+
 class BaseDataset(Dataset[dict[str, Any]], ABC):
     """A map from index to one sample.
 
@@ -30,7 +35,9 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
 
         dataroot: str = option(help="folder that holds the data, or the name of one in datasets/", resume="free")
         phase: Literal["train", "val", "test"] = option("train", help="which part of the data")
-        max_dataset_size: int = option(0, help="use so many samples only, spread over all; 0: all", min=0)
+        max_dataset_size: int = option(
+            0, help="use so many samples only, spread over all; 0 or inf: all", min=0, read=no_limit
+        )
         flip: bool = option(False, help="mirror images at random")
         serial_batches: bool = option(False, help="take the samples in the order of their names, not at random")
 

@@ -51,7 +51,7 @@ def prepare(path: str) -> None:
     """Teach Pillow the format of ``path`` where that takes a package; raise ImportError when it is not there."""
     if path.lower().endswith(HEIF):
         try:
-            from pillow_heif import register_heif_opener
+            from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
         except ImportError:
             raise ImportError("HEIC needs a package: pip install pillow-heif") from None
         register_heif_opener()

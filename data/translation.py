@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -60,9 +60,9 @@ class TranslationDataset(BaseDataset):
         def like(self, spec: DataSpec) -> Self:
             ranges = {"value_range": spec.value_range, "value_range_A": spec.value_range_A or spec.value_range}
             ranges |= {"value_range_B": spec.value_range}
-            found = {name: limits for name, limits in ranges.items() if getattr(self, name) == ("auto",)}
-            if self.value_range == ("auto",):  # which each side may have found its own way
-                found = {name: limits for name, limits in ranges.items() if getattr(self, name) in ((), ("auto",))}
+            # What --value_range auto found may be another range on each side.
+            unknown = ((), ("auto",)) if self.value_range == ("auto",) else (("auto",),)
+            found: dict[str, Any] = {name: limits for name, limits in ranges.items() if getattr(self, name) in unknown}
             return replace(self, input_nc=spec.input_nc, output_nc=spec.output_nc, **found)
 
         def uncut(self) -> Self:

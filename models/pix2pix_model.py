@@ -57,6 +57,14 @@ class Pix2PixModel(TranslationModel):
             "D_fake": Weighted(self.gan.fake(of_fake), self.share_D),
         } | self.penalty("gp", self.netD, real_AB, fake_AB)
 
+    def check_batch(self, batch: Batch, dataset_mode: str) -> None:
+        super().check_batch(batch, dataset_mode)
+        if dataset_mode == "unaligned":
+            raise ValueError(
+                "--dataset_mode unaligned: pix2pix learns from pairs, A and B that show the same: use aligned, or "
+                "--model cycle_gan, which learns without pairs"
+            )
+
     def loss_G(self, batch: Batch) -> Terms:
         fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
         fake_AB = torch.cat([batch["A"], fake_B], 1)

@@ -67,6 +67,7 @@ def test_what_goes_in_comes_out(tmp_path, dtype, name, lo, hi, limits):
         np.testing.assert_allclose(image[0], (pixels.astype(float) - span[0]) / (span[1] - span[0]) * 2 - 1, atol=5e-3)
     *_, file = save_image(tmp_path / "out.png", image, dataset.spec.bit_depth, *_numbers_of("real_A", dataset.spec))
     found = np.load(file) if file.suffix == ".npy" else cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    assert found is not None
     if np.dtype(dtype).kind == "f":
         np.testing.assert_allclose(found, pixels, atol=1e-6 * (hi - lo) * 2)
     else:
@@ -110,7 +111,7 @@ def test_each_side_has_its_range_in_training_and_in_results(tmp_path):
 )
 def test_noise_models_read_a_range(tmp_path, values, name):
     for i in range(4):
-        write(tmp_path / name.format(i), ramp(*values, shift=8 * i))
+        write(tmp_path / name.format(i), ramp(*values, 32, 8 * i))
     dataset = opened("image_folder", tmp_path, image_size=32, value_range=("auto",), val_fraction=0.0)
     assert dataset.spec.value_range == values[:2]
     image = dataset[0]["image"]
