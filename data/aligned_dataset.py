@@ -99,7 +99,8 @@ class AlignedDataset(TranslationDataset):
         partner = match_names(names_A, names_B)
         if not partner:
             raise FileNotFoundError(
-                f"no name in {folder_A}, such as {names_A[0]}, is also in {folder_B}: without pairs, --model cycle_gan learns"
+                f"no name in {folder_A}, such as {names_A[0]}, is also in {folder_B}: "
+                "without pairs, --model cycle_gan learns"
             )
         taken = set(partner.values())
         alone = [str(folder_A / a) for a in names_A if a not in partner]

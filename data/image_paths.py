@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -83,11 +84,16 @@ def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str
     return {name: partner[name] for name in names_A if name in partner}
 
 
+def composed(name: str) -> str:
+    """Return ``name`` with each letter and its accent as one character (NFC), as most systems write it."""
+    return unicodedata.normalize("NFC", name)
+
+
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return {name without its extension: names}."""
+    """Return {name without its extension: names}; as some systems write é in two letters, these count as one."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name.rpartition(".")[0], []).append(name)
+        groups.setdefault(composed(name.rpartition(".")[0]), []).append(name)
     return groups
 
 
@@ -157,7 +163,7 @@ def held_out(paths: list[str], fraction: float) -> set[str]:
     if fraction == 0 or len(paths) < 2:
         return set()
     num = min(max(1, round(fraction * len(paths))), len(paths) - 1)
-    return set(sorted(paths, key=lambda p: hashlib.sha1(p.encode()).digest())[:num])
+    return set(sorted(paths, key=lambda p: hashlib.sha1(p.encode("utf-8", "surrogateescape")).digest())[:num])
 
 
 def read_list(file: Path, root: Path, paths: list[str]) -> set[str]:
@@ -167,15 +173,16 @@ def read_list(file: Path, root: Path, paths: list[str]) -> set[str]:
         OSError: ``file`` cannot be read.
         ValueError: it names an image that is not there, or none at all.
     """
-    known, found = set(paths), set()
+    known, found = {composed(path): path for path in paths}, set()
     prefixes = (f"{root.name}/", f"{root.resolve().name}/")  # of a link, either name
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines(), 1):
         if not (name := line.strip().replace("\\", "/").removeprefix("./")):
             continue
-        match = next((n for n in (name, *map(name.removeprefix, prefixes)) if n in known), None)
+        name = composed(name)
+        match = next((n for n in (name, *map(name.removeprefix, map(composed, prefixes))) if n in known), None)
         if match is None:
             raise ValueError(f"--val_list {file}, line {number}: {name} is not among the images in {root}")
-        found.add(match)
+        found.add(known[match])
     if not found:
         raise ValueError(f"--val_list {file} names no image")
     return found

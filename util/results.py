@@ -1,6 +1,8 @@
 """What test.py makes of a trained model: images in folders that other tools can read, and a page that shows them."""
 
 import csv
+import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from util.results_page import ResultsPage
 from util.runs import OPTIONS_FILE
 from util.types import Grid
 
+MAX_BYTES = 251  # of a file's name, to which .png is added
 SHOWN = 20  # images a class on the page; the folders hold all
 ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
 
@@ -70,10 +73,15 @@ def untrained(run_dir: Path) -> list[str]:
 def safe_name(name: str) -> str:
     """Return ``name`` as the name of a folder or file: what would leave the folder, or hide, is percent-encoded.
 
-    So is what some systems do not allow in a name; letters of all alphabets stay.
+    So is what some systems do not allow in a name; letters of all alphabets stay. What became too long for a name is
+    cut, with a number that sets it apart.
     """
     safe = "".join(f"%{ord(c):02X}" if c in '%/\\:*?"<>|' or ord(c) < 32 or ord(c) == 127 else c for c in name)
-    return "%2E" + safe[1:] if safe.startswith(".") else safe
+    safe = "%2E" + safe[1:] if safe.startswith(".") else safe
+    if len(os.fsencode(safe)) <= MAX_BYTES:
+        return safe
+    digest = hashlib.sha1(os.fsencode(name)).hexdigest()[:12]
+    return os.fsencode(safe)[: MAX_BYTES - 13].decode("utf-8", "ignore") + f"_{digest}"
 
 
 class Results:
