@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from data.image_paths import HEIF
@@ -48,7 +48,11 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
 
 
 def prepare(path: str) -> None:
-    """Teach Pillow the format of ``path`` where that takes a package; raise ImportError when it is not there."""
+    """Teach Pillow the format of ``path`` where that takes a package; raise ImportError when it is not there.
+
+    Long texts in a PNG, which nobody reads here, are no reason to refuse its pixels.
+    """
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
     if path.lower().endswith(HEIF):
         try:
             from pillow_heif import register_heif_opener  # type: ignore[import-not-found]

@@ -1,5 +1,6 @@
 """Read images at their own depth: 8 bits, 16 or float, 1 to n channels, from PNG, TIFF, .npy and what Pillow reads."""
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -112,10 +113,23 @@ def _tiff_header(path: Path) -> Header | None:
 
     with tifffile.TiffFile(path) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
-        is_plain = series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and page.samplesperpixel in (1, 3, 4)
-        if is_plain:
+        of_pillow = {(1, 0), (3, 0), (4 if page.photometric == tifffile.PHOTOMETRIC.RGB else 2, 1)}
+        of_pillow |= {(4, 0)} if page.photometric == tifffile.PHOTOMETRIC.SEPARATED else set()  # CMYK
+        alpha = _alpha(page)
+        kinds = page.samplesperpixel, int(alpha == 2 or (alpha == 1 and page.samplesperpixel == 4))
+        if series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and kinds in of_pillow:
             return None
-        return Header(*_sides(series.shape), _depth(series.dtype), "tiff", _whole(series.dtype))
+        height, width, channels = _sides(series.shape)
+        return Header(height, width, channels - bool(alpha), _depth(series.dtype), "tiff", _whole(series.dtype))
+
+
+def _alpha(page: Any) -> int:
+    """Return how the last sample of a TIFF's pixels is declared: 1: premultiplied transparency, 2: transparency, 0: data.
+
+    What is not declared at all is data, such as near infrared.
+    """
+    extra = tuple(int(kind) for kind in page.extrasamples or ())
+    return extra[0] if len(extra) == 1 and extra[0] in (1, 2) and page.dtype in (np.uint8, np.uint16) else 0
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -146,7 +160,11 @@ def _decode(path: Path, channels: int) -> np.ndarray:
     """Return the numbers of a file (H, W, C); in the wanted number of channels where Pillow converts."""
     header = read_header(path)
     try:
-        return _from_pillow(path, channels, header.depth) if header.reader == "pillow" else _read_array(path, header)
+        return (
+            _from_pillow(path, channels, header.depth)
+            if header.reader == "pillow"
+            else _read_array(path, header, channels)
+        )
     except MemoryError:
         raise
     except Exception as error:
@@ -162,17 +180,22 @@ def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _read_array(path: Path, header: Header) -> np.ndarray:
-    """Return the numbers of a file (H, W, C): uint8, uint16, or what else it holds as float32."""
+def _read_array(path: Path, header: Header, channels: int) -> np.ndarray:
+    """Return the numbers of a file (H, W, C): uint8, uint16, or what else it holds as float32.
+
+    A TIFF's transparency becomes white unless one channel more than its others is wanted.
+    """
     if header.reader == "npy":
         array = np.load(path, allow_pickle=False)
     elif header.reader == "tiff":
-        array = _read_tiff(path)
+        array, alpha = _read_tiff(path)
+        if alpha and channels != header.channels + 1:
+            array = np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array
+            array = _on_white(array, is_premultiplied=alpha == 1)
     else:
         array = _read_cv2(path)
-        if array.ndim == 3 and array.shape[2] == 4:  # transparency becomes white
-            opaque = array[:, :, 3:].astype(np.float64) / 65535
-            array = (array[:, :, :3] * opaque + 65535 * (1 - opaque)).round().astype(np.uint16)
+        if array.ndim == 3 and array.shape[2] == 4:
+            array = _on_white(array)
         array = array[:, :, :1] if header.channels == 1 and array.ndim == 3 else array
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
@@ -182,7 +205,16 @@ def _read_array(path: Path, header: Header) -> np.ndarray:
     return np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array
 
 
-def _read_tiff(path: Path) -> np.ndarray:
+def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
+    """Return uint8 or uint16 (H, W, C) without its last channel, transparency, which becomes white."""
+    most = np.iinfo(pixels.dtype).max
+    opaque = pixels[:, :, -1:].astype(np.float64) / most
+    seen = pixels[:, :, :-1] * (1 if is_premultiplied else opaque) + most * (1 - opaque)
+    return seen.clip(0, most).round().astype(pixels.dtype)
+
+
+def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
+    """Return the numbers of a TIFF, and what its last sample is, as ``_alpha`` has it."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
@@ -192,12 +224,14 @@ def _read_tiff(path: Path) -> np.ndarray:
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
-            array = _read_cv2(path)  # which knows LZW and others, but not every number of channels
-            if array.shape != series.shape:
-                raise
+            with contextlib.suppress(ValueError):  # which knows LZW and others, but not every number of channels
+                if (array := _read_cv2(path)).shape == series.shape:
+                    return array, _alpha(page)
+            name = page.compression.name
+            raise ImportError(f"sound, but its compression {name} needs a package: pip install imagecodecs") from None
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array
-        return array
+        return array, _alpha(page)
 
 
 def _read_cv2(path: Path) -> np.ndarray:

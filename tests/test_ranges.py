@@ -111,7 +111,7 @@ def test_each_side_has_its_range_in_training_and_in_results(tmp_path):
 )
 def test_noise_models_read_a_range(tmp_path, values, name):
     for i in range(4):
-        write(tmp_path / name.format(i), ramp(*values, 32, 8 * i))
+        write(tmp_path / name.format(i), ramp(values[0], values[1], values[2], 32, 8 * i))
     dataset = opened("image_folder", tmp_path, image_size=32, value_range=("auto",), val_fraction=0.0)
     assert dataset.spec.value_range == values[:2]
     image = dataset[0]["image"]

@@ -38,8 +38,8 @@ class DataSpec(NamedTuple):
             types = [str(values.get(name, "")) for name in ("value_type", "value_type_A")]
             classes = tuple(str(c) for c in values["classes"])
             batch_size = int(values.get("batch_size", 0))
-            numbers = limits[0], limits[1], types[0], types[1]
-            return cls((int(height), int(width)), *nc, classes, batch_size, depth, *numbers)
+            size = int(height), int(width)
+            return cls(size, *nc, classes, batch_size, depth, limits[0], limits[1], types[0], types[1])
         except (KeyError, TypeError) as error:
             raise ValueError(f"the spec section of options.yaml is damaged: {error}") from None
 
