@@ -61,6 +61,7 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         self.value_ranges: dict[str, tuple[float, ...]] = {}  # key -> the numbers that are black and white, (): all
         self.read: list[Path] = []  # the folders, or files, that the images come from
         self.left_out: dict[str, list[str]] = {}  # reason -> what was found there and is no image of this data set
+        self.num_held_out = 0  # images of other phases among what was found there
         self.links: list[str] = []  # linked folders that were followed
 
     @property

@@ -11,6 +11,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
 from data.decode import BadImageError
 from data.image_paths import OTHER, TEXTS
+from data.phases import phase_of
 from data.pixels import Header, read_header
 from data.ranges import sample, warn_of_range
 from util.console import warn
@@ -32,6 +33,8 @@ def find(dataset: BaseDataset) -> Findings:
     if dataset.labels is not None:
         counts = torch.bincount(dataset.labels, minlength=dataset.spec.num_classes).tolist()
         found["classes"] = dict(zip(dataset.spec.classes, counts, strict=True))
+    if dataset.num_held_out:
+        found["other_phases"] = dataset.num_held_out
     if unread := _unread(dataset.read, root):
         found["not_read"] = unread
     if dataset.left_out:
@@ -53,8 +56,11 @@ def lines(findings: Findings) -> list[str]:
         found.append(f"classes: {each}")
         if places := _moved(list(classes)):
             found.append(f"the classes are in natural order, not in that of the alphabet: {' before '.join(places)}")
+    if "other_phases" in findings:
+        found.append(f"kept for other phases: {findings['other_phases']} images")
     if "not_read" in findings:
-        found.append(f"not read: {', '.join(findings['not_read'])}")
+        named = [f"{name} ({phase_of(name[:-1]) or 'no phase'})" for name in findings["not_read"]]
+        found.append(f"not read: {', '.join(named)}")
     for reason, count in findings.get("left_out", {}).items():
         first = findings["left_out_first"][reason]
         found.append(f"left out: {count} {reason}: {', '.join(first)}{', ...' if count > len(first) else ''}")

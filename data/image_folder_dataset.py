@@ -70,12 +70,14 @@ class ImageFolderDataset(BaseDataset):
             paths = [p for p in paths if "/" in p]
             if strangers := sorted({p.split("/")[0] for p in paths} - set(classes)):
                 raise ValueError(f"{self.folder} has classes that are not trained: {', '.join(strangers)}")
+        num = len(paths)
         if split == "to make" and classes and (parts := _inner_phases(paths, opt.phase)) is not None:
             paths, split = parts, "given"
         if split == "to make":
             paths = self._split(root, paths, bool(classes))
         elif opt.val_list:
             raise ValueError(f"--val_list {opt.val_list}: {root} has its own test or val folder; use only one of them")
+        self.num_held_out = num - len(paths)
         self.names = paths
         if classes:
             index = {name: i for i, name in enumerate(classes)}

@@ -124,7 +124,7 @@ def _tiff_header(path: Path) -> Header | None:
 
 
 def _alpha(page: Any) -> int:
-    """Return how the last sample of a TIFF's pixels is declared: 1: premultiplied transparency, 2: transparency, 0: data.
+    """Return what the last sample of a TIFF's pixels is: 1: premultiplied transparency, 2: transparency, 0: data.
 
     What is not declared at all is data, such as near infrared.
     """
@@ -227,7 +227,7 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
             with contextlib.suppress(ValueError):  # which knows LZW and others, but not every number of channels
                 if (array := _read_cv2(path)).shape == series.shape:
                     return array, _alpha(page)
-            name = page.compression.name
+            name = getattr(page.compression, "name", page.compression)
             raise ImportError(f"sound, but its compression {name} needs a package: pip install imagecodecs") from None
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array

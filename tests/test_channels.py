@@ -1,14 +1,16 @@
 """Channels: what is not declared as transparency is data; what is becomes white at every depth."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from data import create_dataset, find_dataset
 from data.decode import BadImageError, decode_image
 from data.pixels import read_header, read_pixels
+from tests.test_findings import opened
 
 H, W = 6, 9
 
@@ -46,7 +48,7 @@ def test_declared_transparency_becomes_white_at_every_depth(tmp_path, dtype, kin
     if kind == "assocalpha":
         pixels[0] = 0
     photometric = "rgb" if channels == 4 else "minisblack"
-    planar = {"planarconfig": "contig"} if channels == 2 else {}
+    planar: Any = {"planarconfig": "contig"} if channels == 2 else {}
     tifffile.imwrite(tmp_path / "0.tif", pixels, photometric=photometric, extrasamples=[kind], **planar)
     header = read_header(tmp_path / "0.tif")
     assert header.channels == channels - 1
@@ -61,8 +63,7 @@ def test_near_infrared_trains_as_the_fourth_channel(tmp_path):
     for i in range(3):
         (tmp_path / "trainA").mkdir(exist_ok=True)
         tifffile.imwrite(tmp_path / f"trainA/{i}.tif", numbers(4, np.uint8), photometric="minisblack")
-    opt = find_dataset("single").Options(dataroot=str(tmp_path), phase="train", preprocess="none")
-    assert create_dataset("single", opt)[0]["A"].shape == (4, H, W)
+    assert opened("single", tmp_path, phase="train", preprocess="none")[0]["A"].shape == (4, H, W)
 
 
 @pytest.mark.parametrize("compression", ["ZSTD", "LZMA_ALIKE", "JPEG_2000_LOSSY"])
@@ -84,8 +85,7 @@ def test_one_colour_image_among_hundreds_of_grey_ones_is_found(tmp_path, place):
         if i != place:
             (tmp_path / f"{i}.pgm").write_bytes(b"P5 1 1 255 x")
     (tmp_path / f"{place}.ppm").write_bytes(b"P6 1 1 255 xyz")
-    opt = find_dataset("image_folder").Options(dataroot=str(tmp_path), val_fraction=0.0)
-    assert create_dataset("image_folder", opt).spec.output_nc == 3
+    assert opened("image_folder", tmp_path, val_fraction=0.0).spec.output_nc == 3
 
 
 @pytest.mark.parametrize("size", [10, 2_000_000, 9_000_000])

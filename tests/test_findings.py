@@ -41,7 +41,7 @@ def test_class_folders_are_told_with_their_counts_sizes_and_depths(tmp_path):
         "data: 3 images of 12x8 to 16x20 pixels, 1 or 3 channels, 8 bits, numbers from 0 to 254; "
         f"from {tmp_path.name}/train",
         "classes: cat 2, dog 1",
-        "not read: old/, test/",
+        "not read: old/ (no phase), test/ (test)",
         "left out: 1 no images: notes.txt",
     ]
 
@@ -56,6 +56,14 @@ def test_both_collections_are_told(tmp_path):
         f"from {tmp_path.name}/trainA, {tmp_path.name}/trainB",
         "B: 1 images of 8x8 pixels, 1 channel, 16 bits, numbers from 0 to 63",
     ]
+
+
+@pytest.mark.parametrize(("fraction", "kept"), [(0.1, 2), (0.5, 10), (0.0, 0)])
+def test_what_is_held_out_is_told(tmp_path, fraction, kept):
+    save(tmp_path, *(f"{i}.png" for i in range(20)))
+    text = told(opened("image_folder", tmp_path, val_fraction=fraction))
+    assert f"data: {20 - kept} images" in text
+    assert (f"kept for other phases: {kept} images" in text) == bool(kept)
 
 
 def test_many_classes_are_told_by_their_number(tmp_path):

@@ -168,4 +168,4 @@ def test_training_never_sees_the_test_images(tmp_path):
     assert (
         "data: 6 images of 8x8 pixels, 3 channels, 8 bits, numbers from 1 to 254; from digits/training" in outcome.out
     )
-    assert "classes: 0 3, 1 3\nnot read: Testing/" in outcome.out
+    assert "classes: 0 3, 1 3\nnot read: Testing/ (test)" in outcome.out
