@@ -11,7 +11,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
 from data.decode import BadImageError
 from data.image_paths import OTHER, TEXTS
-from data.phases import phase_of
+from data.phases import phase_or_side
 from data.pixels import Header, read_header
 from data.ranges import sample, warn_of_range
 from util.console import warn
@@ -59,7 +59,7 @@ def lines(findings: Findings) -> list[str]:
     if "other_phases" in findings:
         found.append(f"kept for other phases: {findings['other_phases']} images")
     if "not_read" in findings:
-        named = [f"{name} ({phase_of(name[:-1]) or 'no phase'})" for name in findings["not_read"]]
+        named = [f"{name} ({phase_or_side(name[:-1]) or 'no phase'})" for name in findings["not_read"]]
         found.append(f"not read: {', '.join(named)}")
     for reason, count in findings.get("left_out", {}).items():
         first = findings["left_out_first"][reason]

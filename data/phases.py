@@ -20,10 +20,15 @@ def phase_of(name: str) -> str:
     return next((phase for phase, names in NAMES.items() if name.lower() in names), "")
 
 
-def is_of_a_phase(name: str) -> bool:
-    """Say whether a folder of this name holds a phase, or one side of it: trainA, test_B."""
+def phase_or_side(name: str) -> str:
+    """Return the phase that a folder of this name holds, whole or one side of it (trainA, test_B); "" for none."""
     lowered = name.lower()
-    return bool(phase_of(lowered) or (lowered[-1:] in ("a", "b") and phase_of(lowered[:-1].removesuffix("_"))))
+    return phase_of(lowered) or (phase_of(lowered[:-1].removesuffix("_")) if lowered[-1:] in ("a", "b") else "")
+
+
+def is_of_a_phase(name: str) -> bool:
+    """Say whether a folder of this name holds a phase, or one side of it."""
+    return bool(phase_or_side(name))
 
 
 def child(folder: Path, names: Iterable[str]) -> Path | None:

@@ -56,6 +56,7 @@ def test_both_collections_are_told(tmp_path):
         f"from {tmp_path.name}/trainA, {tmp_path.name}/trainB",
         "B: 1 images of 8x8 pixels, 1 channel, 16 bits, numbers from 0 to 63",
     ]
+    assert "not read: testA/ (test), testB/ (test)" in text
 
 
 @pytest.mark.parametrize(("fraction", "kept"), [(0.1, 2), (0.5, 10), (0.0, 0)])
