@@ -43,6 +43,7 @@ def test(config: Config[TestOptions]) -> None:
     """Load the run, let its model draw or translate, and print where the page is."""
     import torch  # which a mistyped option need not wait for
 
+    from data.findings import tell
     from data.held_out import create_evaluator
     from models.noise import NoiseModel
     from models.trained import load_trained
@@ -53,7 +54,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.modes import evaluating
     from util.origin import write_origin
     from util.quality import describe_best, read_best
-    from util.results import Results, draw_samples, read_labels, show_figures
+    from util.results import Results, draw_samples, read_labels, show_figures, untrained
     from util.summary import diagnose
     from util.translations import translate_all
 
@@ -89,12 +90,13 @@ def test(config: Config[TestOptions]) -> None:
     write_origin(results.folder, opt.run_dir, opt.label, config.data.dataroot)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
-            labels = read_labels(opt.labels, model.spec.classes)
+            labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
             z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
             draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)
+            tell(loader.dataset)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
         if evaluator:

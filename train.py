@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
+    from data.findings import tell
     from data.held_out import create_evaluator
     from models.speed import plan_speed
     from models.stepper import Stepper
@@ -49,9 +50,10 @@ def train(config: Config[TrainOptions]) -> None:
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
+    found = tell(dataset)
     num_steps = len(loader) * opt.total_epochs
     speed = plan_speed(opt, model, num_steps)
-    record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}}
+    record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}, "found": found}
     evaluator = None
     if opt.eval_freq:
         data = config.data.like(spec).uncut()

@@ -9,7 +9,9 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.archives import is_archive, unpacked
 from data.image_paths import has_images, list_images
+from data.phases import phase_folder, unwrapped
 from data.translation_folders import READ
 from util.registry import check_name, did_you_mean, find_class
 
@@ -27,14 +29,16 @@ CARD = "card.yaml"  # in a data set's folder: the option values that suit it
 def find_dataroot(dataroot: str) -> Path:
     """Return what ``--dataroot`` means: a path if it exists, else a name in datasets/, else one to download.
 
+    An archive is unpacked; a folder that does nothing but wrap another gives way to that.
+
     Raises:
         OSError: there is no such path or name, or it cannot be downloaded.
         LookupError: its terms forbid a download; the message says how to get it.
-        ValueError: what came is not what was expected.
+        ValueError: what came is not what was expected, or an archive is damaged.
     """
     for path in (Path(dataroot), DATASETS / dataroot):
         if path.exists():
-            return path
+            return unwrapped(unpacked(path, DATASETS / ".cache") if is_archive(path) else path)
     from datasets.catalogue import ENTRIES  # with ssl and more, which few runs need
     from datasets.download import download
 
@@ -58,9 +62,9 @@ def recognize(dataroot: str) -> tuple[str, Path]:
         mode = "single"
     elif find_idx_files(root):
         mode = "idx"
-    elif (root / "trainA").is_dir() and (root / "trainB").is_dir():
+    elif phase_folder(root, "train", "A") and phase_folder(root, "train", "B"):
         mode = "unaligned"
-    elif _has_pairs(root / "train"):
+    elif _has_pairs(phase_folder(root, "train") or root / "train"):
         mode = "aligned"
     elif has_images(root, READ):
         mode = "image_folder"

@@ -8,8 +8,9 @@ import numpy as np
 from data import find_dataroot
 from data.decode import BadImageError
 from data.image_paths import match_names
+from data.phases import PHASES, phase_folder
 from data.translation import TranslationDataset
-from data.translation_folders import PHASES, list_or_raise, pair_folders, say_stand_in
+from data.translation_folders import pair_folders, say_stand_in, survey_or_raise
 
 
 class AlignedDataset(TranslationDataset):
@@ -32,7 +33,8 @@ class AlignedDataset(TranslationDataset):
         folders, stand_in = self._find(root)
         say_stand_in(root, opt.phase, stand_in)
         self.halves = folders[0] == folders[1]  # one file holds both
-        partner = {n: n for n in list_or_raise(folders[0])} if self.halves else self._match(*folders)
+        taken = [self.take(folder, survey_or_raise(folder)) for folder in dict.fromkeys(folders)]
+        partner = {n: n for n in taken[0]} if self.halves else self._match(*folders, *taken)
         left, right = (folders[0] / a for a in partner), (folders[1] / b for b in partner.values())
         sides = ("A", "B") if opt.direction == "AtoB" else ("B", "A")
         self.paths = dict(zip(sides, (list(left), list(right)), strict=True))
@@ -80,28 +82,30 @@ class AlignedDataset(TranslationDataset):
         for phase in PHASES[self.opt.phase]:
             if folders := pair_folders(root, phase):
                 return folders, phase
-            if (root / phase).is_dir():
-                return (root / phase, root / phase), phase
+            if folder := phase_folder(root, phase):
+                return (folder, folder), phase
         wanted = self.opt.phase
         raise FileNotFoundError(
             f"--dataroot {root} has no pairs for --phase {wanted}: neither {wanted}/ with A|B in each file, nor "
             f"{wanted}A/ and {wanted}B/, {wanted}/A/ and {wanted}/B/, A/{wanted}/ and B/{wanted}/, or A/ and B/"
         )
 
-    @staticmethod
-    def _match(folder_A: Path, folder_B: Path) -> dict[str, str]:
+    def _match(self, folder_A: Path, folder_B: Path, names_A: list[str], names_B: list[str]) -> dict[str, str]:
         """Return {name of A: name of B}; say which files have no partner.
 
         Raises:
             FileNotFoundError: none has.
         """
-        names_A, names_B = list_or_raise(folder_A), list_or_raise(folder_B)
         partner = match_names(names_A, names_B)
         if not partner:
-            raise FileNotFoundError(f"no name in {folder_A}, such as {names_A[0]}, is also in {folder_B}")
+            raise FileNotFoundError(
+                f"no name in {folder_A}, such as {names_A[0]}, is also in {folder_B}: "
+                "without pairs, --model cycle_gan learns"
+            )
         taken = set(partner.values())
         alone = [str(folder_A / a) for a in names_A if a not in partner]
         alone += [str(folder_B / b) for b in names_B if b not in taken]
+        self.leave_out("without a partner of the same name", alone)
         report_skipped(alone)
         return partner
 

@@ -11,9 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data.image_paths import Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
 from util.types import DataSpec
+
+
+def no_limit(text: str) -> str:
+    """Read inf, which other projects have as no limit, as 0."""
+    return "0" if text.lower().lstrip("+.") in ("inf", "infinity") else text
 
 
 class BaseDataset(Dataset[dict[str, Any]], ABC):
@@ -29,7 +35,9 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
 
         dataroot: str = option(help="folder that holds the data, or the name of one in datasets/", resume="free")
         phase: Literal["train", "val", "test"] = option("train", help="which part of the data")
-        max_dataset_size: int = option(0, help="use so many samples only, spread over all; 0: all", min=0)
+        max_dataset_size: int = option(
+            0, help="use so many samples only, spread over all; 0 or inf: all", min=0, read=no_limit
+        )
         flip: bool = option(False, help="mirror images at random")
         serial_batches: bool = option(False, help="take the samples in the order of their names, not at random")
 
@@ -50,6 +58,11 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         self.labels: Tensor | None = None  # int64 (N,), or None when the data has no labels
         self.crop_size = 0  # side of the square that the loader cuts out of what is decoded; 0: it stays whole
         self.spec: DataSpec
+        self.value_ranges: dict[str, tuple[float, ...]] = {}  # key -> the numbers that are black and white, (): all
+        self.read: list[Path] = []  # the folders, or files, that the images come from
+        self.left_out: dict[str, list[str]] = {}  # reason -> what was found there and is no image of this data set
+        self.num_held_out = 0  # images of other phases among what was found there
+        self.links: list[str] = []  # linked folders that were followed
 
     @property
     def dtype(self) -> torch.dtype:
@@ -75,6 +88,28 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
             BadImageError: the file is damaged.
         """
         return self.spec.input_nc if key == "A" else self.spec.output_nc, *self.spec.image_size
+
+    def image_files(self, key: str) -> list[Path]:
+        """Return the file of each image of ``key``; [] where images have no files of their own."""
+        files = self.files()
+        return files if len(files) == len(self.names) else []
+
+    def take(self, folder: Path, found: Survey) -> list[str]:
+        """Return the images that were found in ``folder``; note the rest."""
+        self.read.append(folder)
+        self.links += found.links
+        for reason, names in found.left_out.items():
+            self.leave_out(reason, names)
+        return found.names
+
+    def leave_out(self, reason: str, names: Sequence[str]) -> None:
+        """Note that files are not used, to be told before training."""
+        if names:
+            self.left_out.setdefault(reason, []).extend(names)
+
+    def range_flag(self, key: str) -> str:
+        """Return the option that sets ``value_ranges`` of ``key``."""
+        return "value_range"
 
     def image_names(self, key: str) -> list[str]:
         """Return what each image of ``key`` is called."""

@@ -115,6 +115,7 @@ def build_cache(
         good = [i for i in range(len(shapes[first])) if i not in bad[first]]
         if bad[first]:
             print(f"skipped: {_listed(dataset.image_names(first), bad[first])}")
+            dataset.leave_out("that cannot be read", [dataset.image_names(first)[i] for i in bad[first]])
             dataset.keep_images(first, good)
         rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
     return Cache(stores, shapes, rows) if stores else None
@@ -243,7 +244,7 @@ def _on_disk(
     num_threads: int,
 ) -> tuple[dict[str, Tensor], Problems]:
     """Map files of decoded images into memory, which an earlier run may have written; return them and what is bad."""
-    digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     files = {key: folder / f"{digest}_{key}.npy" for key in shapes}
     record = folder / f"{digest}.json"  # written last: where it stands, the files are whole

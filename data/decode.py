@@ -57,7 +57,7 @@ def is_grey(path: str) -> bool | None:
     try:
         with open_image(path) as image:
             return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, ImportError, Image.DecompressionBombError):
         return None
 
 

@@ -37,6 +37,7 @@ class IdxDataset(BaseDataset):
             if kind not in files:
                 raise FileNotFoundError(f"{root} has no {PREFIXES[opt.phase]}-{kind}-idx?-ubyte file, packed or not")
         self.file, self.labels_file = files["images"], files["labels"]
+        self.read = [self.file]
         images, labels = read_idx(self.file), read_idx(files["labels"])
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise ValueError(f"{files['images']} {images.shape} and {files['labels']} {labels.shape} do not fit")

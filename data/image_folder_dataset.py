@@ -1,17 +1,23 @@
 """Folders of images: one folder a class, or one flat folder without labels; with train/ and test/ or without."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from data import find_dataroot
-from data.base_dataset import BaseDataset
-from data.decode import decode_image, is_grey
-from data.image_paths import held_out, list_images, natural, read_list
+from data.base_dataset import BaseDataset, spread
+from data.decode import BadImageError, decode_image, is_grey
+from data.image_paths import has_images, held_out, list_images, natural, read_list, survey
+from data.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
+from data.pixels import Header, read_header, read_pixels, resize
+from data.ranges import LOOKED_AT, ask_for_range, check, resolve
 from options import option
+from util.console import warn
 from util.types import DataSpec
 
 
@@ -21,7 +27,10 @@ class ImageFolderDataset(BaseDataset):
     These layouts are read, each with classes or flat:
 
         root/{train,test,val}/CLASS/*.jpg     val and test stand in for each other
+        root/CLASS/{train,test,val}/*.jpg     the same
         root/CLASS/*.jpg                      a part is held out: --val_fraction or --val_list
+
+    ``phases.NAMES`` says what else phases may be called; their folders are never classes.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -31,13 +40,20 @@ class ImageFolderDataset(BaseDataset):
             "squash", help="what becomes of images that are not square: squash them, or crop their middle"
         )
         channels: Literal["auto", "1", "3"] = option("auto", help="1: grey, 3: RGB, auto: as the files are")
+        value_range: tuple[float | Literal["auto"], ...] = option(
+            (), help="LO,HI: the numbers in the files that are black and white; auto: as a sample of the files suggests"
+        )
         val_fraction: float = option(
             0.1, help="part of each class that is held out when the data has no test folder", min=0, max=0.9
         )
         val_list: str = option("", help="file that names the held-out images, one a line; instead of val_fraction")
 
         def like(self, spec: DataSpec) -> Self:
-            return replace(self, channels="1" if spec.output_nc == 1 else "3")
+            limits = spec.value_range if self.value_range == ("auto",) else self.value_range
+            return replace(self, channels="1" if spec.output_nc == 1 else "3", value_range=limits)
+
+        def __post_init__(self) -> None:
+            check("value_range", self.value_range)
 
     opt: Options
 
@@ -45,29 +61,42 @@ class ImageFolderDataset(BaseDataset):
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
         self.folder, split = _phase_folder(root, opt.phase)
-        train_folder = _phase_folder(root, "train")[0]
-        paths = list_images(self.folder)
+        train_folder = self.folder if opt.phase == "train" else _train_folder(root) or self.folder
+        paths = self.take(self.folder, survey(self.folder))
         classes = find_classes(paths if self.folder == train_folder else list_images(train_folder))
+        _check_no_phases(root, train_folder, classes)
         if classes:
+            self.leave_out("in no class folder", [p for p in paths if "/" not in p])
             paths = [p for p in paths if "/" in p]
             if strangers := sorted({p.split("/")[0] for p in paths} - set(classes)):
                 raise ValueError(f"{self.folder} has classes that are not trained: {', '.join(strangers)}")
+        num = len(paths)
+        if split == "to make" and classes and (parts := _inner_phases(paths, opt.phase)) is not None:
+            paths, split = parts, "given"
         if split == "to make":
             paths = self._split(root, paths, bool(classes))
         elif opt.val_list:
             raise ValueError(f"--val_list {opt.val_list}: {root} has its own test or val folder; use only one of them")
+        self.num_held_out = num - len(paths)
         self.names = paths
         if classes:
             index = {name: i for i, name in enumerate(classes)}
             self.labels = torch.tensor([index[p.split("/")[0]] for p in paths], dtype=torch.int64)
         self.limit()
         nc = int(opt.channels) if opt.channels != "auto" else self._channels()
-        self.spec = DataSpec((opt.image_size, opt.image_size), nc, nc, tuple(classes))
+        limits = resolve("value_range", opt.value_range, self.files())
+        ask_for_range("value_range", limits, self._headers())
+        self.value_ranges = {"image": limits}
+        size = opt.image_size, opt.image_size
+        self.spec = DataSpec(size, nc, nc, tuple(classes), value_range=limits, value_range_A=limits)
 
     def decode(self, key: str, index: int) -> Tensor:
-        return decode_image(
-            str(self.folder / self.names[index]), self.spec.image_size, self.spec.output_nc, self.opt.fit
-        )
+        path, size, nc = self.folder / self.names[index], self.spec.image_size, self.spec.output_nc
+        if not self.spec.value_range:
+            return decode_image(str(path), size, nc, self.opt.fit)
+        pixels = read_pixels(path, nc, 8, self.spec.value_range)
+        pixels = resize(middle(pixels) if self.opt.fit == "crop" else pixels, size)
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
     def files(self) -> list[Path]:
         return [self.folder / name for name in self.names]
@@ -83,11 +112,27 @@ class ImageFolderDataset(BaseDataset):
             out = set().union(*(held_out(group, self.opt.val_fraction) for group in groups.values()))
         return [p for p in paths if (p in out) == (self.opt.phase != "train")]
 
+    def _headers(self) -> dict[Path, Header]:
+        """Return the headers of a few files of those kinds that may hold numbers of any size."""
+        deep = [path for path in self.files() if path.suffix.lower() in (".tif", ".tiff")]
+        headers = {}
+        for i in spread(len(deep), LOOKED_AT) if deep else ():
+            with contextlib.suppress(BadImageError):
+                headers[deep[i]] = read_header(deep[i])
+        return headers
+
     def _channels(self) -> int:
-        """Return 1 when a hundred files from all over the list, as far as they can be read, are grey, else 3."""
-        step = max(1, len(self.names) // 100)
-        answers = [is_grey(str(self.folder / name)) for name in self.names[::step]]
+        """Return 1 when a thousand files from all over the list, as far as they can be read, are grey, else 3."""
+        answers = [is_grey(str(self.folder / self.names[i])) for i in spread(len(self.names), 1000)]
         return 1 if True in answers and False not in answers else 3
+
+
+def middle(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest square in the middle of an image (H, W, C)."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
 
 
 def find_classes(paths: list[str]) -> list[str]:
@@ -102,12 +147,60 @@ def find_classes(paths: list[str]) -> list[str]:
 
 
 def _phase_folder(root: Path, phase: str) -> tuple[Path, Literal["given", "to make"]]:
-    """Return the folder in which to look for ``phase``, and whether a split is still to be made there."""
-    if not (root / "train").is_dir():
-        return root, "to make"
-    if phase == "train":
-        return root / "train", "given" if any((root / p).is_dir() for p in ("val", "test")) else "to make"
-    for name in (phase, "test" if phase == "val" else "val"):
-        if (root / name).is_dir():
-            return root / name, "given"
-    return root / "train", "to make"
+    """Return the folder in which to look for ``phase``, and whether a split is still to be made there.
+
+    Raises:
+        ValueError: there are folders of other phases, but none to train on.
+    """
+    train, others = _train_folder(root), [phase_folder(root, p) for p in ("val", "test")]
+    if not train and phase == "train" and any(others):
+        other = next(f.name for f in others if f)
+        raise ValueError(
+            f"--dataroot {root} has {other}/ but no train/: put the training images into {root}/train "
+            f"(or, if {other} is a class, all class folders)"
+        )
+    if phase == "train" and train:
+        _warn_of_siblings(root, train)
+        return train, "given" if any(others) else "to make"
+    for name in PHASES[phase]:
+        if phase != "train" and (folder := phase_folder(root, name)):
+            return folder, "given"
+    return train or root, "to make"
+
+
+def _train_folder(root: Path) -> Path | None:
+    return phase_folder(root, "train")
+
+
+def _warn_of_siblings(root: Path, train: Path) -> None:
+    """Warn when beside the training images lie folders of images that are no phase: train may be a class."""
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
+    others = [f.name for f in folders if not is_of_a_phase(f.name) and f.name not in SIDES and has_images(f)]
+    if others:
+        warn(
+            f"{root}: {train.name}/ is read as the training images, so {', '.join(f'{n}/' for n in others[:5])} beside "
+            f"it is not read (if {train.name} is a class, put all class folders into {root}/train)"
+        )
+
+
+def _check_no_phases(root: Path, folder: Path, classes: list[str]) -> None:
+    """Warn of classes that are named as phases are; raise ValueError when all are."""
+    phases = [name for name in classes if phase_of(name)]
+    if phases and len(phases) == len(classes):
+        raise ValueError(
+            f"--dataroot {root}: {', '.join(phases)} in {folder} are named after phases, so they are no classes: "
+            "give the folder that they lie in"
+        )
+    if phases:
+        warn(f"the class {phases[0]} in {folder} is named after a phase: it is read as a class")
+
+
+def _inner_phases(paths: list[str], phase: str) -> list[str] | None:
+    """Return those of ``paths`` that lie in CLASS/<phase>/; None when not every class has folders of phases alone."""
+    found = [phase_of(path.split("/")[1]) if path.count("/") > 1 else "" for path in paths]
+    if not all(found) or "train" not in found:
+        return None
+    if phase != "train" and not {"val", "test"} & set(found):
+        return None
+    wanted = next((p for p in PHASES[phase] if p in found), phase)
+    return [path for path, p in zip(paths, found, strict=True) if p == wanted]

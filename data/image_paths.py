@@ -3,20 +3,71 @@
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+HEIF = (".heic", ".heif")  # read where the package pillow-heif is installed
+EXTENSIONS = (
+    *(
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".bmp",
+        ".dib",
+        ".tif",
+        ".tiff",
+    ),
+    *(".webp", ".gif", ".avif", ".jp2", ".j2k", ".j2c", ".tga", ".pcx", ".qoi", ".sgi", *HEIF),
+)
+TEXTS = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".log", ".py", ".sh", ".pdf", ".npy")
+MAGIC = re.compile(  # how files of these formats begin, whatever they are called
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s+[\d#]|qoif|"
+    rb"....ftyp(avif|avis|heic|heix|mif1)|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
+    re.DOTALL,
+)
+IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
+OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
+NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
+
+
+class Survey(NamedTuple):
+    """What lies anywhere below a folder, as sorted relative paths with forward slashes."""
+
+    names: list[str]  # the images
+    left_out: dict[str, list[str]]  # reason -> other files and folders
+    links: list[str]  # linked folders that were followed
+
+
+def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
+    """Look at every file below ``folder``; hidden ones, whose names begin with a dot, do not count."""
+    found = Survey([], {}, [])
+    for name, what in sorted(_walk(folder, extensions), key=lambda pair: natural(pair[0])):
+        if what == IMAGE:
+            found.names.append(name)
+        elif what == LINK:
+            found.links.append(name)
+        else:
+            found.left_out.setdefault(what, []).append(name)
+    return found
 
 
 def list_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> list[str]:
     """Return the images anywhere below ``folder``, as sorted relative paths with forward slashes."""
-    return sorted(_walk(folder, extensions), key=natural)
+    return survey(folder, extensions).names
 
 
 def has_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> bool:
-    """Say whether there is a file with one of ``extensions`` anywhere below ``folder``."""
-    return next(_walk(folder, extensions), None) is not None
+    """Say whether there is an image anywhere below ``folder``."""
+    return any(what == IMAGE for _, what in _walk(folder, extensions))
 
 
 def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str]:
@@ -33,22 +84,69 @@ def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str
     return {name: partner[name] for name in names_A if name in partner}
 
 
+def composed(name: str) -> str:
+    """Return ``name`` with each letter and its accent as one character (NFC), as most systems write it."""
+    return unicodedata.normalize("NFC", name)
+
+
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return {name without its extension: names}."""
+    """Return {name without its extension: names}; as some systems write é in two letters, these count as one."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name.rpartition(".")[0], []).append(name)
+        groups.setdefault(composed(name.rpartition(".")[0]), []).append(name)
     return groups
 
 
-def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        inside = Path(parent).relative_to(folder).as_posix()
-        prefix = "" if inside == "." else f"{inside}/"
-        for file in files:
-            if file.lower().endswith(extensions) and not file.startswith("."):
-                yield prefix + file
+def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each file below ``folder`` with IMAGE, or why it is left out; each followed link to a folder with LINK."""
+    if not folder.is_dir():
+        return
+    visited = {_identity(folder)}
+    todo = [(str(folder), "")]
+    while todo:
+        path, prefix = todo.pop()
+        try:
+            with os.scandir(path) as listing:
+                entries = sorted(listing, key=lambda e: (e.is_symlink(), e.name))  # a folder before links to it
+        except OSError:
+            yield prefix, UNREADABLE
+            continue
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                identity = _identity(entry)
+                if entry.is_symlink() and identity in visited:
+                    yield f"{name}/", AGAIN
+                    continue
+                if entry.is_symlink():
+                    yield f"{name}/", LINK
+                visited.add(identity)
+                todo.append((entry.path, f"{name}/"))
+            elif not entry.is_file():
+                yield name, DANGLING if entry.is_symlink() else NO_FILE
+            else:
+                yield name, IMAGE if _is_image(entry, extensions) else OTHER
+
+
+def _is_image(file: os.DirEntry[str], extensions: tuple[str, ...]) -> bool:
+    """Say whether a file is an image by its name or, where that says nothing, by its first bytes."""
+    name = file.name.lower()
+    if name.endswith(extensions):
+        return True
+    if name.endswith(TEXTS):
+        return False
+    try:
+        with open(file.path, "rb") as opened:  # noqa: PTH123  a Path for each of a million files takes longer
+            return MAGIC.match(opened.read(16)) is not None
+    except OSError:
+        return False
+
+
+def _identity(folder: Path | os.DirEntry[str]) -> tuple[int, int]:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
@@ -65,7 +163,7 @@ def held_out(paths: list[str], fraction: float) -> set[str]:
     if fraction == 0 or len(paths) < 2:
         return set()
     num = min(max(1, round(fraction * len(paths))), len(paths) - 1)
-    return set(sorted(paths, key=lambda p: hashlib.sha1(p.encode()).digest())[:num])
+    return set(sorted(paths, key=lambda p: hashlib.sha1(p.encode("utf-8", "surrogateescape")).digest())[:num])
 
 
 def read_list(file: Path, root: Path, paths: list[str]) -> set[str]:
@@ -75,15 +173,16 @@ def read_list(file: Path, root: Path, paths: list[str]) -> set[str]:
         OSError: ``file`` cannot be read.
         ValueError: it names an image that is not there, or none at all.
     """
-    known, found = set(paths), set()
+    known, found = {composed(path): path for path in paths}, set()
     prefixes = (f"{root.name}/", f"{root.resolve().name}/")  # of a link, either name
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines(), 1):
         if not (name := line.strip().replace("\\", "/").removeprefix("./")):
             continue
-        match = next((n for n in (name, *map(name.removeprefix, prefixes)) if n in known), None)
+        name = composed(name)
+        match = next((n for n in (name, *map(name.removeprefix, map(composed, prefixes))) if n in known), None)
         if match is None:
             raise ValueError(f"--val_list {file}, line {number}: {name} is not among the images in {root}")
-        found.add(match)
+        found.add(known[match])
     if not found:
         raise ValueError(f"--val_list {file} names no image")
     return found

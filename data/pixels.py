@@ -1,5 +1,6 @@
 """Read images at their own depth: 8 bits, 16 or float, 1 to n channels, from PNG, TIFF, .npy and what Pillow reads."""
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +24,7 @@ class Header(NamedTuple):
     channels: int  # without transparency, which is painted over white
     depth: int  # 8 or 16 bits, or 32 for float and for all other numbers, whose range nobody can know
     reader: Literal["pillow", "png16", "tiff", "npy"]
+    type: str = ""  # of whole numbers that are neither 8 nor 16 bits: int16, int32 ...
 
 
 def read_header(path: Path) -> Header:
@@ -54,7 +56,8 @@ def read_pixels(path: Path, channels: int, depth: int, value_range: tuple[float,
         path: the file.
         channels: how many are wanted.
         depth: 8, 16 or 32.
-        value_range: (lo, hi), the float numbers that become black and white; what lies outside is clipped.
+        value_range: (lo, hi), the numbers that become black and white; what lies outside is clipped. Of 8 and 16 bits
+            () takes all.
 
     Raises:
         BadImageError: the file is damaged, has other channels, or holds NaN.
@@ -77,6 +80,11 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clip(-1, 1) if pixels.dtype == np.float32 else resized.clip(0, 65535).round().astype(np.uint16)
 
 
+def numbers(path: Path) -> np.ndarray:
+    """Return the numbers of a file (H, W, C) as they are; raise BadImageError when it cannot be read."""
+    return _decode(path, read_header(path).channels)
+
+
 def value_limits(path: Path) -> tuple[float, float]:
     """Return the smallest and the largest number of a file; raise BadImageError when it cannot be read."""
     pixels = _decode(path, 1)
@@ -87,7 +95,7 @@ def _look(path: Path) -> Header:
     """Return the header of a file as the one of its readers has it that will decode it."""
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return Header(*_sides(array.shape), _depth(array.dtype), "npy")
+        return Header(*_sides(array.shape), _depth(array.dtype), "npy", _whole(array.dtype))
     with path.open("rb") as file:
         start = file.read(26)
     if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10":  # 16 bits: Pillow makes 8 of them in colour
@@ -112,10 +120,23 @@ def _tiff_header(path: Path) -> Header | None:
 
     with tifffile.TiffFile(path) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
-        is_plain = series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and page.samplesperpixel in (1, 3, 4)
-        if is_plain:
+        of_pillow = {(1, 0), (3, 0), (4 if page.photometric == tifffile.PHOTOMETRIC.RGB else 2, 1)}
+        of_pillow |= {(4, 0)} if page.photometric == tifffile.PHOTOMETRIC.SEPARATED else set()  # CMYK
+        alpha = _alpha(page)
+        kinds = page.samplesperpixel, int(alpha == 2 or (alpha == 1 and page.samplesperpixel == 4))
+        if series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and kinds in of_pillow:
             return None
-        return Header(*_sides(series.shape), _depth(series.dtype), "tiff")
+        height, width, channels = _sides(series.shape)
+        return Header(height, width, channels - bool(alpha), _depth(series.dtype), "tiff", _whole(series.dtype))
+
+
+def _alpha(page: Any) -> int:
+    """Return what the last sample of a TIFF's pixels is: 1: premultiplied transparency, 2: transparency, 0: data.
+
+    What is not declared at all is data, such as near infrared.
+    """
+    extra = tuple(int(kind) for kind in page.extrasamples or ())
+    return extra[0] if len(extra) == 1 and extra[0] in (1, 2) and page.dtype in (np.uint8, np.uint16) else 0
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -137,11 +158,20 @@ def _depth(dtype: Any) -> int:
     return 32
 
 
+def _whole(dtype: Any) -> str:
+    """Return the type of whole numbers that have no depth of their own; "" for others."""
+    return str(np.dtype(dtype)) if np.dtype(dtype).kind in "iu" and dtype not in (np.uint8, np.uint16) else ""
+
+
 def _decode(path: Path, channels: int) -> np.ndarray:
     """Return the numbers of a file (H, W, C); in the wanted number of channels where Pillow converts."""
     header = read_header(path)
     try:
-        return _from_pillow(path, channels, header.depth) if header.reader == "pillow" else _read_array(path, header)
+        return (
+            _from_pillow(path, channels, header.depth)
+            if header.reader == "pillow"
+            else _read_array(path, header, channels)
+        )
     except MemoryError:
         raise
     except Exception as error:
@@ -157,17 +187,22 @@ def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _read_array(path: Path, header: Header) -> np.ndarray:
-    """Return the numbers of a file (H, W, C): uint8, uint16, or what else it holds as float32."""
+def _read_array(path: Path, header: Header, channels: int) -> np.ndarray:
+    """Return the numbers of a file (H, W, C): uint8, uint16, or what else it holds as float32.
+
+    A TIFF's transparency becomes white unless one channel more than its others is wanted.
+    """
     if header.reader == "npy":
         array = np.load(path, allow_pickle=False)
     elif header.reader == "tiff":
-        array = _read_tiff(path)
+        array, alpha = _read_tiff(path)
+        if alpha and channels != header.channels + 1:
+            array = np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array
+            array = _on_white(array, is_premultiplied=alpha == 1)
     else:
         array = _read_cv2(path)
-        if array.ndim == 3 and array.shape[2] == 4:  # transparency becomes white
-            opaque = array[:, :, 3:].astype(np.float64) / 65535
-            array = (array[:, :, :3] * opaque + 65535 * (1 - opaque)).round().astype(np.uint16)
+        if array.ndim == 3 and array.shape[2] == 4:
+            array = _on_white(array)
         array = array[:, :, :1] if header.channels == 1 and array.ndim == 3 else array
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
@@ -177,7 +212,16 @@ def _read_array(path: Path, header: Header) -> np.ndarray:
     return np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array
 
 
-def _read_tiff(path: Path) -> np.ndarray:
+def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
+    """Return uint8 or uint16 (H, W, C) without its last channel, transparency, which becomes white."""
+    most = np.iinfo(pixels.dtype).max
+    opaque = pixels[:, :, -1:].astype(np.float64) / most
+    seen = pixels[:, :, :-1] * (1 if is_premultiplied else opaque) + most * (1 - opaque)
+    return seen.clip(0, most).round().astype(pixels.dtype)
+
+
+def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
+    """Return the numbers of a TIFF, and what its last sample is, as ``_alpha`` has it."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
@@ -187,12 +231,14 @@ def _read_tiff(path: Path) -> np.ndarray:
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
-            array = _read_cv2(path)  # which knows LZW and others, but not every number of channels
-            if array.shape != series.shape:
-                raise
+            with contextlib.suppress(ValueError):  # which knows LZW and others, but not every number of channels
+                if (array := _read_cv2(path)).shape == series.shape:
+                    return array, _alpha(page)
+            name = getattr(page.compression, "name", page.compression)
+            raise ImportError(f"sound, but its compression {name} needs a package: pip install imagecodecs") from None
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array
-        return array
+        return array, _alpha(page)
 
 
 def _read_cv2(path: Path) -> np.ndarray:
@@ -221,17 +267,17 @@ def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 def _to_depth(pixels: np.ndarray, depth: int, value_range: tuple[float, ...], path: Path) -> np.ndarray:
     has = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(pixels.dtype, 32)
-    if has == depth != 32:
+    if has == 32 and not np.isfinite(pixels).all():
+        raise BadImageError("it holds numbers that are not finite")
+    if has == 32 and not value_range:
+        raise ValueError(f"{path} holds float numbers: give their range with --value_range LO,HI")
+    if not value_range and has == depth:
         return pixels
-    if (has, depth) == (16, 8):
+    if not value_range and (has, depth) == (16, 8):
         return (pixels >> 8).astype(np.uint8)
-    if (has, depth) == (8, 16):
+    if not value_range and (has, depth) == (8, 16):
         return pixels.astype(np.uint16) * 257
-    if has == 32:
-        if not np.isfinite(pixels).all():
-            raise BadImageError("it holds numbers that are not finite")
-        if not value_range:
-            raise ValueError(f"{path} holds float numbers: give their range with --value_range LO,HI")
+    if value_range:
         lo, hi = value_range
         unit = ((pixels.astype(np.float64) - lo) / (hi - lo)).clip(0, 1)
     else:

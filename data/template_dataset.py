@@ -11,7 +11,7 @@ from torch import Tensor
 from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.decode import decode_image
-from data.image_paths import list_images
+from data.image_paths import survey
 from data.translation_folders import one_folder
 from options import option
 from util.types import DataSpec
@@ -32,7 +32,7 @@ class TemplateDataset(BaseDataset):
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
         self.folder: Path = one_folder(root, opt.phase, "B")  # root/trainB, root/train or root itself
-        self.names = list_images(self.folder)
+        self.names = self.take(self.folder, survey(self.folder))
         self.limit()
         self.spec = DataSpec(image_size=(opt.image_size, opt.image_size), input_nc=1, output_nc=3)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor
 from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
 from data.decode import BadImageError
-from data.pixels import Header, read_header, read_pixels, resize, value_limits
+from data.pixels import Header, read_header, read_pixels, resize
+from data.ranges import Asked, Range, ask_for_range, check, resolve
 from data.transforms import HALF_OF_16_BITS
-from data.translation_folders import list_or_raise, one_folder
+from data.translation_folders import one_folder, survey_or_raise
 from options import option
 from util.types import DataSpec
 
@@ -50,12 +51,19 @@ class TranslationDataset(BaseDataset):
         bit_depth: Literal["auto", "8", "16", "float"] = option(
             "auto", help="bits of a pixel; auto: as the files are, of several kinds the deepest"
         )
-        value_range: tuple[float, ...] = option(
-            (), help="LO,HI: the float numbers in the files that are black and white"
+        value_range: tuple[float | Literal["auto"], ...] = option(
+            (), help="LO,HI: the numbers in the files that are black and white; auto: as a sample of the files suggests"
         )
+        value_range_A: tuple[float | Literal["auto"], ...] = option((), help="the same of A alone")
+        value_range_B: tuple[float | Literal["auto"], ...] = option((), help="the same of B alone")
 
         def like(self, spec: DataSpec) -> Self:
-            return replace(self, input_nc=spec.input_nc, output_nc=spec.output_nc)
+            ranges = {"value_range": spec.value_range, "value_range_A": spec.value_range_A or spec.value_range}
+            ranges |= {"value_range_B": spec.value_range}
+            # What --value_range auto found may be another range on each side.
+            unknown = ((), ("auto",)) if self.value_range == ("auto",) else (("auto",),)
+            found: dict[str, Any] = {name: limits for name, limits in ranges.items() if getattr(self, name) in unknown}
+            return replace(self, input_nc=spec.input_nc, output_nc=spec.output_nc, **found)
 
         def uncut(self) -> Self:
             return replace(self, load_size=self.crop_size) if self.preprocess == "resize_and_crop" else self
@@ -65,9 +73,8 @@ class TranslationDataset(BaseDataset):
                 raise ValueError(
                     f"--load_size {self.load_size} is smaller than --crop_size {self.crop_size}: nothing to crop from"
                 )
-            if self.value_range and (len(self.value_range) != 2 or self.value_range[0] >= self.value_range[1]):
-                shown = ",".join(f"{value:g}" for value in self.value_range)
-                raise ValueError(f"--value_range {shown}: two numbers are needed, the smaller one first")
+            for name in ("value_range", "value_range_A", "value_range_B"):
+                check(name, getattr(self, name))
 
     opt: Options
 
@@ -82,9 +89,10 @@ class TranslationDataset(BaseDataset):
         """Take as images of ``key`` those of a folder, or one file: where ``one_folder`` finds ``side``."""
         folder = one_folder(find_dataroot(self.opt.dataroot), self.opt.phase, side)
         if folder.is_file():
+            self.read.append(folder)
             folder, self.names = folder.parent, [folder.name]
         else:
-            self.names = list_or_raise(folder)
+            self.names = self.take(folder, survey_or_raise(folder))
         self.paths = {key: [folder / name for name in self.names]}
         self.limit()
 
@@ -99,16 +107,22 @@ class TranslationDataset(BaseDataset):
         """
         samples = {key: self.sample(key) for key in self.keys}
         self.channels = {key: wanted[key] or self._common_channels(samples[key]) for key in self.keys}
-        depth = self._choose_depth({path: header for found in samples.values() for path, header in found.items()})
+        self.value_ranges = {key: resolve(*self._asked(key), self.paths[key]) for key in self.keys}
+        depth = self._choose_depth(samples)
         nc = self.channels[self.keys[0]], wanted.get("B") or self.channels[self.keys[-1]]
-        limits = self.opt.value_range if depth == 32 else ()
-        self.spec = DataSpec((self.crop_size, self.crop_size), *nc, bit_depth=depth, value_range=limits)
+        (limits_A, type_A), (limits, type_B) = (
+            self._written(k, samples[k], depth) for k in (self.keys[0], self.keys[-1])
+        )
+        if len(self.keys) == 1 and self.opt.value_range_B not in ((), ("auto",)):  # A alone is translated to B
+            limits = tuple(float(v) for v in self.opt.value_range_B)
+        size = self.crop_size, self.crop_size
+        self.spec = DataSpec(size, *nc, (), 0, depth, limits, limits_A, type_B, type_A)
         if not self.crop_size:
             self.spec = self.spec._replace(image_size=self._common_size())
 
     def decode(self, key: str, index: int) -> Tensor:
         path = self.paths[key][index]
-        pixels = read_pixels(path, self.channels[key], self.spec.bit_depth, self.opt.value_range)  # (H, W, C)
+        pixels = read_pixels(path, self.channels[key], self.spec.bit_depth, self.value_ranges[key])  # (H, W, C)
         pixels = self.part(key, index, pixels)
         planes = np.ascontiguousarray(resize(pixels, self._size(*pixels.shape[:2])).transpose(2, 0, 1))
         if planes.dtype == np.uint16:
@@ -154,6 +168,9 @@ class TranslationDataset(BaseDataset):
             return height, width
         return max(1, round(opt.load_size * height / width), self.crop_size), opt.load_size
 
+    def image_files(self, key: str) -> list[Path]:
+        return self.paths[key]
+
     def files(self) -> list[Path]:
         return list(dict.fromkeys(path for paths in self.paths.values() for path in paths))
 
@@ -182,18 +199,33 @@ class TranslationDataset(BaseDataset):
         (some, path), (others, other) = sorted(first_with.items())[:2]
         raise ValueError(f"{path} has {some} channels, {other} has {others}: they cannot be one data set")
 
-    def _choose_depth(self, headers: dict[Path, Header]) -> int:
+    def range_flag(self, key: str) -> str:
+        return f"value_range_{key}" if len(self.keys) > 1 else "value_range"
+
+    def _asked(self, key: str) -> tuple[str, Asked]:
+        """Return the option that says which numbers of ``key`` are black and white, and what it says."""
+        own: Asked = getattr(self.opt, f"value_range_{key}", ())
+        return (f"value_range_{key}", own) if own else ("value_range", self.opt.value_range)
+
+    def _written(self, key: str, headers: dict[Path, Header], depth: int) -> tuple[Range, str]:
+        """Return the range and the type of the numbers in which results of ``key`` are written."""
+        deepest, types = _deepest(headers), {header.type for header in headers.values()}
+        limits = self.value_ranges[key]
+        if depth == 32:
+            is_own = deepest == 32 and len(types) == 1
+            whole = f"uint{deepest}" if deepest < 32 and self.opt.bit_depth == "auto" else types.pop() if is_own else ""
+            return limits or (0.0, 2.0**deepest - 1), whole
+        return (limits, "") if depth == deepest else ((), "")
+
+    def _choose_depth(self, samples: dict[str, dict[Path, Header]]) -> int:
         """Return 8, 16 or 32, as ``--bit_depth`` says; check what goes with it, and say what is lost."""
         opt = self.opt
-        deepest = max((header.depth for header in headers.values()), default=8)
+        headers = {path: header for found in samples.values() for path, header in found.items()}
+        deepest = _deepest(headers)
         depth = {"auto": deepest, "8": 8, "16": 16, "float": 32}[opt.bit_depth]
         of_deepest = next((path for path, header in headers.items() if header.depth == deepest), None)
-        if of_deepest and deepest == 32 and not opt.value_range:
-            lo, hi = value_limits(of_deepest)
-            raise ValueError(
-                f"{of_deepest} holds float numbers from {lo:g} to {hi:g}: say which are black and white, "
-                f"with --value_range {lo:g},{hi:g} or another range that suits all files"
-            )
+        for key, found in samples.items():
+            ask_for_range(self.range_flag(key), self.value_ranges[key], found)
         if depth < deepest:
             lost = "only their upper byte is read" if deepest == 16 else "they are rounded"
             kind = {16: "16-bit values", 32: "float numbers"}[deepest]
@@ -212,3 +244,8 @@ class TranslationDataset(BaseDataset):
                 if len(sizes) > 1:
                     return 0, 0
         return sizes.pop() if sizes else (0, 0)
+
+
+def _deepest(headers: dict[Path, Header]) -> int:
+    """Return the largest of the depths, 8 when there are none."""
+    return max((header.depth for header in headers.values()), default=8)

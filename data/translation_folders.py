@@ -1,54 +1,71 @@
 """Where image-to-image data sets keep A and B; imports neither torch nor Pillow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from data.image_paths import EXTENSIONS, list_images
+from data.image_paths import EXTENSIONS, Survey, survey
+from data.phases import PHASES, SIDES, child, phase_folder
 
-PHASES = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}  # val and test stand in for each other
 READ = (*EXTENSIONS, ".npy")
 
 
 def pair_folders(root: Path, phase: str) -> tuple[Path, Path] | None:
     """Return the folders of A and of B for one phase: the first of these layouts that is there, or None.
 
-        root/trainA, root/trainB      root/train/A, root/train/B      root/A/train, root/B/train      root/A, root/B
+        root/trainA, root/trainB      root/train/A, root/train/B      root/A/train, root/B/train
+        root/A/trainA, root/B/trainB  root/A, root/B
 
-    The last has no phases: all of its images serve each.
+    The last has no phases: all of its images serve each. ``phases.NAMES`` says what else phases may be called.
 
     Raises:
         FileNotFoundError: A is there without B, or B without A.
     """
     alone = None
-    for A, B in _layouts(root, phase):
-        if A.is_dir() and B.is_dir():
+    for layout, (A, B) in _layouts(root, phase).items():
+        if A and B:
             return A, B
-        if A.is_dir() or B.is_dir():
-            alone = alone or ((A, B) if A.is_dir() else (B, A))
-    if alone:
-        there, missing = (folder.relative_to(root) for folder in alone)
+        if A or B:
+            missing = layout.replace("?", "B" if A else "A")
+            alone = alone or (A or B, missing)
+    if alone and alone[0]:
+        there, missing = alone[0].relative_to(root), alone[1]
         raise FileNotFoundError(
             f"--dataroot {root}: there is {there}/ but no {missing}/ (one folder alone is read by test.py --model test)"
         )
     return None
 
 
-def _layouts(root: Path, phase: str) -> Iterator[tuple[Path, Path]]:
-    yield root / f"{phase}A", root / f"{phase}B"
-    yield root / phase / "A", root / phase / "B"
-    yield root / "A" / phase, root / "B" / phase
-    if not any((root / side / p).is_dir() for side in "AB" for p in PHASES):
-        yield root / "A", root / "B"
+def _layouts(root: Path, phase: str) -> dict[str, tuple[Path | None, Path | None]]:
+    """Return {layout, with ? for A or B: the folders of A and of B, None where one is missing}."""
+    sides = [child(root, (side,)) for side in SIDES]
+    within = phase_folder(root, phase)
+
+    def both(find: Callable[[str, Path | None], Path | None]) -> tuple[Path | None, Path | None]:
+        return find("A", sides[0]), find("B", sides[1])
+
+    found = {
+        f"{phase}?": both(lambda side, _: phase_folder(root, phase, side)),
+        f"{phase}/?": both(lambda side, _: within and child(within, (side,))),
+        f"?/{phase}": both(lambda _, folder: folder and phase_folder(folder, phase)),
+        f"?/{phase}?": both(lambda side, folder: folder and phase_folder(folder, phase, side)),
+    }
+    pairs = [(folder, name) for folder, side in zip(sides, SIDES, strict=True) if folder for name in ("", side)]
+    if not any(phase_folder(folder, p, name) for folder, name in pairs for p in PHASES):
+        found["?"] = (sides[0], sides[1])
+    return found
 
 
 def one_folder(root: Path, phase: str, side: str) -> Path:
-    """Return the folder of a collection: root/trainA or root/trainB, as ``side`` says, root/train, or root itself.
+    """Return the folder of a collection: of those of ``side`` in ``pair_folders``, root/train, or root itself.
 
     A root that is a single file is returned as it is.
     """
+    if root.is_file():
+        return root
     for stand_in in PHASES[phase]:
-        for folder in (root / f"{stand_in}{side}", root / stand_in):
-            if folder.is_dir():
+        own = [pair["AB".index(side)] for layout, pair in _layouts(root, stand_in).items() if layout != "?"]
+        for folder in (*own, phase_folder(root, stand_in)):
+            if folder:
                 say_stand_in(root, phase, stand_in)
                 return folder
     return root
@@ -60,14 +77,15 @@ def say_stand_in(root: Path, phase: str, stand_in: str) -> None:
         print(f"{root} has nothing for --phase {phase}: reading {stand_in}")
 
 
-def list_or_raise(folder: Path) -> list[str]:
-    """Return the images below ``folder``, as ``list_images`` does.
+def survey_or_raise(folder: Path) -> Survey:
+    """Return what lies below ``folder``, as ``survey`` does.
 
     Raises:
-        FileNotFoundError: there are none; the message says what there is instead.
+        FileNotFoundError: there are no images; the message says what there is instead.
     """
-    if names := list_images(folder, READ):
-        return names
-    others = [f.name for f in sorted(folder.rglob("*")) if f.is_file()]
+    found = survey(folder, READ)
+    if found.names:
+        return found
+    others = [name for names in found.left_out.values() for name in names]
     instead = f": its {len(others)} files, such as {others[0]}, are of other kinds" if others else ""
     raise FileNotFoundError(f"{folder} holds no images{instead} (read are {' '.join(READ)})")

@@ -7,8 +7,9 @@ import numpy as np
 
 from data import find_dataroot
 from data.base_dataset import spread
+from data.phases import PHASES
 from data.translation import TranslationDataset
-from data.translation_folders import PHASES, list_or_raise, pair_folders, say_stand_in
+from data.translation_folders import pair_folders, say_stand_in, survey_or_raise
 from util.seeding import draws
 
 
@@ -35,7 +36,7 @@ class UnalignedDataset(TranslationDataset):
             raise FileNotFoundError(f"--dataroot {root} has no {wanted}A/ and {wanted}B/ for --phase {wanted}")
         say_stand_in(root, opt.phase, phase)
         by_key = dict(zip("AB", folders if opt.direction == "AtoB" else folders[::-1], strict=True))
-        self._names = {key: list_or_raise(folder) for key, folder in by_key.items()}
+        self._names = {key: self.take(folder, survey_or_raise(folder)) for key, folder in by_key.items()}
         self.paths = {key: [by_key[key] / name for name in names] for key, names in self._names.items()}
         self._name_samples()
         self.limit()

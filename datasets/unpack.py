@@ -40,7 +40,7 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int) -> None:
 
     Args:
         archive: the file.
-        kind: "zip" or "tar.gz".
+        kind: "zip", "tar" or "tar.gz".
         folder: where to; remove it after an error.
         limit: most bytes that may come out.
 
@@ -50,7 +50,7 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int) -> None:
     """
     folder.mkdir(parents=True)
     num_bytes = 0
-    members = _zip_members(archive) if kind == "zip" else _tar_members(archive, limit)
+    members = _zip_members(archive) if kind == "zip" else _tar_members(archive, kind, limit)
     bar = tqdm(members, f"unpacking {archive.name}", unit=" files", leave=False, disable=None)
     for num_files, member in enumerate(bar, 1):
         parts = safe_parts(member.name)
@@ -119,9 +119,10 @@ def _zip_members(archive: Path) -> Iterator[Member]:
         raise _damaged(archive, error) from None
 
 
-def _tar_members(archive: Path, limit: int) -> Iterator[Member]:
+def _tar_members(archive: Path, kind: str, limit: int) -> Iterator[Member]:
     try:
-        with _LimitedGzip(archive, limit) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as file:
+        opened: IO[bytes] = archive.open("rb") if kind == "tar" else _LimitedGzip(archive, limit)  # type: ignore[assignment]
+        with opened as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as file:
             for info in file:
                 if info.isreg():
                     yield Member(info.name, "file", file.extractfile(info))

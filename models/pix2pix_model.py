@@ -58,6 +58,14 @@ class Pix2PixModel(TranslationModel):
         terms: Terms = {name: Weighted(loss, self.gan.share_D) for name, loss in losses.items()}
         return terms | self.penalties(self.netD, (real_AB,), (fake_AB,)) if penalize else terms
 
+    def check_batch(self, batch: Batch, dataset_mode: str) -> None:
+        super().check_batch(batch, dataset_mode)
+        if dataset_mode == "unaligned":
+            raise ValueError(
+                "--dataset_mode unaligned: pix2pix learns from pairs, A and B that show the same: use aligned, or "
+                "--model cycle_gan, which learns without pairs"
+            )
+
     def loss_G(self, batch: Batch) -> Terms:
         fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
         fake_AB, real_AB = torch.cat([batch["A"], fake_B], 1), torch.cat([batch["A"], batch["B"]], 1)

@@ -69,6 +69,8 @@ def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -
     if hasattr(config.model, "pool_size"):
         options["pool_size"] = 0  # it is for training, and would have to know the size of the images
     spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=config.trained.get("batch_size", 1))
+    limits, limits_A = (tuple(config.spec.get(name, ())) for name in ("value_range", "value_range_A"))
+    spec = spec._replace(value_range=limits, value_range_A=limits_A)  # what was found in training holds in tests
     return create_model(config.model_name, replace(config.model, **options), spec, device)
 
 

@@ -5,14 +5,15 @@ One field is one option: the annotation is its type, the default its default, ``
     int, float, str, Path     --name VALUE
     bool                      --name / --no_name
     Literal["a", "b"]         --name a   (anything else is an error that names the nearest choice)
-    tuple[int, ...]           --name 4,4,8   (also of a Literal)
+    tuple[int, ...]           --name 4,4,8   (also of a Literal, or of numbers or words: float | Literal["auto"])
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from util.config_file import brief
 from util.registry import did_you_mean
@@ -110,6 +111,10 @@ class Flag:
             if text not in self.choices:
                 raise ValueError(f"{brief(text)} is not a choice{did_you_mean(text, self.choices)}")
             return text
+        if get_origin(kind) in (Union, UnionType):
+            kind, words = get_args(kind)
+            if text in get_args(words):
+                return text
         if self.rule.read:
             text = self.rule.read(text)
         try:

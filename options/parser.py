@@ -7,6 +7,7 @@ from dataclasses import MISSING
 from typing import Any, NoReturn
 
 from options.declare import Flag, flags
+from options.retired import ELSEWHERE
 from util.config_file import Entry, brief
 from util.console import one_line, warn
 from util.registry import did_you_mean
@@ -61,8 +62,7 @@ class Parser(argparse.ArgumentParser):
             words = [w.split("=")[0] for w in unknown]
             word = next((w for w in words if w.startswith("-")), words[0])
             known = [name for action in self._actions for name in action.option_strings]
-            near = did_you_mean(word, known).split(" (known")[0]
-            self.error(f"there is no option {word} here{near or '; --help lists all'}")
+            self.error(f"there is no option {word} here{_instead(word, known) or '; --help lists all'}")
         for name, way in self.retired.items():
             if getattr(found, name) is not None:
                 warn(f"--{name} means nothing here: {way}")
@@ -78,13 +78,22 @@ class Parser(argparse.ArgumentParser):
         for name, (value, where) in entries.items():
             flag = self.flags.get(name) or next((f for f in self.flags.values() if name in f.rule.aliases), None)
             if flag is None:
-                near = did_you_mean(name, self.flags).split(" (known")[0]
-                raise ValueError(f"{where}: there is no option {name if len(name) < 60 else brief(name)}{near}")
+                known = [f"--{flag}" for flag in self.flags]
+                instead = _instead(name, known).replace("--", "")
+                raise ValueError(f"{where}: there is no option {name if len(name) < 60 else brief(name)}{instead}")
             try:
                 values[flag.name] = flag.convert(value)
             except ValueError as error:
                 raise ValueError(f"{where}: {name}: {error}") from None
         return values
+
+
+def _instead(word: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean '--this'?`` for an option that there is not, "" when nothing is near."""
+    for way in ELSEWHERE.get(word.lstrip("-").replace("-", "_").lower(), ()):
+        if way.split()[0] in known:
+            return f"; did you mean '{way}'?"
+    return did_you_mean(word if word.startswith("-") else f"--{word}", known).split(" (known")[0]
 
 
 def _reader(flag: Flag) -> Callable[[str], Any]:

@@ -41,7 +41,9 @@ class TestOptions(BaseOptions):
     dataroot: str = option("", help="other data than the run was trained on")
     num_test: int = option(0, help="images in all; 0: 100 from noise, or all that the data has", min=0)
     batch_size: int = option(0, help="images per pass through the network; 0: 50 from noise, 8 to translate", min=0)
-    labels: tuple[str, ...] = option((), help="classes to draw, by name or index, cycled in this order: 7,8,1,3")
+    labels: tuple[str, ...] = option(
+        (), help="classes to draw, by name or, where names are no numbers, index from 0; cycled in this order: 7,8,1,3"
+    )
     interpolate: int = option(
         0, help="also draw a walk of so many steps between two points of z, a row per class", min=0
     )

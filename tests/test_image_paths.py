@@ -1,11 +1,19 @@
 """Finding image files, their order, and the part that is held out."""
 
+import contextlib
 import os
 import random
+from unittest import mock
 
 import pytest
+from PIL import Image
 
-from data.image_paths import EXTENSIONS, has_images, held_out, list_images, natural, read_list
+from data import create_dataset
+from data.decode import BadImageError, decode_image
+from data.image_folder_dataset import ImageFolderDataset
+from data.image_paths import EXTENSIONS, HEIF, has_images, held_out, list_images, natural, read_list, survey
+from data.pixels import read_header
+from util.open_image import FORMATS
 
 
 def touch(folder, *names):
@@ -20,6 +28,53 @@ def test_images_are_found_in_any_depth_by_their_extension(tmp_path):
     assert list_images(tmp_path) == ["a.jpg", "b/c.PNG", "b/d/e.Jpeg"]
     touch(tmp_path / "all", *(f"x{e}" for e in EXTENSIONS))
     assert len(list_images(tmp_path / "all")) == len(EXTENSIONS)
+
+
+def test_every_extension_of_a_safe_format_is_read():
+    Image.init()
+    formats = {extension: name for extension, name in Image.registered_extensions().items() if name in FORMATS}
+    assert set(EXTENSIONS) - set(HEIF) <= set(formats) | {".jpe", ".jfif"}
+    strangers = {".rgb", ".rgba", ".bw", ".icb", ".vda", ".vst", ".jpc", ".jpf", ".jpx", ".apng", ".pfm", ".avifs"}
+    assert set(formats) - set(EXTENSIONS) - set(HEIF) <= strangers
+
+
+@pytest.mark.parametrize("kind", ["GIF", "JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "QOI", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize("name", ["scan", "a.dat", "b.jpg_large", "c.image"])
+def test_what_no_extension_tells_the_first_bytes_do(tmp_path, kind, name):
+    path = tmp_path / name
+    with path.open("wb") as file:
+        Image.new("RGB", (8, 8), "red").save(file, kind)
+    touch(tmp_path, "d.bin", "e")
+    (tmp_path / "BM.doc").write_bytes(b"BM is a word, and so is P6")
+    (tmp_path / "P.text").write_bytes(b"P6x is no image")
+    found = survey(tmp_path)
+    assert found.names == [name]
+    assert found.left_out == {"no images": ["BM.doc", "P.text", "d.bin", "e"]}
+    assert decode_image(str(path), (8, 8), 3).shape == (3, 8, 8)
+
+
+def test_texts_are_never_opened(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"GIF89a, said the text")
+    assert list_images(tmp_path) == []
+
+
+@pytest.mark.parametrize("extension", [".gif", ".jfif", ".avif", ".jp2", ".GIF", ".tga"])
+def test_a_class_of_another_kind_of_file_is_a_class(tmp_path, extension):
+    kind = {".jfif": "JPEG", ".jp2": "JPEG2000"}.get(extension.lower(), extension[1:])
+    for name in ("cat/0.png", "cat/1.png", f"dog/0{extension}", f"dog/1{extension}"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "blue").save(tmp_path / name, kind if name.endswith(extension) else "PNG")
+    dataset = create_dataset("image_folder", ImageFolderDataset.Options(dataroot=str(tmp_path), val_fraction=0.0))
+    assert dataset.spec.classes == ("cat", "dog")
+    assert (dataset[3]["image"][2] > 0.9).all()
+
+
+def test_heic_without_its_package_is_named_with_it(tmp_path):
+    path = touch(tmp_path, "a.heic") / "a.heic"
+    with mock.patch.dict("sys.modules", pillow_heif=None), pytest.raises(BadImageError, match="install pillow-heif"):
+        decode_image(str(path), (8, 8), 3)
+    with mock.patch.dict("sys.modules", pillow_heif=None), pytest.raises(BadImageError, match="install pillow-heif"):
+        read_header(path)
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path):
@@ -65,14 +120,14 @@ def test_the_order_is_the_same_whatever_order_the_system_lists():
 def test_the_listing_does_not_depend_on_the_system(tmp_path, monkeypatch):
     touch(tmp_path, *(f"{c}/{i}.jpg" for c in ("b", "a", "c") for i in (10, 9, "09", 1)))
     expected = list_images(tmp_path)
-    walk = os.walk
+    scandir = os.scandir
 
-    def backwards(*args, **kwargs):
-        for parent, folders, files in walk(*args, **kwargs):
-            folders.sort(reverse=True)
-            yield parent, folders, sorted(files, reverse=True)
+    @contextlib.contextmanager
+    def backwards(path):
+        with scandir(path) as listing:
+            yield sorted(listing, key=lambda entry: entry.name, reverse=True)
 
-    monkeypatch.setattr(os, "walk", backwards)
+    monkeypatch.setattr(os, "scandir", backwards)
     assert list_images(tmp_path) == expected
     assert expected[:4] == ["a/1.jpg", "a/09.jpg", "a/9.jpg", "a/10.jpg"]
 

@@ -66,7 +66,6 @@ def png(path: Path, kind: int, pixels: np.ndarray) -> Path:
             for e in (".npy",)
         ),
         ("2_channels.tif", (H, W, 2), np.uint16),
-        ("4_channels.tif", (H, W, 4), np.uint16),
         ("6_channels.tif", (H, W, 6), np.uint8),
         ("grey8.npy", (H, W), np.uint8),
         ("colour16.npy", (H, W, 3), np.uint16),

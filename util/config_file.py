@@ -8,7 +8,7 @@ import yaml
 
 MAX_LENGTH, MAX_PARTS, MAX_DEPTH = 2**20, 10**5, 20  # letters and values of a file, and how deeply they are nested
 SECTIONS = ("run", "model", "data")  # options.yaml groups its values under these; a config need not
-RECORDS = ("spec", "about")  # further sections of options.yaml, which are no options
+RECORDS = ("spec", "found", "about")  # further sections of options.yaml, which are no options
 
 
 class Entry(NamedTuple):
@@ -115,6 +115,8 @@ def plain(value: Any) -> Any:
     """Return ``value`` as YAML writes it: tuples become lists and paths texts."""
     if isinstance(value, tuple | list):
         return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
     return value.as_posix() if isinstance(value, Path) else value
 
 
@@ -133,8 +135,12 @@ def mark_changed(
     sections: dict[str, dict[str, Any]], defaults: dict[str, Any]
 ) -> dict[str, dict[str, tuple[str, bool]]]:
     """Return each option as text, and whether it is not at its default."""
+
+    def text(value: Any) -> str:
+        return ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
     return {
-        section: {k: (str(plain(v)), is_changed(k, v, defaults)) for k, v in values.items()}
+        section: {k: (text(plain(v)), is_changed(k, v, defaults)) for k, v in values.items()}
         for section, values in sections.items()
     }
 

@@ -1,5 +1,6 @@
 """What a script says to its user when it must stop."""
 
+import io
 import os
 import signal
 import sys
@@ -29,6 +30,8 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
 
     Ctrl-C, where nothing else is planned for it, ends it with status 130 and one line.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not every terminal can show the name of every file
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except kinds as error:

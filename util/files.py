@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, append-only logs, and the lock on a run folder."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -15,15 +16,21 @@ else:
     import fcntl
 
 
+MAX_NAME = 200  # bytes of a name that a few more may be added to: file systems allow 255
+
+
 @contextmanager
 def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file that takes the place of ``path`` when the block ends without an error.
 
     After an error, or a crash, ``path`` is what it was before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    name = os.fsencode(path.name)
+    stem = path.name if len(name) < MAX_NAME else hashlib.sha1(name).hexdigest()  # no longer than it may be
+    temporary = path.with_name(f".{stem}.{os.getpid()}.tmp")
     try:
-        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+        text = None if "b" in mode else "utf-8"
+        with temporary.open(mode, encoding=text, errors=text and "surrogateescape") as file:  # names keep their bytes
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -40,7 +47,7 @@ def write_text(path: Path, text: str) -> None:
 
 def append_text(path: Path, text: str) -> None:
     """Append ``text`` to ``path``; what stood there is never rewritten."""
-    with path.open("a", encoding="utf-8", newline="") as file:
+    with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(text)
 
 

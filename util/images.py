@@ -89,7 +89,9 @@ def to_uint16(images: Tensor) -> NDArray[np.uint16]:
     return np.ascontiguousarray(levels.round().clamp(0, 65535).permute(0, 2, 3, 1).numpy().astype(np.uint16))
 
 
-def save_image(path: Path, image: Tensor, bit_depth: int = 8, value_range: tuple[float, ...] = ()) -> list[Path]:
+def save_image(
+    path: Path, image: Tensor, bit_depth: int = 8, value_range: tuple[float, ...] = (), value_type: str = ""
+) -> list[Path]:
     """Write one image at its own depth; return the files, first the PNG that can be shown.
 
     Grey and RGB of 8 or 16 bits are that PNG. Other images are a .npy beside it, which data sets read, uint8, uint16 or
@@ -99,8 +101,12 @@ def save_image(path: Path, image: Tensor, bit_depth: int = 8, value_range: tuple
         path: the PNG; the .npy gets the same name.
         image: float (C, H, W) in [-1, 1].
         bit_depth: 8, 16, or 32 for float numbers.
-        value_range: (lo, hi), the float numbers that -1 and 1 stand for.
+        value_range: (lo, hi), the numbers that -1 and 1 stand for; (): 0 and the largest of ``bit_depth``.
+        value_type: of whole numbers, for depth 32.
     """
+    if value_range and bit_depth < 32:  # the same as whole numbers of all that the depth holds
+        lo, hi = value_range
+        image = ((image.detach().double() + 1) / 2 * (hi - lo) + lo) / (2**bit_depth - 1) * 2 - 1
     channels = len(image)
     if channels in (1, 3) and bit_depth == 8:
         save_png(path, to_image(to_uint8(image[None])[0]))
@@ -111,7 +117,10 @@ def save_image(path: Path, image: Tensor, bit_depth: int = 8, value_range: tuple
     save_png(path, to_image(to_uint8(image[None])[0]))
     if bit_depth == 32:
         lo, hi = value_range
-        pixels = ((image.detach().double().cpu() + 1) / 2 * (hi - lo) + lo).permute(1, 2, 0).numpy().astype(np.float32)
+        pixels = ((image.detach().double().cpu() + 1) / 2 * (hi - lo) + lo).permute(1, 2, 0).numpy()
+        limits = np.iinfo(value_type) if value_type else None
+        pixels = pixels.round().clip(limits.min, limits.max) if limits else pixels
+        pixels = pixels.astype(value_type or np.float32)
     else:
         pixels = (to_uint8 if bit_depth == 8 else to_uint16)(image[None])[0]
     array = path.with_suffix(".npy")

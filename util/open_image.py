@@ -2,20 +2,39 @@
 
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 # Not EPS, for which Pillow starts Ghostscript from PATH, whatever the file is called, nor what nobody trains on.
-FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
+FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF"),
+    "WEBP",
+)
 
 
 def open_image(path: str | Path) -> Image.Image:
     """Return an image, not yet decoded, of a format in ``FORMATS``.
 
     Raises:
+        ImportError: the format takes a package that is not installed.
         OSError, ValueError and others: damaged files make decoders raise errors of every kind.
     """
-    Image.init()
+    _prepare(str(path))
     return Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
+def _prepare(path: str) -> None:
+    """Load Pillow's formats, and that of ``path`` where it takes a package.
+
+    Long texts in a PNG, which nobody reads here, are no reason to refuse its pixels.
+    """
+    Image.init()
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+    if path.lower().endswith((".heic", ".heif")):
+        try:
+            from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
+        except ImportError:
+            raise ImportError("HEIC needs a package: pip install pillow-heif") from None
+        register_heif_opener()
 
 
 def check_bytes(num_bytes: int, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which weights of which run, and which data, results were made from."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from util.config_file import dump, read_section
@@ -30,5 +31,5 @@ def _digest(run: Path, label: str) -> str:
     whole = hashlib.sha256()
     for path in sorted(run.glob(f"{label}_net_*.pth")):
         with path.open("rb") as file:
-            whole.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+            whole.update(os.fsencode(path.name) + hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()[:20]

@@ -1,6 +1,8 @@
 """What test.py makes of a trained model: images in folders that other tools can read, and a page that shows them."""
 
 import csv
+import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,48 +12,76 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from util.config_file import read_section
 from util.files import written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
 from util.metrics.figure import COLUMNS, Figure, table
 from util.registry import did_you_mean
 from util.results_page import ResultsPage
+from util.runs import OPTIONS_FILE
 from util.types import Grid
 
+MAX_BYTES = 251  # of a file's name, to which .png is added
 SHOWN = 20  # images a class on the page; the folders hold all
 ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
 
 
-def read_labels(wanted: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Return the class indices that ``--labels`` means: each word a class name or, failing that, an index.
+def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[str] = ()) -> list[int]:
+    """Return the class indices that ``--labels`` means: all but ``absent`` when it means none in particular.
+
+    Each word is the name of a class. Where names are numbers it may be written otherwise, 1 for 01; where they are
+    not, a number is an index, which is said.
 
     Raises:
-        ValueError: there are no classes, or a word is neither.
+        ValueError: there are no classes, or a word is none of these.
     """
     if not classes:
         if wanted:
             raise ValueError(f"--labels {','.join(wanted)}: this model was trained without labels")
         return []
-    labels = []
-    for word in wanted or classes:
-        if word in classes:
-            labels.append(classes.index(word))
-        elif word.isdecimal() and int(word) < len(classes):
-            labels.append(int(word))
-        else:
-            raise ValueError(
-                f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}"
-                f"{did_you_mean(word, classes)}"
-            )
-    return labels
+    if not wanted and absent:
+        print(f"not drawn: {', '.join(absent)}, which had no image to learn from (--labels draws them all the same)")
+    words = wanted or [name for name in classes if name not in absent]
+    return [_read_label(word, classes) for word in words]
+
+
+def _read_label(word: str, classes: Sequence[str]) -> int:
+    if word in classes:
+        return classes.index(word)
+    if all(name.isdecimal() for name in classes):
+        same = [name for name in classes if word.isdecimal() and int(name) == int(word)]
+        if len(same) == 1:
+            return classes.index(same[0])
+        if same:
+            raise ValueError(f"--labels {word} may mean each of the classes {', '.join(same)}")
+        raise ValueError(f"--labels {word}: there is no such class (known: {', '.join(classes)})")
+    if word.isdecimal() and int(word) < len(classes):
+        print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
+        return int(word)
+    raise ValueError(
+        f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}"
+        f"{did_you_mean(word, classes)}"
+    )
+
+
+def untrained(run_dir: Path) -> list[str]:
+    """Return the classes of a run that had no training image."""
+    found = read_section(run_dir / OPTIONS_FILE, "found") if (run_dir / OPTIONS_FILE).exists() else {}
+    return [name for name, count in (found.get("classes") or {}).items() if count == 0]
 
 
 def safe_name(name: str) -> str:
     """Return ``name`` as the name of a folder or file: what would leave the folder, or hide, is percent-encoded.
 
-    So is what some systems do not allow in a name; letters of all alphabets stay.
+    So is what some systems do not allow in a name; letters of all alphabets stay. What became too long for a name is
+    cut, with a number that sets it apart.
     """
     safe = "".join(f"%{ord(c):02X}" if c in '%/\\:*?"<>|' or ord(c) < 32 or ord(c) == 127 else c for c in name)
-    return "%2E" + safe[1:] if safe.startswith(".") else safe
+    safe = "%2E" + safe[1:] if safe.startswith(".") else safe
+    if len(os.fsencode(safe)) <= MAX_BYTES:
+        return safe
+    digest = hashlib.sha1(os.fsencode(name)).hexdigest()[:12]
+    return os.fsencode(safe)[: MAX_BYTES - 13].decode("utf-8", "ignore") + f"_{digest}"
 
 
 class Results:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from util.advice import Advice
 from util.background import Background
 from util.checkpoint import Checkpoint, export_nets, import_run
-from util.config_file import dump, format_options, mark_changed
+from util.config_file import RECORDS, dump, format_options, mark_changed
 from util.console import StopRequest, warn
 from util.device import memory_report
 from util.displays import create_displays
@@ -110,7 +110,7 @@ class Run:
             check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self._load()
             write_text(self.folder / OPTIONS_FILE, dump(record))
-        print(format_options({k: v for k, v in sections.items() if k != "spec"}, defaults))
+        print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults))
         print(f"{'going on with' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
         if model.recipe and not opt.continue_train and model.opt == type(model).Options():
             print(f"{opt.model} keeps to the recipe of its source; better images come from {model.recipe}")

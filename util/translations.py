@@ -32,9 +32,15 @@ def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
                 shown = {}
                 for kind, images in pictures.items():
                     path = results.path(kind, stems[name])
-                    shown[kind], *_ = save_image(path, images[i], spec.bit_depth, spec.value_range)
+                    shown[kind], *_ = save_image(path, images[i], spec.bit_depth, *_numbers_of(kind, spec))
                 results.page.add_row(name, shown, opt.display_winsize or None)
             bar.update(len(some))
+
+
+def _numbers_of(kind: str, spec: Any) -> tuple[tuple[float, ...], str]:
+    """Return the range and the type of the numbers in pictures of a kind, which ends in the side that it is like."""
+    is_A = kind.endswith("A") or kind == "real"
+    return (spec.value_range_A, spec.value_type_A) if is_A else (spec.value_range, spec.value_type)
 
 
 def file_stems(names: Sequence[str]) -> dict[str, str]:

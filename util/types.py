@@ -20,7 +20,10 @@ class DataSpec(NamedTuple):
     classes: tuple[str, ...] = ()  # class names in the order of their indices; () when there are no labels
     batch_size: int = 0  # images per training step; 0: not known
     bit_depth: int = 8  # of the images as they are read and saved: 8, 16, or 32 for float numbers
-    value_range: tuple[float, ...] = ()  # (lo, hi): the float numbers that -1 and 1 stand for; () for 8 and 16 bits
+    value_range: tuple[float, ...] = ()  # (lo, hi): the numbers that -1 and 1 stand for; (): all that bit_depth holds
+    value_range_A: tuple[float, ...] = ()  # the same of A; value_range is of B, and of images that are not pairs
+    value_type: str = ""  # what whole numbers are, beyond bit_depth: int16, int32 ...; "": nothing else
+    value_type_A: str = ""
 
     @property
     def num_classes(self) -> int:
@@ -32,9 +35,13 @@ class DataSpec(NamedTuple):
         try:
             height, width = values["image_size"]
             nc = int(values["input_nc"]), int(values["output_nc"])
-            depth, limits = int(values.get("bit_depth", 8)), tuple(float(v) for v in values.get("value_range", ()))
+            depth = int(values.get("bit_depth", 8))
+            limits = [tuple(float(v) for v in values.get(name, ())) for name in ("value_range", "value_range_A")]
+            types = [str(values.get(name, "")) for name in ("value_type", "value_type_A")]
             classes = tuple(str(c) for c in values["classes"])
-            return cls((int(height), int(width)), *nc, classes, int(values.get("batch_size", 0)), depth, limits)
+            batch_size = int(values.get("batch_size", 0))
+            size = int(height), int(width)
+            return cls(size, *nc, classes, batch_size, depth, limits[0], limits[1], types[0], types[1])
         except (KeyError, TypeError) as error:
             raise ValueError(f"the spec section of options.yaml is damaged: {error}") from None
 

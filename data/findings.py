@@ -1,0 +1,147 @@
+"""How the data was understood: told before training and testing, kept in options.yaml and shown on the page."""
+
+import contextlib
+import itertools
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data import find_dataroot
+from data.base_dataset import BaseDataset, spread
+from data.decode import BadImageError
+from data.image_paths import OTHER, TEXTS
+from data.phases import phase_or_side
+from data.pixels import Header, read_header
+from data.ranges import sample, warn_of_range
+from util.console import warn
+
+SAMPLED = 100  # files whose headers are looked at
+NAMED = 3  # files that are named for each reason
+CLASSES = 20  # classes that are told one by one
+MUCH = 0.05  # to leave out more than this part is worth a warning
+
+Findings = dict[str, Any]  # plain values, as options.yaml holds them
+
+
+def find(dataset: BaseDataset) -> Findings:
+    """Return how ``dataset`` was understood; to be asked when bad files are known."""
+    root = find_dataroot(dataset.opt.dataroot)
+    found: Findings = {"read": [_relative(path, root) for path in dataset.read]}
+    for key in dataset.keys:
+        found["images" if key == "image" else f"images_{key}"] = _describe(dataset, key)
+    if dataset.labels is not None:
+        counts = torch.bincount(dataset.labels, minlength=dataset.spec.num_classes).tolist()
+        found["classes"] = dict(zip(dataset.spec.classes, counts, strict=True))
+    if dataset.num_held_out:
+        found["other_phases"] = dataset.num_held_out
+    if unread := _unread(dataset.read, root):
+        found["not_read"] = unread
+    if dataset.left_out:
+        found["left_out"] = {reason: len(names) for reason, names in dataset.left_out.items()}
+        found["left_out_first"] = {reason: names[:NAMED] for reason, names in dataset.left_out.items()}
+    if dataset.links:
+        found["links"] = dataset.links[:NAMED]
+    return found
+
+
+def lines(findings: Findings) -> list[str]:
+    """Return ``findings`` as a person reads them."""
+    found = [f"{'data' if key == 'images' else key[-1]}: {findings[key]}" for key in findings if "images" in key]
+    found[0] += f"; from {', '.join(findings['read'])}"
+    if classes := findings.get("classes"):
+        each = ", ".join(f"{name} {count}" for name, count in classes.items())
+        if len(classes) > CLASSES:
+            each = f"{len(classes)}, of {min(classes.values())} to {max(classes.values())} images"
+        found.append(f"classes: {each}")
+        if places := _moved(list(classes)):
+            found.append(f"the classes are in natural order, not in that of the alphabet: {' before '.join(places)}")
+    if "other_phases" in findings:
+        found.append(f"kept for other phases: {findings['other_phases']} images")
+    if "not_read" in findings:
+        named = [f"{name} ({phase_or_side(name[:-1]) or 'no phase'})" for name in findings["not_read"]]
+        found.append(f"not read: {', '.join(named)}")
+    for reason, count in findings.get("left_out", {}).items():
+        first = findings["left_out_first"][reason]
+        found.append(f"left out: {count} {reason}: {', '.join(first)}{', ...' if count > len(first) else ''}")
+    if "links" in findings:
+        found.append(f"links followed: {', '.join(findings['links'])}")
+    return found
+
+
+def tell(dataset: BaseDataset) -> Findings:
+    """Print how ``dataset`` was understood, warn of what is hardly meant, and return it."""
+    findings = find(dataset)
+    print("\n".join(lines(findings)))
+    if warning := much_left_out(dataset):
+        warn(warning)
+    if empty := [name for name, count in findings.get("classes", {}).items() if count == 0]:
+        warn(f"no image to train on in class {', '.join(empty)}: test.py will not draw it unless --labels names it")
+    return findings
+
+
+def much_left_out(dataset: BaseDataset) -> str:
+    """Return a warning when more than a twentieth of the files is left out, texts aside; else ""."""
+    names = [
+        name
+        for reason, some in dataset.left_out.items()
+        for name in some
+        if not (reason == OTHER and Path(name).suffix.lower() in ("", *TEXTS))
+    ]
+    used = sum(len(dataset.image_names(key)) for key in dataset.keys[: None if not dataset.paired else 1])
+    if len(names) <= MUCH * (len(names) + used):
+        return ""
+    return f"{len(names)} of {len(names) + used} files are left out, such as {names[0]}: see the lines above for why"
+
+
+def _moved(classes: list[str]) -> tuple[str, str] | None:
+    """Return two classes that the alphabet would have the other way round, as other tools have them; None: none are."""
+    return next(((a, b) for a, b in itertools.pairwise(classes) if a > b and any(map(str.isdecimal, a + b))), None)
+
+
+def _describe(dataset: BaseDataset, key: str) -> str:
+    """Return number, sizes, channels and depth of the images of ``key``, from the headers of some files."""
+    files = dataset.image_files(key)
+    headers = []
+    for i in spread(len(files), SAMPLED) if files else ():
+        with contextlib.suppress(BadImageError, OSError):
+            headers.append(read_header(files[i]))
+    num = len(dataset.image_names(key))
+    if not headers:
+        return f"{num} images"
+    text = f"{num} images of {_sizes(headers)}, {_channels(headers)}, {_depths(headers)}"
+    if key not in dataset.value_ranges:
+        return text
+    limits, numbers = dataset.value_ranges[key], sample(files)
+    warn_of_range(dataset.range_flag(key), limits, numbers)
+    shown = f", of which {limits[0]:g} is black and {limits[1]:g} white" if limits else ""
+    return f"{text}, numbers from {numbers.ends()}{shown}" if numbers else text
+
+
+def _sizes(headers: list[Header]) -> str:
+    sizes = sorted({(h.width, h.height) for h in headers}, key=lambda size: (size[0] * size[1], size))
+    (w, h), (to_w, to_h) = sizes[0], sizes[-1]
+    return f"{w}x{h} pixels" if len(sizes) == 1 else f"{w}x{h} to {to_w}x{to_h} pixels"
+
+
+def _channels(headers: list[Header]) -> str:
+    found = sorted({h.channels for h in headers})
+    return " or ".join(map(str, found)) + (" channel" if found == [1] else " channels")
+
+
+def _depths(headers: list[Header]) -> str:
+    words = {8: "8 bits", 16: "16 bits", 32: "float"}
+    return " or ".join(sorted({h.type or words[h.depth] for h in headers}))
+
+
+def _unread(read: list[Path], root: Path) -> list[str]:
+    """Return the folders in ``root`` that none of what is read lies in."""
+    if not root.is_dir() or any(path == root or path.is_file() for path in read):
+        return []
+    folders = sorted(d for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
+    return [f"{d.name}/" for d in folders if not any(path.is_relative_to(d) for path in read)]
+
+
+def _relative(path: Path, root: Path) -> str:
+    """Return ``path`` as a part of the data: beginning with the name of ``root``."""
+    return path.relative_to(root.parent).as_posix() if path.is_relative_to(root.parent) else str(path)

@@ -1,0 +1,74 @@
+"""Classes: numbers by value, indices that are said to be such, natural order, classes without an image."""
+
+import csv
+
+import pytest
+
+from data import create_dataset, find_dataset
+from data.findings import find, lines
+from tests.bench import SMALL, Bench
+from tests.test_findings import save
+from util.results import read_labels
+
+RUN = f"--batch_size 2 --n_epochs 1 --n_epochs_decay 0 --display none {SMALL}"
+
+
+@pytest.mark.parametrize(
+    ("classes", "words", "indices"),
+    [
+        (("01", "02", "03", "04"), ("1", "04", "3"), [0, 3, 2]),
+        (("1", "2", "3"), ("3", "1"), [2, 0]),
+        (("007", "10", "2001"), ("7", "0010"), [0, 1]),
+        (("5", "05", "6"), ("05", "5", "6"), [1, 0, 2]),
+    ],
+)
+def test_numbers_are_compared_by_value(classes, words, indices, capsys):
+    assert read_labels(words, classes) == indices
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("classes", "word", "message"),
+    [
+        (("1", "2", "3"), "0", r"--labels 0: there is no such class \(known: 1, 2, 3\)"),
+        (("01", "02"), "3", "there is no such class"),
+        (("1", "2"), "1.0", "there is no such class"),
+        (("5", "05"), "005", "may mean each of the classes 5, 05"),
+        (("cat", "dog"), "2", "no class of that name, and indices go from 0 to 1"),
+    ],
+)
+def test_what_is_no_class_is_refused(classes, word, message):
+    with pytest.raises(ValueError, match=message):
+        read_labels([word], classes)
+
+
+@pytest.mark.parametrize("classes", [("cat", "dog"), ("class1", "class2"), ("1", "two")])
+def test_an_index_of_named_classes_is_said_to_be_one(classes, capsys):
+    assert read_labels(["0"], classes) == [0]
+    assert capsys.readouterr().out == f"--labels 0: class {classes[0]}, counted from 0\n"
+
+
+@pytest.mark.parametrize(
+    ("classes", "note"),
+    [(("1", "2", "10"), "2 before 10"), (("a9", "a10"), "a9 before a10"), (("B", "a"), ""), (("01", "02", "10"), "")],
+)
+def test_the_natural_order_is_told_where_it_differs(tmp_path, classes, note):
+    save(tmp_path, *(f"{name}/{i}.png" for name in classes for i in range(2)))
+    opt = find_dataset("image_folder").Options(dataroot=str(tmp_path))
+    text = "\n".join(lines(find(create_dataset("image_folder", opt))))
+    assert ("natural order" in text) == bool(note)
+    assert note in text
+
+
+def test_a_class_without_a_sound_image_is_warned_of_and_not_drawn(tmp_path):
+    bench = Bench(tmp_path)
+    save(tmp_path / "rare", *(f"{c}/{i}.png" for c in "ab" for i in range(8)), "c/0.png")
+    (tmp_path / "rare/c/0.png").write_bytes(b"no image")
+    outcome = bench.train(f"--model cgan --dataroot rare --name rare {RUN}")
+    assert outcome.status == 0, outcome.err
+    assert "no image to train on in class c" in outcome.err
+    outcome = bench.test("--name rare --num_test 4")
+    assert "not drawn: c, which had no image to learn from" in outcome.out
+    with (tmp_path / "results/rare/test_latest/samples.csv").open() as file:
+        assert [row["class"] for row in csv.DictReader(file)] == ["a", "b", "a", "b"]
+    assert bench.test("--name rare --num_test 2 --labels c").status == 0
