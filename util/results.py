@@ -1,9 +1,13 @@
 """What test.py makes of a trained model: images in folders that other tools can read, and a page that shows them."""
 
+import contextlib
 import csv
+import glob
 import hashlib
 import os
+import secrets
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from util.types import Grid
 
 MAX_BYTES = 251  # of a file's name, to which .png is added
 SHOWN = 20  # images a class on the page; the folders hold all
+DAY = 86400  # seconds
 ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
 
 
@@ -91,9 +96,13 @@ class Results:
         self.final = folder
         if folder.exists() and not (folder / "index.html").exists():
             raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
-        self.folder = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of tests that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > DAY:
+                    shutil.rmtree(leftover)
+        self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        self.folder.mkdir()
         self.page = ResultsPage(self.folder, title, subtitle)
 
     def save(self, kind: str, name: str, image: Any) -> Path:
@@ -111,9 +120,18 @@ class Results:
     def finish(self) -> Path:
         """Write the page, put the folder in its place, where an earlier test's goes; return the page's path."""
         self.page.write()
-        if self.final.exists():
-            shutil.rmtree(self.final)
-        self.folder.rename(self.final)
+        earlier = self.folder.with_suffix(".earlier.tmp")
+        earlier.mkdir()
+        for number in range(100):  # several tests of one run may end at once: the last one stays
+            with contextlib.suppress(FileNotFoundError):
+                self.final.rename(earlier / str(number))
+            try:
+                self.folder.rename(self.final)
+                break
+            except OSError:
+                if number == 99 or not self.final.exists():
+                    raise
+        shutil.rmtree(earlier, ignore_errors=True)
         return self.final / "index.html"
 
 

@@ -1,0 +1,26 @@
+"""Several tests of one run at once: each in a folder of its own until it is complete."""
+
+import os
+
+from util.results import DAY, Results
+
+
+def test_tests_at_once_do_each_other_no_harm(tmp_path):
+    folder = tmp_path / "a" / "test_latest"
+    results = [Results(folder, "a", str(number)) for number in range(3)]
+    for number, result in enumerate(results):
+        (result.path("fake", "x")).write_text(str(number))
+    for number, result in enumerate(results):
+        assert result.finish() == folder / "index.html"
+        assert (folder / "images" / "fake" / "x.png").read_text() == str(number)
+    assert [p.name for p in folder.parent.iterdir()] == ["test_latest"]
+
+
+def test_what_a_killed_test_left_goes_after_a_day(tmp_path):
+    folder = tmp_path / "test_latest"
+    old, young = (Results(folder, "a", "").folder for _ in range(2))
+    os.utime(old, (1, 1))
+    Results(folder, "a", "")
+    assert not old.exists()
+    assert young.exists()
+    assert DAY == 86400
