@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 from torch.profiler import record_function
 
+from models.adam import Adam
 from models.rmsprop import RMSprop
 from options import option
 from util.profiling import PARTS

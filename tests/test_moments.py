@@ -80,7 +80,10 @@ def test_what_does_not_fit_is_refused(damage, tmp_path):
     before = optimizer.state_dict()["state"][0]["exp_avg"].clone()
     checkpoint = Checkpoint(tmp_path, {"optimizer_G": optimizer})
     torch.save({"format": 2, "optimizer_G": state}, checkpoint.path)
-    with pytest.raises(ValueError, match=rf"latest_state.pth .*optimizer_G: .*{complaint}.*--overwrite") as error:
+    told = rf"latest_state.pth .*optimizer_G: .*{complaint}.*--overwrite"
+    if damage == "meta":
+        told = "latest_state.pth is damaged, or holds more than tensors"  # refused before it is read
+    with pytest.raises(ValueError, match=told) as error:
         checkpoint.load()
     assert len(str(error.value)) < 600
     assert "\n" not in str(error.value)

@@ -1,7 +1,7 @@
 """Normalization layers of the networks for image translation, and their traces in old checkpoints."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +41,46 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
 def whitened(images: Tensor, eps: float) -> Tensor:
     """Return ``images`` (N, C, H, W), each plane with mean 0 and variance 1, in their dtype, by sums in fp32."""
-    x = images.float()
+    if images.dtype == torch.float32 or torch.compiler.is_compiling():  # a compiler finds out by itself what to keep
+        return _whiten(images, eps)[0]
+    whitened_images: Tensor = Whitening.apply(images, eps)
+    return whitened_images
+
+
+def _whiten(images: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the whitened images, and mean and 1 / standard deviation of each plane (N, C, 1, 1) in fp32."""
+    x = _wide(images)
     var, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
-    return ((x - mean) * (var + eps).rsqrt()).to(images.dtype)
+    rstd = (var + eps).rsqrt()
+    return ((x - mean) * rstd).to(images.dtype), mean, rstd
+
+
+def _wide(images: Tensor) -> Tensor:
+    """Return ``images`` in fp32, or in float64 if they are that."""
+    return images.to(torch.promote_types(images.dtype, torch.float32))
+
+
+class Whitening(torch.autograd.Function):
+    """Whitening that keeps only the low-precision images for its gradient, not two fp32 tensors of their size."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, eps: float) -> Tensor:
+        result, mean, rstd = _whiten(images, eps)
+        ctx.save_for_backward(images, mean, rstd)
+        ctx.eps = eps
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        images, mean, rstd = ctx.saved_tensors
+        if (
+            torch.is_grad_enabled()
+        ):  # create_graph: mean and rstd depend on the images, which the saved ones do not show
+            _, mean, rstd = _whiten(images, ctx.eps)
+        white, g = (_wide(images) - mean) * rstd, _wide(gradient)
+        plane = (2, 3)
+        inner = g - g.mean(plane, keepdim=True) - white * (g * white).mean(plane, keepdim=True)
+        return (rstd * inner).to(images.dtype), None
 
 
 def by_image(norm: nn.BatchNorm2d | nn.SyncBatchNorm, images: Tensor) -> Tensor:

@@ -1,0 +1,72 @@
+"""Instance norm in low precision on a GPU: the numbers of the plain form, and less memory."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+from torch.nn.functional import instance_norm
+from torch.testing import assert_close
+
+from models.networks.norm import Whitening, whitened
+
+EPS = 1e-5
+
+
+def images(dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+    numbers = torch.Generator().manual_seed(seed)
+    x = (torch.randn(2, 3, 4, 5, generator=numbers, dtype=torch.float64) * 2 + 1).to(dtype)
+    return x.to(memory_format=torch.channels_last).requires_grad_()
+
+
+def test_gradients_and_theirs_are_those_of_finite_differences():
+    whiten = lambda x: Whitening.apply(x, EPS)  # noqa: E731
+    assert gradcheck(whiten, images())
+    assert gradgradcheck(whiten, images())
+
+
+def test_a_penalty_through_it_is_that_of_the_plain_form():
+    """The gradient of a gradient's norm, as a gradient penalty takes it."""
+    results = []
+    for whiten in (lambda x: Whitening.apply(x, EPS), lambda x: instance_norm(x, eps=EPS)):
+        x = images()
+        (gradient,) = torch.autograd.grad(whiten(x).sin().sum(), x, create_graph=True)
+        ((gradient.norm() - 1) ** 2).backward()
+        results.append((gradient.detach(), x.grad))
+    assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_rounds_once(dtype):
+    x = images(dtype)
+    result = whitened(x, EPS)
+    assert result.dtype == dtype
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert_close(result, instance_norm(x.float(), eps=EPS).to(dtype), rtol=2 * torch.finfo(dtype).eps, atol=1e-3)
+    plain = images(dtype)
+    result.float().sin().sum().backward()
+    instance_norm(plain.float(), eps=EPS).sin().sum().backward()
+    assert_close(x.grad, plain.grad, rtol=0.02, atol=0.02)
+
+
+def kept(dtype: torch.dtype) -> int:
+    """Return the bytes that the backward pass of one layer keeps, beside its planes' means."""
+    x, sizes = images(dtype), []
+
+    def note(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.nbytes)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        whitened(x, EPS)
+    return sum(size for size in sizes if size > 24)
+
+
+def test_it_keeps_nothing_but_the_low_precision_images():
+    assert kept(torch.bfloat16) == images().numel() * 2
+    assert kept(torch.float32) >= images().numel() * 8
+
+
+def test_it_compiles():
+    compiled = torch.compile(lambda x: whitened(x, EPS), backend="aot_eager", fullgraph=True)
+    x = images(torch.bfloat16)
+    assert_close(compiled(x), whitened(x, EPS))
