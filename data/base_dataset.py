@@ -77,6 +77,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
             BadImageError: the file is damaged.
         """
 
+    def whole(self, key: str) -> np.ndarray | None:
+        """Return what ``decode`` gives for all images, in order, as (N, C, H, W), where that lies ready; else None."""
+        return None
+
     @abstractmethod
     def files(self) -> list[Path]:
         """Return the files that ``decode`` reads: decoded images are thrown away when one of them changes."""

@@ -66,3 +66,6 @@ class IdxDataset(BaseDataset):
             return torch.from_numpy(image[None].copy())
         resized = Image.fromarray(image).resize(self.spec.image_size[::-1], Image.Resampling.BICUBIC)
         return to_tensor(resized)
+
+    def whole(self, key: str) -> np.ndarray | None:
+        return self.images[self.rows][:, None] if self.images.shape[1:] == self.spec.image_size else None

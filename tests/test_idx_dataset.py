@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from data import create_dataset, recognize
+from data.cache import build_cache
 from data.idx_dataset import FASHION, IdxDataset
 from data.idx_files import find_idx_files, read_idx
 from util.types import DataSpec
@@ -214,3 +215,24 @@ def test_a_header_that_promises_much_takes_nothing(tmp_path):
     path.write_bytes(bytes([0, 0, 8, 3]) + b"\xff" * 12)
     with pytest.raises(ValueError, match="damaged: 0 bytes where"):
         read_idx(path)
+
+
+@pytest.mark.parametrize("place", ["ram", "disk", "off"])
+@pytest.mark.parametrize("size", [SIZE, SIZE + 3], ids=["as it is", "resized"])
+def test_images_of_the_right_size_are_handed_over_whole(tmp_path, monkeypatch, place, size):
+    """MNIST's 60,000 took a second one by one."""
+    decoded: list[int] = []
+    decode = IdxDataset.decode
+
+    def noted(self, key, index):
+        decoded.append(index)
+        return decode(self, key, index)
+
+    monkeypatch.setattr(IdxDataset, "decode", noted)
+    dataset = open_idx(write(tmp_path / "data"), image_size=size)
+    dataset.keep([3, 1, 7, 20])
+    cache = build_cache(dataset, place, tmp_path / "cache", torch.device("cpu"), 1)
+    assert len(decoded) == (0 if size == SIZE else 4)
+    if cache:
+        expected = torch.stack([decode(dataset, "image", i) for i in range(4)])
+        assert torch.equal(cache.stores["image"], expected)

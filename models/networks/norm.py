@@ -73,9 +73,8 @@ class Whitening(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         images, mean, rstd = ctx.saved_tensors
-        if (
-            torch.is_grad_enabled()
-        ):  # create_graph: mean and rstd depend on the images, which the saved ones do not show
+        if torch.is_grad_enabled():
+            # With create_graph: mean and rstd depend on the images, which the saved ones do not show.
             _, mean, rstd = _whiten(images, ctx.eps)
         white, g = (_wide(images) - mean) * rstd, _wide(gradient)
         plane = (2, 3)
