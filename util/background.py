@@ -76,21 +76,21 @@ class Background:
 
     def _do_next(self) -> bool:
         """Do the first job; say whether another is left: if none is, the thread ends, and the next job starts one."""
-        error = None
+        error, job = None, self._jobs[0]
         try:
-            self._jobs[0]()
+            job()
         except BaseException as raised:  # it is the main thread's to answer
             error = raised
+        if job.is_pinned and len(self._jobs) == 1:
+            job.arguments = ()
+            give_back_pinned_memory()  # while it is under way: once nothing is, the process may end
         with self._changed:
-            held_pinned = self._jobs.popleft().is_pinned
+            self._jobs.popleft()
             if error:
                 self._error = error
                 self._jobs.clear()
-            is_left = bool(self._jobs)
             self._changed.notify_all()
-        if held_pinned and not is_left:
-            give_back_pinned_memory()
-        return is_left
+            return bool(self._jobs)
 
 
 def give_back_pinned_memory() -> None:
