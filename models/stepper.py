@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from models.base_model import BaseModel
@@ -187,7 +188,7 @@ class Stepper:
 
     def _check_networks(self, variant: Hashable, batch: Batch, step: int) -> None:
         """Check compiled networks and low precision, once for each variant: at its last step before it is recorded."""
-        if self.taken[variant] != WARM_UP - 1:
+        if self.taken[variant] != WARM_UP - 1 or has_dropout(self.model):
             return
         plain, dtype = partial(self._plain, batch, step), self.speed.dtype
         if self.speed.compiled:
@@ -196,7 +197,8 @@ class Stepper:
                 warn(f"--compile is switched off at step {step}: {told}")
                 self._leave_compiled()
         if dtype != torch.float32:
-            told = self._differ("low-precision", plainly()(plain), plain, LOW_PRECISION, step)
+            low = uncompiled(self.model)(plain)
+            told = self._differ("low-precision", plainly()(plain), low, LOW_PRECISION, step)
             if told:
                 warn(f"--precision is fp32 from step {step} on: {told}")
                 leave_low_precision(self.model)
@@ -249,6 +251,11 @@ class Stepper:
         if worst:
             tqdm.write(f"note: {kind} steps hardly agree with plain ones at step {step}, in units of a step: {worst}")
         return ""
+
+
+def has_dropout(model: BaseModel) -> bool:
+    """Return whether a network of ``model`` draws random numbers: others when it is compiled, or in other precision."""
+    return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())
 
 
 def make_states(optimizer: torch.optim.Optimizer) -> None:

@@ -271,3 +271,23 @@ def test_a_compiler_that_computes_something_else_is_left(bench: Bench, monkeypat
         bench.step()
     assert "--compile is switched off at step 3: compiled steps differ from plain ones" in capsys.readouterr().err
     assert not bench.stepper.speed.compiled
+
+
+@pytest.mark.parametrize("case, is_told", [("gan", True), ("cgan mlp", False)])
+def test_compiled_dropout_draws_other_numbers_and_is_not_compared(
+    bench: Bench, monkeypatch: Any, capsys: Any, case: str, is_told: bool
+) -> None:
+    """cgan's D has dropout, gan's has none."""
+
+    def otherwise(function: Any, dynamic: bool) -> Any:
+        def forward(*inputs: Any) -> Any:
+            result = function(*inputs)
+            return result + 3 * torch.randn_like(result)
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", otherwise)
+    bench.start(case, Speed(compiled=True, checked=True))
+    for _ in range(4):
+        bench.step()
+    assert ("--compile is switched off" in capsys.readouterr().err) == is_told
