@@ -68,4 +68,7 @@ class IdxDataset(BaseDataset):
         return to_tensor(resized)
 
     def whole(self, key: str) -> np.ndarray | None:
-        return self.images[self.rows][:, None] if self.images.shape[1:] == self.spec.image_size else None
+        if self.images.shape[1:] != self.spec.image_size:
+            return None
+        is_all = np.array_equal(self.rows, np.arange(len(self.images)))  # then nothing need be copied
+        return (self.images if is_all else self.images[self.rows])[:, None]

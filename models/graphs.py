@@ -51,16 +51,12 @@ class Recorder:
         self._fill(batch)
         if self.warmed[variant] < WARM_UP:
             self.warmed[variant] += 1
-            return self._eagerly(self.images, step)
+            return self.plain(self.images, step)
         if variant not in self.recordings:
             self.recordings[variant] = self._record(step)
         recording = self.recordings[variant]
         recording.graph.replay()
         return recording.losses
-
-    def plain(self, batch: Batch, step: int) -> Losses:
-        """Take a step eagerly on ``batch``, beside the recordings."""
-        return self._eagerly(batch, step)
 
     def forget(self) -> None:
         """Start over, warm-up included."""
@@ -77,8 +73,8 @@ class Recorder:
         for key, tensor in self.images.items():
             tensor.copy_(batch[key], non_blocking=True)
 
-    def _eagerly(self, batch: Batch, step: int) -> Losses:
-        """Take a step on the stream that recordings are made on."""
+    def plain(self, batch: Batch, step: int) -> Losses:
+        """Take a step eagerly on ``batch``, on the stream that recordings are made on."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             losses = self.function(Batch(batch), step)  # a copy: objectives leave things in it
