@@ -219,3 +219,17 @@ def test_pinned_memory_is_given_back_when_all_is_done(monkeypatch, is_pinned):
 
 def test_torch_can_give_pinned_memory_back():
     background.give_back_pinned_memory()  # by a function of torch that is not documented
+
+
+def test_no_thread_is_left_when_all_is_done():
+    """A process that ends while its thread still frees tensors aborts: `terminate called without ...`."""
+
+    class Slow:
+        def __del__(self):
+            time.sleep(0.05)
+
+    do = Background()
+    for _ in range(3):
+        do(lambda slow: None, Slow())
+        do.wait()
+        assert not threads()

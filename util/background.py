@@ -31,6 +31,7 @@ class Background:
 
     def __init__(self) -> None:
         self._jobs: deque[_Job] = deque()  # the first one is under way
+        self._thread: threading.Thread | None = None  # the latest
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
@@ -45,13 +46,17 @@ class Background:
             self._raise()
             job = _Job(function, arguments)
             if not self._jobs:
-                threading.Thread(target=self._work, name="background", daemon=True).start()
+                self._thread = threading.Thread(target=self._work, name="background", daemon=True)
+                self._thread.start()
             self._jobs.append(job)
 
     def wait(self) -> None:
         """Return when all is done; raise what a job raised."""
         with self._changed:
             self._changed.wait_for(lambda: not self._jobs)
+        if self._thread and self._thread.is_alive():
+            self._thread.join()  # the process aborts if it ends while a thread is still freeing tensors
+        with self._changed:
             self._raise()
 
     def drop(self) -> None:
@@ -76,13 +81,13 @@ class Background:
 
     def _do_next(self) -> bool:
         """Do the first job; say whether another is left: if none is, the thread ends, and the next job starts one."""
-        error, job = None, self._jobs[0]
+        error = None
         try:
-            job()
+            self._jobs[0]()
         except BaseException as raised:  # it is the main thread's to answer
             error = raised
-        if job.is_pinned and len(self._jobs) == 1:
-            job.arguments = ()
+        if self._jobs[0].is_pinned and len(self._jobs) == 1:
+            self._jobs[0].arguments = ()
             give_back_pinned_memory()  # while it is under way: once nothing is, the process may end
         with self._changed:
             self._jobs.popleft()
