@@ -26,7 +26,7 @@ from options.parse_tested import parse_test
 from options.test_options import OF_NOISE, OF_TRANSLATION, TestOptions
 
 if TYPE_CHECKING:
-    from data.loader import Loader
+    from data.loading.loader import Loader
     from models.base_model import BaseModel
 
 
@@ -49,14 +49,14 @@ def test(config: Config[TestOptions]) -> None:
     from models.trained import load_trained
     from util.console import interrupts_raise
     from util.device import pick_device
-    from util.latent_results import show_latents
-    from util.latents import truncated
+    from util.metrics.record import describe_best, read_best
     from util.modes import evaluating
-    from util.origin import write_origin
-    from util.quality import describe_best, read_best
-    from util.results import Results, draw_samples, read_labels, show_figures, untrained
-    from util.summary import diagnose
-    from util.translations import translate_all
+    from util.results.interpolation import truncated
+    from util.results.latents import show_latents
+    from util.results.origin import write_origin
+    from util.results.results import Results, draw_samples, read_labels, show_figures, untrained
+    from util.results.translations import translate_all
+    from util.training.summary import diagnose
 
     interrupts_raise()
     opt = config.run

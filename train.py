@@ -33,12 +33,12 @@ def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
     from data.findings import tell
     from data.held_out import create_evaluator
-    from models.speed import plan_speed
-    from models.stepper import Stepper
+    from models.step.plan import plan_speed
+    from models.step.stepper import Stepper
     from util.console import interrupts_raise
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
-    from util.run import Run
-    from util.run_folder import check_run_folder
+    from util.training.run import Run
+    from util.training.run_folder import check_run_folder
 
     interrupts_raise()
     opt = config.run

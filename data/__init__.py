@@ -9,17 +9,17 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.archives import is_archive, unpacked
-from data.image_paths import has_images, list_images
-from data.phases import phase_folder, unwrapped
-from data.translation_folders import READ
+from data.files.archives import is_archive, unpacked
+from data.files.image_paths import has_images, list_images
+from data.files.pair_folders import READ
+from data.files.phases import phase_folder, unwrapped
 from util.registry import check_name, did_you_mean, find_class
 
 if TYPE_CHECKING:
     import torch
 
     from data.base_dataset import BaseDataset
-    from data.loader import Loader
+    from data.loading.loader import Loader
     from options.base_options import BaseOptions
 
 DATASETS = Path(__file__).parents[1] / "datasets"
@@ -39,7 +39,7 @@ def find_dataroot(dataroot: str) -> Path:
     for path in (Path(dataroot), DATASETS / dataroot):
         if path.exists():
             return unwrapped(unpacked(path, DATASETS / ".cache") if is_archive(path) else path)
-    from datasets.catalogue import ENTRIES  # with ssl and more, which few runs need
+    from data.download.catalogue import ENTRIES  # with ssl and more, which few runs need
     from datasets.download import download
 
     if dataroot in ENTRIES:
@@ -55,7 +55,7 @@ def recognize(dataroot: str) -> tuple[str, Path]:
     Raises:
         FileNotFoundError: there is no such folder, or nothing in it that a data set class reads.
     """
-    from data.idx_files import find_idx_files
+    from data.files.idx_files import find_idx_files
 
     root = find_dataroot(dataroot)
     if root.is_file():
@@ -81,8 +81,8 @@ def _has_pairs(folder: Path) -> bool:
     names = list_images(folder)
     if not names or any("/" in name for name in names):
         return False
-    from data.decode import BadImageError
-    from data.pixels import read_header
+    from data.files.decode import BadImageError
+    from data.files.pixels import read_header
 
     shapes = set()
     for name in names[:: max(1, len(names) // 100)]:
@@ -114,8 +114,8 @@ def create_loader(dataset: BaseDataset, opt: BaseOptions, batch_size: int, devic
     Raises:
         ValueError: more than a tenth of the files are bad, or the batch is larger than the data set.
     """
-    from data.cache import build_cache
-    from data.loader import Loader
+    from data.loading.cache import build_cache
+    from data.loading.loader import Loader
 
     cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads)
     return Loader(dataset, cache, batch_size=batch_size, seed=opt.seed, device=device, num_threads=opt.num_threads)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from data import find_dataroot
-from data.decode import BadImageError
-from data.image_paths import match_names
-from data.phases import PHASES, phase_folder
+from data.files.decode import BadImageError
+from data.files.image_paths import match_names
+from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
+from data.files.phases import PHASES, phase_folder
 from data.translation import TranslationDataset
-from data.translation_folders import pair_folders, say_stand_in, survey_or_raise
 
 
 class AlignedDataset(TranslationDataset):

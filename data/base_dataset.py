@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.image_paths import Survey
+from data.files.image_paths import Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
 from util.types import DataSpec

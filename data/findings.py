@@ -9,11 +9,11 @@ import torch
 
 from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
-from data.decode import BadImageError
-from data.image_paths import OTHER, TEXTS
-from data.phases import phase_or_side
-from data.pixels import Header, read_header
-from data.ranges import sample, warn_of_range
+from data.files.decode import BadImageError
+from data.files.image_paths import OTHER, TEXTS
+from data.files.phases import phase_or_side
+from data.files.pixels import Header, read_header
+from data.files.ranges import sample, warn_of_range
 from util.console import warn
 
 SAMPLED = 100  # files whose headers are looked at

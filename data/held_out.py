@@ -9,9 +9,9 @@ import torch
 
 from data import create_dataset, create_loader
 from data.base_dataset import BaseDataset
-from data.loader import Loader
+from data.loading.loader import Loader
 from options.base_options import BaseOptions
-from util.evaluation import Evaluator
+from util.metrics.evaluator import Evaluator
 
 BATCH = 8  # images that are translated at a time
 

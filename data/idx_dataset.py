@@ -11,8 +11,8 @@ from torch import Tensor
 
 from data import find_dataroot
 from data.base_dataset import BaseDataset
-from data.decode import to_tensor
-from data.idx_files import PREFIXES, find_idx_files, read_idx
+from data.files.decode import to_tensor
+from data.files.idx_files import PREFIXES, find_idx_files, read_idx
 from options import option
 from util.types import DataSpec
 

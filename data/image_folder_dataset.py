@@ -11,11 +11,11 @@ from torch import Tensor
 
 from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
-from data.decode import BadImageError, decode_image, is_grey
-from data.image_paths import has_images, held_out, list_images, natural, read_list, survey
-from data.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
-from data.pixels import Header, read_header, read_pixels, resize
-from data.ranges import LOOKED_AT, ask_for_range, check, resolve
+from data.files.decode import BadImageError, decode_image, is_grey
+from data.files.image_paths import has_images, held_out, list_images, natural, read_list, survey
+from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
+from data.files.pixels import Header, read_header, read_pixels, resize
+from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
 from options import option
 from util.console import warn
 from util.types import DataSpec

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from data import find_dataroot
 from data.base_dataset import BaseDataset
-from data.decode import decode_image
-from data.image_paths import survey
-from data.translation_folders import one_folder
+from data.files.decode import decode_image
+from data.files.image_paths import survey
+from data.files.pair_folders import one_folder
 from options import option
 from util.types import DataSpec
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from data import find_dataroot
 from data.base_dataset import BaseDataset, spread
-from data.decode import BadImageError
-from data.pixels import Header, read_header, read_pixels, resize
-from data.ranges import Asked, Range, ask_for_range, check, resolve
+from data.files.decode import BadImageError
+from data.files.pair_folders import one_folder, survey_or_raise
+from data.files.pixels import Header, read_header, read_pixels, resize
+from data.files.ranges import Asked, Range, ask_for_range, check, resolve
 from data.transforms import HALF_OF_16_BITS
-from data.translation_folders import one_folder, survey_or_raise
 from options import option
 from util.types import DataSpec
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from data import find_dataroot
 from data.base_dataset import spread
-from data.phases import PHASES
+from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
+from data.files.phases import PHASES
 from data.translation import TranslationDataset
-from data.translation_folders import pair_folders, say_stand_in, survey_or_raise
 from util.seeding import draws
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.catalogue import ENTRIES, Entry, Remote
-from datasets.fetch import DISK_FULL, fetch, part_of
-from datasets.unpack import unpack
+from data.download.catalogue import ENTRIES, Entry, Remote
+from data.download.fetch import DISK_FULL, fetch, part_of
+from data.download.unpack import unpack
 from util.console import one_line_errors
 from util.files import FolderLock, length
 from util.registry import did_you_mean

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from data.image_paths import EXTENSIONS, by_stem, match_names, natural
+from data.files.image_paths import EXTENSIONS, by_stem, match_names, natural
 
 
 class SkippedError(Exception):

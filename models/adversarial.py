@@ -7,11 +7,11 @@ from typing import ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from models.augment import Kind, augment
+from models.augment.diffaugment import Kind, augment
 from models.base_model import BaseModel, Terms
-from models.fast import plainly
 from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
 from models.networks.norm import add_spectral_norm, has_batch_norm
+from models.step.fast import plainly
 from options import option
 from util.console import warn
 from util.types import DataSpec, Weighted

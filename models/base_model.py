@@ -64,7 +64,7 @@ class BaseModel(nn.Module, ABC):
         self.opt = opt
         self.spec = spec
         self.optimizers: dict[str, Optimizer] = {}
-        self.scaler = GradScaler(enabled=False)  # keeps the small gradients of fp16; models/speed.py sets it
+        self.scaler = GradScaler(enabled=False)  # keeps the small gradients of fp16; models/step/plan.py sets it
 
     def check_batch(self, batch: Batch, dataset_mode: str) -> None:
         """Raise ValueError when batches of this data set class lack what the model learns from or translates."""

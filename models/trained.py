@@ -11,7 +11,7 @@ from models.base_model import BaseModel
 from models.networks.recognize import GeneratorArchitecture, compare, describe, recognize_generator
 from options.parse import Config
 from options.test_options import TestOptions
-from util.checkpoint import find_net, import_net, import_run, load_net
+from util.training.checkpoint import find_net, import_net, import_run, load_net
 from util.types import DataSpec
 
 ARCHITECTURE = ("netG", "ngf", "norm", "dropout", "upsample")  # the options that a generator's weights depend on

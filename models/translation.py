@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from models.adversarial import AdversarialModel
+from models.losses.image_pool import ImagePool
 from models.networks.init import Init
 from models.networks.norm import Norm, use_image_statistics
 from models.networks.recognize import (
@@ -19,11 +20,10 @@ from models.networks.recognize import (
     recognize_generator,
 )
 from models.networks.sides import Upsample, fitting_side, padded
+from models.networks.tiles import check_tile, tiled
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
 from options import option
 from util.console import warn
-from util.image_pool import ImagePool
-from util.tiles import check_tile, tiled
 
 
 class TranslationModel(AdversarialModel):

@@ -12,8 +12,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 from options.base_options import BaseOptions, full_name, match_suffix, run_name
 from options.declare import flags
 from options.parser import Parser, shown
-from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
+from options.upstream import RETIRED_TRAIN
 from util.config_file import SECTIONS, Entry, brief, read_config
 from util.console import warn
 from util.registry import list_names

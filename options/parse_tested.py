@@ -11,9 +11,9 @@ from options.base_options import match_suffix
 from options.declare import flags
 from options.parse import Config, build, first_pass, message_of, print_help, texts, warn_unheeded
 from options.parser import Parser, shown
-from options.retired import RETIRED_TEST
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
+from options.upstream import RETIRED_TEST
 from util.config_file import Entry, read_config, read_section
 from util.foreign import OPTIONS_TABLE, read_options_table
 from util.runs import OPTIONS_FILE, find_trained

@@ -7,7 +7,7 @@ from dataclasses import MISSING
 from typing import Any, NoReturn
 
 from options.declare import Flag, flags
-from options.retired import ELSEWHERE
+from options.upstream import ELSEWHERE
 from util.config_file import Entry, brief
 from util.console import one_line, warn
 from util.registry import did_you_mean

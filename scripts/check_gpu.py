@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT))
 if TYPE_CHECKING:
     import torch
 
-    from models.speed import Speed
-    from models.stepper import Stepper
+    from models.step.plan import Speed
+    from models.step.stepper import Stepper
     from util.types import Batch
 
 Stage = Callable[["torch.device"], str]  # does its checks and returns what is worth knowing; raises if one fails
@@ -133,7 +133,7 @@ def recorded(device: "torch.device") -> str:
     """Record and check every model in fp32 and bf16; on a processor, check bf16 alone."""
     import torch
 
-    from models.speed import Speed
+    from models.step.plan import Speed
     from tests.tiny_models import LEARNERS
 
     on_gpu = device.type == "cuda"
@@ -152,8 +152,8 @@ def recorded(device: "torch.device") -> str:
 
 def waits(device: "torch.device") -> str:
     """Let a step wait for the device, which cannot be recorded: training must go on without."""
-    from models.speed import Speed
-    from models.stepper import Stepper
+    from models.step.plan import Speed
+    from models.step.stepper import Stepper
     from tests.tiny_models import create
 
     model = create("cgan mlp").place(device)
@@ -175,8 +175,8 @@ def saves(device: "torch.device") -> str:
     """Compare what is saved behind the steps with the weights at that moment."""
     import torch
 
-    from models.speed import Speed
-    from models.stepper import Stepper
+    from models.step.plan import Speed
+    from models.step.stepper import Stepper
     from tests.tiny_models import create
     from util.background import Background
 
@@ -205,7 +205,7 @@ def repeats(device: "torch.device") -> str:
     """Train twice with --deterministic: the weights must be equal bit for bit."""
     import torch
 
-    from util.checkpoint import load_safely
+    from util.training.checkpoint import load_safely
 
     with tempfile.TemporaryDirectory() as folder:
         options = ("--model", "cgan", "--n_epochs", "2", "--deterministic", "--precision", "fp32")
@@ -221,7 +221,7 @@ def compiled(device: "torch.device") -> str:
     """Compile, record and check five models."""
     import torch
 
-    from models.speed import Speed
+    from models.step.plan import Speed
 
     on_gpu, wrong = device.type == "cuda", []
     for case in COMPILED:
@@ -239,8 +239,8 @@ def sizes(device: "torch.device") -> str:
     import torch
 
     from models import create_model, find_model
-    from models.speed import Speed
-    from models.stepper import Stepper
+    from models.step.plan import Speed
+    from models.step.stepper import Stepper
     from util.types import Batch, DataSpec
 
     rows = ["", f"{'model':10} {'px':>4} {'batch':>5} {'ms':>7} {'GiB':>6} {'reserved':>8}  steps"]
@@ -284,10 +284,10 @@ def train(folder: str, name: str, *options: str) -> str:
 
 def tiny_run(case: str, speed: "Speed", device: "torch.device") -> tuple["Stepper", list[str]]:
     """Train a tiny model with checks; return its Stepper, and what it had to give up."""
-    from models.stepper import Stepper
+    from models.step.stepper import Stepper
     from tests.tiny_models import create
-    from util.meter import LossMeter
-    from util.moving_average import MovingAverage
+    from util.training.meter import LossMeter
+    from util.training.moving_average import MovingAverage
 
     model = create(case).place(device)
     stepper = Stepper(model, speed, MovingAverage(model, model.averaged, 0.99), LossMeter())
@@ -306,7 +306,7 @@ def worst_replay(stepper: "Stepper", case: str) -> float:
     """Check a replay of every recording; return how much of what is allowed the worst one takes."""
     from functools import partial
 
-    from models.selfcheck import EXACT
+    from models.step.selfcheck import EXACT
 
     if not stepper.recorder or not stepper.check:
         return 0.0

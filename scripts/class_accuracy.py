@@ -4,7 +4,7 @@
     python scripts/class_accuracy.py --name mnist --labels 1 --num_test 100
     python scripts/class_accuracy.py mnist_gan mnist_wgan mnist_wgan_gp --num_test 5000
 
-Printed are the classifier's accuracy on held-out images (a small convolutional network, util/classifier.py), and a
+Printed are the accuracy on held-out images of a classifier (util/metrics/classifier.py, a small network), and a
 table with a row for those and one per run: how many images are in the class asked for, where the model knows classes;
 the share of each class among all; the entropy of these shares in bits; and the classifier's mean confidence. Names of
 several runs stand before the options, which are those of test.py. The table is also written to
@@ -23,20 +23,20 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from data import create_dataset, create_loader, find_dataset
-from data.loader import Loader
+from data.loading.loader import Loader
 from models import find_model
 from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
 from options.parse_tested import parse_runs
 from options.test_options import OF_ALL, TestOptions
-from util.classifier import BATCH, classify, classify_all, kept_classifier, shares
 from util.console import one_line_errors
 from util.device import pick_device
 from util.files import write_text
-from util.latents import truncated
+from util.metrics.classifier import BATCH, classify, classify_all, kept_classifier, shares
 from util.modes import evaluating
-from util.results import read_labels
+from util.results.interpolation import truncated
+from util.results.results import read_labels
 from util.types import DataSpec
 
 HEEDED = OF_ALL | {"seed", "num_test", "labels", "truncation", "eval"}  # of test.py's options

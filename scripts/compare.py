@@ -28,15 +28,15 @@ from options.parser import shown
 from options.test_options import OF_ALL, TestOptions
 from util.console import one_line_errors, warn
 from util.device import pick_device
+from util.displays.display import LossCsv, read_losses, thinned
 from util.files import write_text
-from util.html import Page, relative_url
 from util.images import make_labelled_grid, save_png
-from util.metrics.figure import Figure, read_figures, table
+from util.metrics.record import METRICS_FILE, best_figure, read_best, read_metrics
+from util.metrics.score import Figure, read_figures, table
 from util.modes import evaluating
-from util.origin import strangeness
-from util.quality import METRICS_FILE, best_figure, read_best, read_metrics
+from util.pages.page import Page, relative_url
+from util.results.origin import strangeness
 from util.types import Batch, Grid, Progress
-from util.visualizer import LossCsv, read_losses, thinned
 
 HEEDED = OF_ALL | {"phase", "model_suffix"}  # of test.py's options
 PREVIEW = 8  # held-out images that are translated

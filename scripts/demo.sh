@@ -2,7 +2,7 @@
 # Set up, then train on the embedded set datasets/rps_mini from scratch and write the result page.
 # Arguments go to train.py: bash scripts/demo.sh --seed 1
 set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 # The recipe: small networks and small batches, for two CPU cores and four minutes. G resizes instead of using transposed
 # convolutions, whose checkerboards D's strides would hide; shifted images keep D from learning 1,296 of them by heart.

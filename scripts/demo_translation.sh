@@ -5,7 +5,7 @@
 #     bash scripts/demo_translation.sh --quick          one epoch
 #     bash scripts/demo_translation.sh --direction BtoA further arguments go to train.py
 set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 # 64 pixels need a U-Net of 64 and smaller patches; larger batches and rates suit a short training.
 python train.py --model pix2pix --dataroot emoji_mini --name emoji_mini_demo --overwrite \

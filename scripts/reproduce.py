@@ -24,9 +24,9 @@ import test
 from util.config_file import read_config, read_section
 from util.console import one_line_errors, warn
 from util.files import write_text
-from util.metrics.figure import Figure, read_figures
-from util.origin import strangeness
-from util.quality import METRICS_FILE, read_best
+from util.metrics.record import METRICS_FILE, read_best
+from util.metrics.score import Figure, read_figures
+from util.results.origin import strangeness
 from util.runs import OPTIONS_FILE
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def recipe_runs() -> list[str]:
     """Return the names that the recipes in scripts/ give to their runs."""
-    scripts = sorted((ROOT / "scripts").glob("*.sh"))
+    scripts = sorted((ROOT / "scripts").rglob("*.sh"))
     calls = re.compile(r"(?:train\.py[^#]*?--name |^train )(\w+)", re.MULTILINE)
     found = [name for path in scripts for name in calls.findall(path.read_text(encoding="utf-8"))]
     return list(dict.fromkeys(found))

@@ -3,6 +3,6 @@
 #
 #     bash scripts/test_pix2pix.sh --epoch 100 --num_test 50
 set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 python test.py --name facades_pix2pix ${more[@]+"${more[@]}"}

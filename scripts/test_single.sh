@@ -4,6 +4,6 @@
 #     bash scripts/test_single.sh --name horse2zebra_cyclegan --dataroot ~/horses
 #     bash scripts/test_single.sh --name facades_pix2pix --dataroot ~/labels/1.png --preprocess none
 set -euo pipefail
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 python test.py --model test ${more[@]+"${more[@]}"}

@@ -8,7 +8,7 @@
 # test_colorization.sh shows what was learnt.
 set -euo pipefail
 QUICK="--n_epochs 1 --n_epochs_decay 0 --ngf 16"
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 python train.py --model colorization --dataroot emoji_mini --netG unet_64 --name colorization \
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}

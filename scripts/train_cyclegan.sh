@@ -8,7 +8,7 @@
 # For 128 pixels the paper uses --netG resnet_6blocks. test_cyclegan.sh shows what was learnt.
 set -euo pipefail
 QUICK="--n_epochs 1 --n_epochs_decay 0 --max_dataset_size 100"
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 python train.py --model cycle_gan --dataroot horse2zebra --name horse2zebra_cyclegan \
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}

@@ -8,7 +8,7 @@
 # test_pix2pix.sh shows what was learnt; --continue_train goes on.
 set -euo pipefail
 QUICK="--n_epochs 1 --n_epochs_decay 0 --max_dataset_size 100"
-source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
+source "$(dirname -- "${BASH_SOURCE[0]}")/recipes/recipe.sh"
 
 python train.py --model pix2pix --dataroot facades --name facades_pix2pix --direction BtoA \
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}

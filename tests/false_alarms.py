@@ -16,13 +16,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from models.fast import make_fast, plainly
-from models.selfcheck import EXACT, LOW_PRECISION, StepCheck
-from models.speed import Speed
+from models.step.fast import make_fast, plainly
+from models.step.plan import Speed
+from models.step.selfcheck import EXACT, LOW_PRECISION, StepCheck
 from tests.tiny_models import create, make_batch
-from util.meter import LossMeter
-from util.moving_average import MovingAverage
 from util.seeding import seed_all
+from util.training.meter import LossMeter
+from util.training.moving_average import MovingAverage
 from util.types import Losses
 
 CASES = ("cgan conv", "wgan_gp", "cvae_gan 32", "pix2pix wgangp", "cycle_gan")

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from models.speed import Speed
-from models.stepper import Stepper
+from models.step.plan import Speed
+from models.step.stepper import Stepper
 from tests.tiny_models import CPU, create, make_batch, snapshot
-from util.meter import LossMeter
-from util.moving_average import MovingAverage
 from util.seeding import seed_all
+from util.training.meter import LossMeter
+from util.training.moving_average import MovingAverage
 from util.types import Batch, Losses
 
 
@@ -144,6 +144,6 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(torch.cuda, "set_stream", bench.streams.append)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: Graph(bench))
     monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool, stream, **how: Recording(bench, graph, pool, **how))
-    monkeypatch.setattr("models.stepper.free_memory", lambda model: count("emptied"))
-    monkeypatch.setattr("models.stepper.renew_generator", lambda device: count("renewed"))
+    monkeypatch.setattr("models.step.stepper.free_memory", lambda model: count("emptied"))
+    monkeypatch.setattr("models.step.stepper.renew_generator", lambda device: count("renewed"))
     return bench

@@ -5,7 +5,7 @@ import torch
 
 from models.losses.adversarial import OBJECTIVES
 from tests.tiny_models import create
-from util.advice import AGAIN, LOOKS, REPORTS, STAYS, Advice, diversity
+from util.training.advice import AGAIN, LOOKS, REPORTS, STAYS, Advice, diversity
 from util.types import Batch, Grid
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from data.ahead import ahead
+from data.loading.prefetch import ahead
 
 
 def is_over(thread_count: int) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.augment import augment
+from models.augment.diffaugment import augment
 
 KINDS = ("color", "translation", "cutout")
 

@@ -27,8 +27,8 @@ from scripts.speed.report import Figures
 from scripts.speed.side import Side
 from tests.bench import save_images
 from tests.tiny_models import LEARNERS, TINY, create, make_batch
-from util.run import Run
 from util.seeding import seed_all
+from util.training.run import Run
 from util.types import Batch
 
 COMPARED = [case for case in LEARNERS if not any(TINY[case][0].get(name) for name in OURS_ALONE)]

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from data import cache as cache_module
 from data.base_dataset import BaseDataset
-from data.cache import Place, choose_place
-from data.decode import BadImageError
+from data.files.decode import BadImageError
 from data.image_folder_dataset import ImageFolderDataset
+from data.loading import cache as cache_module
+from data.loading.cache import Place, choose_place
 from tests.bench import save_images
 from util.types import DataSpec
 
@@ -330,7 +330,7 @@ def test_ctrl_c_while_the_bar_is_drawn_does_not_wait_either(tmp_path, monkeypatc
     def interrupt(_bar, _num):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data.cache.tqdm.update", interrupt)
+    monkeypatch.setattr("data.loading.cache.tqdm.update", interrupt)
     dataset = Counted(20_000)
     with pytest.raises(KeyboardInterrupt):
         build_cache(dataset, "ram", tmp_path, CPU, 2)

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from data.decode import BadImageError, decode_image
-from data.pixels import read_header, read_pixels
+from data.files.decode import BadImageError, decode_image
+from data.files.pixels import read_header, read_pixels
 from tests.test_findings import opened
 
 H, W = 6, 9

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.speed import Speed
+from models.step.plan import Speed
 from scripts import check_gpu
 
 CPU = torch.device("cpu")

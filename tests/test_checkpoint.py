@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from tests.bench import SMALL, in_child
-from util.checkpoint import FORMAT, Checkpoint, export_nets, import_net, import_run, load_safely, save_whole
-from util.meter import LossMeter
-from util.moving_average import MovingAverage
-from util.run import Run
-from util.schedule import Plateau
+from util.displays.display import LossCsv, TextLogs, Visualizer
+from util.training.checkpoint import FORMAT, Checkpoint, export_nets, import_net, import_run, load_safely, save_whole
+from util.training.meter import LossMeter
+from util.training.moving_average import MovingAverage
+from util.training.run import Run
+from util.training.schedule import Plateau
 from util.types import Progress
-from util.visualizer import LossCsv, TextLogs, Visualizer
 
 
 class TinyModel(nn.Module):

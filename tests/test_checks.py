@@ -9,10 +9,10 @@ import torch
 
 from tests.bench import Bench
 from tests.test_checkpoint import create_parts
-from util.checkpoint import Checkpoint, load_safely, save_whole
-from util.quality import Quality
+from util.displays.display import LossCsv, read_losses
+from util.metrics.record import Quality
+from util.training.checkpoint import Checkpoint, load_safely, save_whole
 from util.types import Progress
-from util.visualizer import LossCsv, read_losses
 
 NONSENSE: list[object] = [None, -3, -(10**18), 2.5, True, "3", float("nan"), 10**30, [], torch.ones(2)]
 COUNTS = [

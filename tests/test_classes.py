@@ -8,7 +8,7 @@ from data import create_dataset, find_dataset
 from data.findings import find, lines
 from tests.bench import SMALL, Bench
 from tests.test_findings import save
-from util.results import read_labels
+from util.results.results import read_labels
 
 RUN = f"--batch_size 2 --n_epochs 1 --n_epochs_decay 0 --display none {SMALL}"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from util.classifier import BATCH, STEPS, classify, shares, train_classifier
+from util.metrics.classifier import BATCH, STEPS, classify, shares, train_classifier
 from util.types import Batch, DataSpec
 
 SPEC = DataSpec((16, 16), 1, 1, ("upright", "flat"))

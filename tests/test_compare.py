@@ -12,8 +12,8 @@ from scripts import compare, reproduce
 from tests.bench import save_images
 from tests.document import Document, links
 from tests.test_quality import stub  # noqa: F401  the features of both
+from util.displays.display import thinned
 from util.types import Progress
-from util.visualizer import thinned
 
 OLD = "| elsewhere | `command` | data | 1 | 1 s | none | |"
 EVERY = "--n_epochs 1 --eval_freq 4 --eval_images 12 --metrics kid,recall --val_fraction .4"

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from models.compile_trial import COMPILING, SAVED, SETTLING, WINDOW, CompileTrial
-from models.speed import Speed
-from models.stepper import Stepper
+from models.step.compile_trial import COMPILING, SAVED, SETTLING, WINDOW, CompileTrial
+from models.step.plan import Speed
+from models.step.stepper import Stepper
 from tests.tiny_models import create, make_batch
-from util.meter import LossMeter
+from util.training.meter import LossMeter
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ from torch.testing import assert_close
 
 import data
 from data import create_dataset, find_dataroot, find_dataset, recognize
-from data.cache import Place, build_cache
-from data.loader import Loader
+from data.loading.cache import Place, build_cache
+from data.loading.loader import Loader
 from options.declare import flags
 from tests.bench import save_images
 from util.registry import list_names

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.decode import BadImageError, decode_image, is_grey
+from data.files.decode import BadImageError, decode_image, is_grey
 
 SIZE = (4, 6)  # height, width
 

@@ -21,10 +21,10 @@ from options.declare import flags
 from options.train_options import TrainOptions
 from tests.bench import SMALL, in_child
 from tests.test_resume import by, interrupted
-from util.tensorboard_display import TensorBoardDisplay
-from util.training_page import TrainingPage
+from util.displays.html_display import TrainingPage
+from util.displays.tensorboard_display import TensorBoardDisplay
+from util.displays.wandb_display import ID_FILE, WandbDisplay
 from util.types import Progress
-from util.wandb_display import ID_FILE, WandbDisplay
 
 # Steps of 2 images, 5 to an epoch. Reports at steps 2, 4, 5 ...; saves at 3, 6, 9 and at the end.
 USUAL = "--n_epochs 2 --print_freq 4 --save_latest_freq 6 --save_epoch_freq 0"
@@ -110,7 +110,7 @@ def test_a_package_that_is_not_there_is_said_in_one_line(bench, monkeypatch):
 
 
 def test_the_record_of_the_run_is_no_display(bench, monkeypatch):
-    monkeypatch.setattr("util.visualizer.append_text", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("util.displays.display.append_text", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     outcome = bench.train(f"--model cgan --dataroot hands --batch_size 2 {SMALL} --n_epochs 1")
     assert outcome.status == 1
     assert outcome.err.splitlines()[-1] == "train.py: error: disk full"

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from models.fast import make_fast, plainly
-from models.speed import Speed
-from models.stepper import Stepper
+from models.step.fast import make_fast, plainly
+from models.step.plan import Speed
+from models.step.stepper import Stepper
 from tests.tiny_models import LEARNERS, RGB_32, build, create, make_batch, snapshot, train
 
 BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32

@@ -8,8 +8,8 @@ import yaml
 from PIL import Image
 
 from data import create_dataset, create_loader, find_dataset
+from data.files.image_paths import survey
 from data.findings import find, lines, much_left_out
-from data.image_paths import survey
 from tests.bench import SMALL, Bench, save_images
 from util.device import pick_device
 

@@ -11,8 +11,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from models.fast import make_fast
-from models.speed import Speed
+from models.step.fast import make_fast
+from models.step.plan import Speed
 from tests.tiny_models import LEARNERS, create, make_batch
 from util.types import Batch
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from data import create_dataset, recognize
-from data.cache import build_cache
+from data.files.idx_files import find_idx_files, read_idx
 from data.idx_dataset import FASHION, IdxDataset
-from data.idx_files import find_idx_files, read_idx
+from data.loading.cache import build_cache
 from util.types import DataSpec
 
 SIZE = 5

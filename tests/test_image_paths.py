@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from data import create_dataset
-from data.decode import BadImageError, decode_image
+from data.files.decode import BadImageError, decode_image
+from data.files.image_paths import EXTENSIONS, HEIF, has_images, held_out, list_images, natural, read_list, survey
+from data.files.pixels import read_header
 from data.image_folder_dataset import ImageFolderDataset
-from data.image_paths import EXTENSIONS, HEIF, has_images, held_out, list_images, natural, read_list, survey
-from data.pixels import read_header
 from util.open_image import FORMATS
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from models.losses.image_pool import ImagePool
 from tests.test_step_operations import NoSync, Recorder
-from util.image_pool import ImagePool
 
 BATCHES = [(50, 1), (6, 3), (10, 3), (4, 4), (3, 2), (1, 1)]  # sizes of history and batch
 

@@ -5,7 +5,7 @@ from PIL import Image
 from torch import Tensor
 from torch.testing import assert_close
 
-from data.pixels import read_pixels
+from data.files.pixels import read_pixels
 from util.images import (
     CELL_SIZE,
     GAP,

@@ -45,7 +45,7 @@ def test_there_is_something_to_look_at():
     assert {*ALLOWED, "datasets", "scripts"} <= PACKAGES
     assert {"train", "test"} <= SCRIPTS
     assert "models.trained.load_trained" in imported(REPOSITORY / "test.py")  # inside a function
-    assert "torch" not in str(imported(REPOSITORY / "util/checkpoint.py"))
+    assert "torch" not in str(imported(REPOSITORY / "util/training/checkpoint.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(REPOSITORY)))
@@ -70,8 +70,8 @@ def test_networks_know_neither_options_nor_losses(file):
         "util.runs",
         "util.config_file",
         "util.registry",
-        "data.image_paths",
-        "data.idx_files",
+        "data.files.image_paths",
+        "data.files.idx_files",
     ],
 )
 def test_the_command_line_is_read_without_torch(module):

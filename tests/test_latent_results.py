@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from models.cvae_gan_model import CVAEGANModel
 from tests.bench import Bench, Outcome, save_images
-from util import latent_results
-from util.latent_results import nearest_images
+from util.results import latents as latent_results
+from util.results.latents import nearest_images
 from util.types import Batch
 
 TINY = "--batch_size 2 --nz 4 --device cpu --n_epochs 1"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from util.latents import truncated, walk
+from util.results.interpolation import truncated, walk
 
 
 def normal(*shape: int) -> torch.Tensor:

@@ -9,8 +9,8 @@ import pytest
 
 import data
 from data import create_dataset, find_dataroot, find_dataset, recognize
+from data.files.phases import is_of_a_phase, phase_of
 from data.findings import find
-from data.phases import is_of_a_phase, phase_of
 from tests.bench import SMALL, Bench
 from tests.test_findings import save
 

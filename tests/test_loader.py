@@ -9,9 +9,9 @@ import torch
 from torch.testing import assert_close
 
 from data.base_dataset import BaseDataset
-from data.cache import build_cache
 from data.image_folder_dataset import ImageFolderDataset
-from data.loader import Loader
+from data.loading.cache import build_cache
+from data.loading.loader import Loader
 from data.transforms import MIDDLE, crop, crop_all, flip_some, to_float
 from tests.bench import save_images
 from util.types import Batch, DataSpec
@@ -84,7 +84,7 @@ def test_cached_and_decoded_batches_are_the_same_bit_for_bit(tmp_path, num_threa
 
 @pytest.mark.parametrize("place", ["ram", "disk"])
 def test_batches_that_are_fetched_ahead_are_the_same(tmp_path, monkeypatch, place):
-    monkeypatch.setattr("data.loader.pinned", torch.Tensor.clone)  # to pin memory takes a GPU
+    monkeypatch.setattr("data.loading.loader.pinned", torch.Tensor.clone)  # to pin memory takes a GPU
     loader = load(Numbered(flip=True), tmp_path, place=place)
     assert not loader.is_ahead  # on a CPU
     expected = [*loader.epoch(1), *loader.epoch(2, first=3), loader.preview(7)]

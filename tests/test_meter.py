@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from util.meter import LossMeter
+from util.training.meter import LossMeter
 
 
 def tensors(**values: float) -> dict[str, torch.Tensor]:

@@ -10,12 +10,12 @@ from torch.testing import assert_close
 
 from util.metrics import features, lpips
 from util.metrics.features import Extractor, find_extractor, prepare
-from util.metrics.figure import Figure, from_cells
 from util.metrics.frechet import frechet_distance
 from util.metrics.kid import kernel, kid
 from util.metrics.names import cost
 from util.metrics.pairs import l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
+from util.metrics.score import Figure, from_cells
 from util.metrics.spectrum import fine_power, fineness
 
 CPU = torch.device("cpu")

@@ -25,7 +25,7 @@ from tests.tiny_models import (
 )
 from util.modes import evaluating
 from util.seeding import forked, seed_all
-from util.summary import diagnose
+from util.training.summary import diagnose
 from util.types import Batch, Grid, Weighted
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.optim import Adam, RMSprop
 
-from util.checkpoint import Checkpoint
 from util.moments import check_moments
+from util.training.checkpoint import Checkpoint
 
 
 def stepped(kind=Adam, **more):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from util.moving_average import MovingAverage
+from util.training.moving_average import MovingAverage
 
 
 class Model(nn.Module):

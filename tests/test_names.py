@@ -12,11 +12,11 @@ import yaml
 from PIL import Image
 
 from data import create_dataset, find_dataset
-from data.image_paths import held_out, match_names, read_list
+from data.files.image_paths import held_out, match_names, read_list
 from tests.bench import SMALL, Bench
 from util.console import one_line_errors
 from util.files import write_text
-from util.results import safe_name
+from util.results.results import safe_name
 
 LATIN2 = os.fsdecode("bílý".encode("latin2"))
 SJIS = os.fsdecode("日本".encode("shift-jis"))

@@ -12,7 +12,7 @@ from models.networks.dropout import Dropout
 from models.networks.init import init_normal
 from models.networks.labels import LabelCode
 from models.networks.mlp import MLPDiscriminator, MLPGenerator
-from util.summary import num_parameters
+from util.training.summary import num_parameters
 
 torch.set_num_threads(1)
 

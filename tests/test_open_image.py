@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
-from data.decode import BadImageError, decode_image, is_grey
-from data.pixels import read_header, read_pixels
+from data.files.decode import BadImageError, decode_image, is_grey
+from data.files.pixels import read_header, read_pixels
 from datasets.combine_A_and_B import read
 from datasets.pairs import SkippedError
 from tests.test_pixels import H, W, png

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.cgan_model import CGANModel
-from models.stepper import Stepper
+from models.step.stepper import Stepper
 
 MLP = "--model cgan --netG mlp --netD mlp --hidden_G 8 --hidden_D 4 --nz 4 --image_size 8 --batch_size 2"
 OOM = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 24 GiB")

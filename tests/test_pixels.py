@@ -11,8 +11,8 @@ import tifffile
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from data.decode import BadImageError, decode_image
-from data.pixels import read_header, read_pixels, resize, value_limits
+from data.files.decode import BadImageError, decode_image
+from data.files.pixels import read_header, read_pixels, resize, value_limits
 
 H, W = 7, 9
 

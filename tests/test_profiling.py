@@ -11,7 +11,7 @@ import torch
 
 from tests.bench import SMALL, Bench
 from util.profiling import describe
-from util.run import Run
+from util.training.run import Run
 
 
 def test_a_run_traces_the_steps_that_it_is_asked_for(bench: Bench) -> None:

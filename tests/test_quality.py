@@ -14,11 +14,11 @@ import yaml
 from models.noise import NoiseModel
 from tests.bench import SMALL, in_child, save_images
 from tests.test_resume import assert_same, assert_same_run, by, interrupted, killed_at_job, slow_disk, state
-from util.evaluation import of_pairs
 from util.metrics import features
+from util.metrics.evaluator import of_pairs
 from util.metrics.features import Extractor
-from util.metrics.figure import Figure
-from util.quality import Quality, read_best, read_metrics
+from util.metrics.record import Quality, read_best, read_metrics
+from util.metrics.score import Figure
 from util.types import Progress
 
 # Steps of 2 images, 4 to an epoch. Measurements after steps 3, 6, 9, 12; saves at 4, 8 and 12.
@@ -33,7 +33,7 @@ def stub(monkeypatch):
     def find(wanted, size, device):
         return Extractor("stub", size or 8, lambda images: images.flatten(1), device)
 
-    monkeypatch.setattr("util.evaluation.find_extractor", find)
+    monkeypatch.setattr("util.metrics.evaluator.find_extractor", find)
 
 
 def figures(folder, name="metrics.csv"):
@@ -148,7 +148,7 @@ def test_a_run_of_before_measurements_goes_on(bench):
 @pytest.fixture
 def worse(bench, monkeypatch):
     """A run whose learning rate is raised a hundred times after two epochs of six; its figures."""
-    monkeypatch.setattr("util.run.lr_factor", lambda policy, epoch, *_: 1.0 if epoch <= 2 else 300.0)
+    monkeypatch.setattr("util.training.run.lr_factor", lambda policy, epoch, *_: 1.0 if epoch <= 2 else 300.0)
     bench.small(f"--name worse {EVERY} --n_epochs 6 --lr .002 --save_epoch_freq 1 --eval_freq 6")
     return [row for row in figures(bench.run_dir("worse")) if row["metric"] == "kid"]
 
@@ -186,7 +186,7 @@ def test_a_larger_value_is_better_where_it_is(bench):
 
 
 def test_a_run_ends_when_nothing_gets_better(bench, monkeypatch):
-    monkeypatch.setattr("util.evaluation.kid", lambda *_: (1.0, 0.1))  # never better than the first time
+    monkeypatch.setattr("util.metrics.evaluator.kid", lambda *_: (1.0, 0.1))  # never better than the first time
     outcome = bench.small(f"--name a {USUAL} {EVERY} --early_stop 2 --n_epochs 9 --eval_freq 4")
     assert "--early_stop 2: 2 measurements without a better kid; best: kid_stub 1 after epoch 1, step 2" in (
         outcome.out + outcome.err
@@ -200,7 +200,7 @@ def test_a_run_ends_when_nothing_gets_better(bench, monkeypatch):
 
 
 def test_the_plateau_policy_can_watch_a_metric(bench, monkeypatch):
-    monkeypatch.setattr("util.evaluation.kid", lambda *_: (-0.5, 0.1))
+    monkeypatch.setattr("util.metrics.evaluator.kid", lambda *_: (-0.5, 0.1))
     bench.small(f"--name a {EVERY} --lr_policy plateau --plateau_loss kid --n_epochs 8 --eval_freq 4")
     assert state(bench.run_dir("a"))["plateau"]["factor"] == pytest.approx(0.2)
     outcome = bench.train(
@@ -258,7 +258,7 @@ def spoil(run, times):
 @pytest.fixture
 def spoiled(monkeypatch):
     """Return a function that spoils the next runs at step 6, so many times."""
-    from util.run import Run
+    from util.training.run import Run
 
     made: list[Run] = []
     enter = Run.__enter__
@@ -316,14 +316,14 @@ def test_a_run_that_always_diverges_ends(bench, spoiled):
 
 
 def test_classes_are_told_by_a_classifier_that_is_kept(bench, monkeypatch):
-    monkeypatch.setattr("util.classifier.STEPS", 3)
+    monkeypatch.setattr("util.metrics.classifier.STEPS", 3)
     options = f"{EVERY} --n_epochs 1 --metrics accuracy,shares --cache_dir kept"
     outcome = bench.small(f"--name a {options}")
     assert re.search(r"metrics: the classifier puts [\d.]+ % of 4 held-out images right", outcome.out)
     rows = {row["name"]: float(row["value"]) for row in figures(bench.run_dir("a"))}
     assert set(rows) == {"accuracy", "class_entropy", "share_paper", "share_rock"}
     assert rows["share_paper"] + rows["share_rock"] == pytest.approx(1)
-    monkeypatch.setattr("util.classifier.train_classifier", None)
+    monkeypatch.setattr("util.metrics.classifier.train_classifier", None)
     bench.small(f"--name b {options}")
     assert figures(bench.run_dir("a")) == figures(bench.run_dir("b"))
     outcome = bench.test("--name a --metrics accuracy --eval_images 6 --cache_dir kept --num_test 2")
@@ -368,7 +368,7 @@ def test_pairs_and_collections_are_measured(bench):
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is_written(bench, monkeypatch, options, complaint):
-    monkeypatch.setattr("util.classifier.STEPS", 3)
+    monkeypatch.setattr("util.metrics.classifier.STEPS", 3)
     outcome = bench.train(f"--dataroot hands --batch_size 2 {SMALL} --name a --eval_freq 2 --eval_images 12 {options}")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1), outcome.err
     assert complaint in outcome.err
@@ -397,7 +397,7 @@ def test_mistaken_options_are_one_line(bench, options, complaint):
 
 
 def test_missing_packages_are_said_before_anything_is_written(bench, monkeypatch):
-    monkeypatch.setattr("util.evaluation.find_extractor", features.find_extractor)
+    monkeypatch.setattr("util.metrics.evaluator.find_extractor", features.find_extractor)
     monkeypatch.setattr(features, "_installed", lambda _: False)
     outcome = bench.train(
         f"--model cgan --dataroot hands --batch_size 2 {SMALL} --eval_freq 4 --val_fraction .4 --name a"
@@ -473,7 +473,7 @@ def test_what_is_tested_is_measured_as_it_is_asked_for(bench, monkeypatch):
 
 
 def test_scripts_tell_of_options_that_they_do_not_heed(bench, monkeypatch):
-    monkeypatch.setattr("util.classifier.STEPS", 3)
+    monkeypatch.setattr("util.metrics.classifier.STEPS", 3)
     bench.small("--name a --n_epochs 1 --val_fraction .4")
     bench.small("--name b --n_epochs 1 --val_fraction .4")
     given = "a b --metrics kid --eval_images 9 --num_test 4 --device cpu"
@@ -489,7 +489,7 @@ def test_spectra_are_measured_of_any_model_and_need_no_network(bench, monkeypatc
     def refuse(wanted, size, device):
         raise AssertionError("no features are needed")
 
-    monkeypatch.setattr("util.evaluation.find_extractor", refuse)
+    monkeypatch.setattr("util.metrics.evaluator.find_extractor", refuse)
     bench.small("--name fine --n_epochs 2 --eval_freq 8 --eval_images 8 --metrics grid,grain --val_fraction .4")
     rows = figures(bench.run_dir("fine"))
     assert [row["name"] for row in rows] == ["grid", "grain"] * 2

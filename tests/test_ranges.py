@@ -7,7 +7,7 @@ import tifffile
 import yaml
 
 from data import create_dataset, find_dataset
-from data.ranges import Numbers, sample, warn_of_range
+from data.files.ranges import Numbers, sample, warn_of_range
 from tests.bench import SMALL, Bench
 
 TINY = (
@@ -55,7 +55,7 @@ def opened(mode, root, **options):
 )
 def test_what_goes_in_comes_out(tmp_path, dtype, name, lo, hi, limits):
     from util.images import save_image
-    from util.translations import _numbers_of
+    from util.results.translations import _numbers_of
 
     pixels = ramp(lo, hi, dtype)
     write(tmp_path / "data" / name, pixels)

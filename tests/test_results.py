@@ -2,7 +2,7 @@
 
 import os
 
-from util.results import DAY, Results
+from util.results.results import DAY, Results
 
 
 def test_tests_at_once_do_each_other_no_harm(tmp_path):

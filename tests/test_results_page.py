@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from tests.document import Document
-from util.html import relative_url
 from util.images import save_png
-from util.results_page import ResultsPage
+from util.pages.page import relative_url
+from util.pages.results_page import ResultsPage
 
 HOSTILE = "</td><script>alert('1')</script> \"&lt; ü #%23?;:"
 

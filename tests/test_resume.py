@@ -20,8 +20,8 @@ import yaml
 
 from tests.bench import SMALL, Bench, in_child
 from util import background
-from util.checkpoint import Checkpoint
-from util.run import Run
+from util.training.checkpoint import Checkpoint
+from util.training.run import Run
 
 REPOSITORY = Path(__file__).parents[1]
 # Steps of 2 images, 5 to an epoch. Reports at steps 3, 6, 9, 12, 15; saves at 4, 8, 12 and at the end.
@@ -417,7 +417,7 @@ def test_a_run_whose_penalties_come_seldom_goes_on_where_it_was(undisturbed):
 
 @pytest.mark.parametrize("policy", ["constant", "linear", "step", "cosine", "plateau"])
 def test_every_learning_rate_policy_goes_on_where_it_was(undisturbed, monkeypatch, policy):
-    monkeypatch.setattr("util.schedule.ReduceLROnPlateau", impatient)
+    monkeypatch.setattr("util.training.schedule.ReduceLROnPlateau", impatient)
     options = f"--n_epochs 1 --n_epochs_decay 3 --lr_policy {policy} --lr_decay_iters 2 --lr .05 --save_epoch_freq 0"
     undisturbed.small(f"--name {policy} {options}")
     with interrupted(13, by(signal.SIGTERM)):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import util.run
+import util.training.run
 from tests.bench import SMALL, in_child
 
 OPTIONS = f"--model cgan --dataroot hands --batch_size 2 {SMALL} --name a --n_epochs 1"
@@ -21,11 +21,11 @@ def killed(bench, monkeypatch, place):
     if place == "while options.yaml is written":
         monkeypatch.setattr(Path, "replace", kill)
     elif place == "before the displays":
-        monkeypatch.setattr(util.run, "create_displays", kill)
+        monkeypatch.setattr(util.training.run, "create_displays", kill)
     elif place == "after the displays":
-        monkeypatch.setattr(util.run, "Visualizer", kill)
+        monkeypatch.setattr(util.training.run, "Visualizer", kill)
     else:
-        monkeypatch.setattr(util.run, "format_options", kill)
+        monkeypatch.setattr(util.training.run, "format_options", kill)
     assert in_child(lambda: bench.train(OPTIONS)) == -signal.SIGKILL
     monkeypatch.undo()
 
@@ -57,6 +57,6 @@ def test_options_that_cannot_be_written_leave_a_name_that_can_be_used(bench, mon
         raise OSError(27, "File too large")
 
     with monkeypatch.context() as patch:
-        patch.setattr(util.run, "write_text", lambda *_: full(0))
+        patch.setattr(util.training.run, "write_text", lambda *_: full(0))
         assert bench.train(OPTIONS).status == 1
     assert bench.train(OPTIONS).status == 0

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel
-from models.fast import make_fast
-from models.speed import Speed
+from models.step.fast import make_fast
+from models.step.plan import Speed
 from tests.tiny_models import create, make_batch
 from util.seeding import seed_all
 from util.types import Batch

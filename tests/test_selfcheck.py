@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from models.graphs import WARM_UP
-from models.selfcheck import EXACT, StepCheck
-from models.speed import Speed
+from models.step.graphs import WARM_UP
+from models.step.plan import Speed
+from models.step.selfcheck import EXACT, StepCheck
 from tests.stand_in_graphs import Bench, bench
 from tests.tiny_models import make_batch
 from util.seeding import seed_all

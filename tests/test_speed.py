@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-import models.speed
-from models.speed import SHORT, Speed, is_bf16_fast, plan_speed
+import models.step.plan
+from models.step.plan import SHORT, Speed, is_bf16_fast, plan_speed
 from util.types import DataSpec
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -19,7 +19,7 @@ BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
 def machine(monkeypatch, tmp_path):
     """A machine with a GPU that knows bf16, a processor that does not, a compiler and Python's headers."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(models.speed, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(models.step.plan, "CPU_INFO", tmp_path / "cpuinfo")
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 avx512f\n")
     (tmp_path / "Python.h").touch()
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from models.graphs import WARM_UP
-from models.speed import Speed
-from models.stepper import make_states
+from models.step.graphs import WARM_UP
+from models.step.plan import Speed
+from models.step.stepper import make_states
 from tests.stand_in_graphs import Bench, bench
 from tests.tiny_models import create, make_batch, snapshot
 from util.seeding import seed_all
@@ -71,7 +71,7 @@ def test_a_failed_recording_holds_no_memory_when_the_step_is_taken_again(bench: 
         gc.collect()
         alive.append(any(ref() is not None for ref in made))
 
-    monkeypatch.setattr("models.stepper.free_memory", freed)
+    monkeypatch.setattr("models.step.stepper.free_memory", freed)
     for _ in range(WARM_UP + 1):
         bench.step()
     assert alive == [False]
@@ -80,7 +80,7 @@ def test_a_failed_recording_holds_no_memory_when_the_step_is_taken_again(bench: 
 @pytest.mark.parametrize("version", ["stuck", "free"])
 def test_random_numbers_go_on_after_a_failed_recording(monkeypatch, version):
     """torch before 2.12 leaves the default generator waiting for the end of the recording."""
-    from models import graphs
+    from models.step import graphs
 
     class Generator:
         def __init__(self, device: Any = None) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from util.stopwatch import Stopwatch
+from util.training.stopwatch import Stopwatch
 from util.types import Progress
 
 
@@ -15,7 +15,7 @@ class Clock(Stopwatch):
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("util.stopwatch.time.perf_counter", lambda: clock.time)
+    monkeypatch.setattr("util.training.stopwatch.time.perf_counter", lambda: clock.time)
     return clock
 
 

@@ -9,8 +9,8 @@ from torch.nn.functional import conv2d
 from torch.testing import assert_close
 
 from models.networks.sides import padded
+from models.networks.tiles import check_tile, shares, tiled
 from models.networks.translation import create_generator
-from util.tiles import check_tile, shares, tiled
 
 
 def starts(side, tile, overlap):

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from tests.document import Document
-from util.metrics.figure import Figure
-from util.training_page import TrainingPage
+from util.displays.html_display import TrainingPage
+from util.metrics.score import Figure
 from util.types import Grid, Progress
 
-PAGE = Path(__file__).parent.parent / "util" / "page"
+PAGE = Path(__file__).parent.parent / "util" / "pages" / "assets"
 HOSTILE = "</script><script>alert('1')</script> \"&amp; ü \u2028\u2029 \\ %23#?"
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from data import create_dataset, create_loader, find_dataset, recognize
-from data.loader import Loader
+from data.loading.loader import Loader
 from data.translation import TranslationDataset
 from models import find_model
 from options.base_options import BaseOptions

@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from util.metrics.figure import Figure
+from util.displays.display import Visualizer
+from util.displays.visdom_display import MAX_POINTS, VisdomDisplay
+from util.displays.visdom_server import VisdomServer, is_listening
+from util.metrics.score import Figure
 from util.types import Progress
-from util.visdom_display import MAX_POINTS, VisdomDisplay
-from util.visdom_server import VisdomServer, is_listening
-from util.visualizer import Visualizer
 
 ROOT = Path(__file__).resolve().parents[1]
 USUAL = "--name v --n_epochs 2 --print_freq 2 --display html,visdom"
@@ -117,7 +117,7 @@ def visdom(request, monkeypatch):
         monkeypatch.setitem(sys.modules, "visdom", module)
     for name in ("http_proxy", "HTTP_PROXY"):  # never asked for this machine
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setattr("util.visdom_server.START_SECONDS", 60)  # other tests keep the machine busy
+    monkeypatch.setattr("util.displays.visdom_server.START_SECONDS", 60)  # other tests keep the machine busy
 
 
 def free_port():
@@ -173,7 +173,7 @@ def test_a_resumed_run_draws_its_curves_from_the_beginning(bench, server):
 
 
 def test_each_metric_has_a_window_with_its_figures(bench, server, monkeypatch):
-    monkeypatch.setattr("util.classifier.STEPS", 2)
+    monkeypatch.setattr("util.metrics.classifier.STEPS", 2)
     metrics = "--eval_freq 4 --eval_images 12 --metrics accuracy,shares --val_fraction .4"
     options = f"--display_port {server.server_port} {metrics}"
     assert warnings(bench.small(f"{USUAL} {options} --n_epochs 1")) == []
@@ -241,7 +241,7 @@ def test_a_server_that_goes_away_is_warned_of_once(bench, server, monkeypatch):
 
 
 def test_a_server_that_hangs_costs_its_time_limit_once(bench, monkeypatch):
-    monkeypatch.setattr("util.visdom_display.TIMEOUT", 0.2)
+    monkeypatch.setattr("util.displays.visdom_display.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         start = time.monotonic()
         (line,) = warnings(bench.small(f"{USUAL} --display_port {deaf.getsockname()[1]}"))
@@ -256,7 +256,7 @@ def test_what_is_no_visdom_server_is_said(bench, server, monkeypatch):
 
 
 def test_a_server_that_cannot_be_started_does_no_harm(bench, monkeypatch):
-    monkeypatch.setattr("util.visdom_server.CHILD", "raise SystemExit('no room')")
+    monkeypatch.setattr("util.displays.visdom_server.CHILD", "raise SystemExit('no room')")
     start = time.monotonic()
     (line,) = warnings(bench.small(f"{USUAL} --display_port {free_port()}"))
     assert "its server could not be started: no room (log: checkpoints/v/visdom/server.log)" in line
@@ -265,8 +265,8 @@ def test_a_server_that_cannot_be_started_does_no_harm(bench, monkeypatch):
 
 
 def test_a_server_that_does_not_answer_in_time_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("util.visdom_server.CHILD", "import time; time.sleep(60)")
-    monkeypatch.setattr("util.visdom_server.START_SECONDS", 0.2)
+    monkeypatch.setattr("util.displays.visdom_server.CHILD", "import time; time.sleep(60)")
+    monkeypatch.setattr("util.displays.visdom_server.START_SECONDS", 0.2)
     server = VisdomServer(free_port(), tmp_path)
     with pytest.raises(OSError, match="it does not answer"):
         server.wait()
@@ -274,7 +274,7 @@ def test_a_server_that_does_not_answer_in_time_is_ended(tmp_path, monkeypatch):
 
 
 def test_none_is_started_on_another_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr("util.visdom_display.VisdomServer", lambda *_: pytest.fail("started"))
+    monkeypatch.setattr("util.displays.visdom_display.VisdomServer", lambda *_: pytest.fail("started"))
     for host in ("http://visdom.invalid", "https://localhost"):
         with pytest.raises(OSError, match=host):
             display_at(free_port(), tmp_path, host).start(Progress(), [])

@@ -3,9 +3,9 @@ import threading
 import time
 
 from util.background import Background
-from util.checkpoint import Checkpoint, load_safely
+from util.displays.display import Display, LossCsv, TextLogs, Visualizer, read_losses
+from util.training.checkpoint import Checkpoint, load_safely
 from util.types import Progress
-from util.visualizer import Display, LossCsv, TextLogs, Visualizer, read_losses
 
 
 def rows(path):

@@ -7,7 +7,7 @@ import pytest
 from data import find_dataset, recognize
 from models import find_model
 from options.parse import parse_train
-from options.retired import ELSEWHERE
+from options.upstream import ELSEWHERE
 from tests.bench import Bench, save_images
 
 

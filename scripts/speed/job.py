@@ -13,8 +13,8 @@ from models import find_model
 from options.declare import flags, option
 from options.parse import Config, first_pass, help_without_model, message_of, parse_train, print_help, suited
 from options.parser import Parser, shown
-from options.retired import RETIRED_TRAIN
 from options.train_options import TrainOptions
+from options.upstream import RETIRED_TRAIN
 from util.registry import did_you_mean
 
 NO_DATA = "random"  # what a run is named after that is timed on random numbers

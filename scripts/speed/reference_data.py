@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from data import find_dataroot
-from data.idx_files import PREFIXES, find_idx_files
+from data.files.idx_files import PREFIXES, find_idx_files
 from scripts.speed.job import Job
 
 WORKERS = 6  # of S0's script

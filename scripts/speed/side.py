@@ -11,8 +11,8 @@ import torch
 from data import create_dataset, create_loader
 from models import create_model
 from models.base_model import BaseModel
-from models.speed import plan_speed
-from models.stepper import Stepper
+from models.step.plan import plan_speed
+from models.step.stepper import Stepper
 from scripts.speed.job import Job
 from scripts.speed.stamps import peak_gib
 from util.device import pick_device

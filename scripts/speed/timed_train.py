@@ -33,7 +33,7 @@ def watch(stamp: Callable[..., None]) -> None:
     """Have the loop's own calls noted: ``Run.epochs``, and the first ``Run.log``, which follows the first step."""
     import torch
 
-    from util.run import Run as Watched
+    from util.training.run import Run as Watched
 
     Run: Any = Watched
 

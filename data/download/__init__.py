@@ -1,0 +1,1 @@
+"""Download data sets by name."""

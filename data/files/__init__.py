@@ -1,0 +1,1 @@
+"""Read what lies in a folder: names, layouts, depths, pixels."""

@@ -1,0 +1,1 @@
+"""Serve a data set in batches: cache, loader, prefetching."""

@@ -1,0 +1,309 @@
+"""Decode every image once: in parallel, with a progress bar, finding the bad files on the way."""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from data.base_dataset import BaseDataset
+from data.files.decode import BadImageError
+from data.transforms import MIDDLE, crop, crop_all
+from util.files import write_text
+
+Place = Literal["auto", "gpu", "ram", "disk", "off"]
+Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are bad together -> all of them
+Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
+MAX_BAD = 0.1  # more bad files than this part of all is no accident
+SHOWN = 20  # bad files that are named
+PART, PARTS = 16, 200  # images that a thread decodes before it reports, at least; and reports of a large data set
+SHARE = 0.25  # of free memory that a cache may take when nobody said where to put it
+
+
+class Cache:
+    """All decoded images of a data set, in memory, on the GPU or in a file; they may be of many shapes."""
+
+    def __init__(self, stores: dict[str, Tensor], shapes: dict[str, np.ndarray], rows: dict[str, Tensor]) -> None:
+        """Put what was decoded within reach.
+
+        Args:
+            stores: key -> its images one after the other, flat, of the data set's dtype.
+            shapes: key -> int64 (N, 3), (C, H, W) of each image in the store.
+            rows: key -> int64, where in the store each image of the data set is.
+        """
+        self.rows = rows
+        self.shapes = shapes
+        self.ends = {key: s.prod(1).cumsum() for key, s in shapes.items()}
+        self.stores = {k: s.view(-1, *shapes[k][0]) if _uniform(shapes[k]) else s for k, s in stores.items()}
+
+    @property
+    def is_on_gpu(self) -> bool:
+        return any(store.is_cuda for store in self.stores.values())
+
+    def fetch(self, key: str, indices: Tensor, size: int = 0, places: np.ndarray = MIDDLE) -> Tensor:
+        """Return images ``indices`` (N,) of ``key`` as (N, C, H, W), in their own dtype, on the cache's device.
+
+        Args:
+            key: one of the data set's keys.
+            indices: which images.
+            size: side of the square to cut out of each; 0: whole images, which must be of one shape.
+            places: in [0, 1), (N, 2) or for all alike (2,), where to cut, as in ``transforms.crop``.
+        """
+        store, rows = self.stores[key], self.rows[key]
+        rows = indices if len(rows) == len(self.shapes[key]) else rows[indices]  # nothing was dropped: all are in place
+        if store.ndim == 4:
+            return crop_all(store.index_select(0, rows.to(store.device, non_blocking=True)), size, places)
+        images = [self._image(key, row) for row in rows.tolist()]
+        return torch.stack(
+            [crop(image, size, at) for image, at in zip(images, np.broadcast_to(places, (len(images), 2)), strict=True)]
+        )
+
+    def _image(self, key: str, row: int) -> Tensor:
+        shape, end = self.shapes[key][row].tolist(), int(self.ends[key][row])
+        return self.stores[key][end - math.prod(shape) : end].view(shape)
+
+
+def _uniform(shapes: np.ndarray) -> bool:
+    return bool(len(shapes)) and bool((shapes == shapes[0]).all())
+
+
+def build_cache(
+    dataset: BaseDataset, place: Place, folder: Path, device: torch.device, num_threads: int
+) -> Cache | None:
+    """Look at every image once; drop the bad ones from ``dataset``, and keep what was decoded.
+
+    Args:
+        dataset: knows the shapes of its images without decoding them.
+        place: where to keep the images; "auto" takes the GPU, memory or a file, the first that has room; "off" keeps
+            none, and None is returned.
+        folder: where ``disk`` puts its file, to be found again by later runs on the same data.
+        device: the device that trains.
+        num_threads: how many images are decoded at once.
+
+    Raises:
+        ValueError: more than a tenth of the files are bad, or an image is not of the shape that was promised.
+    """
+    # By the first key of those that share their bad images.
+    groups = {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
+    shapes, bad = _all_shapes(dataset, groups, num_threads)
+    if place == "auto":
+        num = sum(int(s.prod(1).sum()) for s in shapes.values())
+        place = choose_place(num * dataset.dtype.itemsize, device)
+    stores: dict[str, Tensor] = {}
+    if place == "off":
+        bad = _decode_all(dataset, groups, shapes, bad, {}, num_threads)
+    elif place == "disk":
+        stores, bad = _on_disk(dataset, groups, shapes, bad, folder, num_threads)
+    else:
+        stores = {key: torch.empty(int(s.prod(1).sum()), dtype=dataset.dtype) for key, s in shapes.items()}
+        arrays = {key: store.numpy() for key, store in stores.items()}
+        bad = _decode_all(dataset, groups, shapes, bad, arrays, num_threads)
+        if place == "gpu":
+            stores = {key: store.to(device) for key, store in stores.items()}
+    rows: dict[str, Tensor] = {}
+    for first, keys in groups.items():
+        good = [i for i in range(len(shapes[first])) if i not in bad[first]]
+        if bad[first]:
+            print(f"skipped: {_listed(dataset.image_names(first), bad[first])}")
+            dataset.leave_out("that cannot be read", [dataset.image_names(first)[i] for i in bad[first]])
+            dataset.keep_images(first, good)
+        rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
+    return Cache(stores, shapes, rows) if stores else None
+
+
+def choose_place(num_bytes: int, device: torch.device) -> Place:
+    """Return where ``num_bytes`` of images fit best: on the GPU, in memory, or in a file."""
+    if device.type == "cuda" and num_bytes < SHARE * torch.cuda.mem_get_info(device)[0]:
+        return "gpu"
+    return "ram" if num_bytes < SHARE * _free_memory() else "disk"
+
+
+def _free_memory() -> int:
+    """Return the bytes of memory that can be had, cached files' among them; 4 GiB when the system does not tell."""
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(lines["MemAvailable"].removesuffix("kB")) * 1024
+    except (OSError, ValueError, KeyError):
+        return 4 * 2**30
+
+
+def _all_shapes(dataset: BaseDataset, groups: Groups, num_threads: int) -> tuple[dict[str, np.ndarray], Problems]:
+    """Return the shapes of all images, int64 (N, 3) for each key, and which are bad by their headers already."""
+    shapes = {key: np.zeros((len(dataset.image_names(key)), 3), np.int64) for key in dataset.keys}
+    bad: Problems = {}
+    for first, keys in groups.items():
+        if len(keys) == 1 and (ready := dataset.whole(first)) is not None:
+            shapes[first][:], bad[first] = ready.shape[1:], {}
+            continue
+
+        def look(index: int, keys: tuple[str, ...] = keys) -> None:
+            for key in keys:
+                shapes[key][index] = dataset.shape(key, index)
+
+        bad[first] = _each(len(shapes[first]), look, num_threads, "looking at images")
+        for key in keys if len(bad[first]) < len(shapes[first]) else ():
+            good = next(i for i in range(len(shapes[key])) if i not in bad[first])
+            shapes[key][list(bad[first])] = shapes[key][good]  # what is bad does not make the others differ
+    return shapes, bad
+
+
+def _decode_all(
+    dataset: BaseDataset,
+    groups: Groups,
+    shapes: dict[str, np.ndarray],
+    bad: Problems,
+    stores: dict[str, np.ndarray],
+    num_threads: int,
+) -> Problems:
+    """Decode what is not ``bad`` into ``stores``, or just look when there are none; return all that is bad.
+
+    Raises:
+        ValueError: more than a tenth is bad, or an image is of another shape than ``shapes`` says.
+    """
+    found: Problems = {}
+    for first, keys in groups.items():
+        if len(keys) == 1 and (ready := dataset.whole(first)) is not None:
+            found[first] = {}
+            if stores:
+                stores[first][:] = ready.reshape(-1)
+            continue
+        known = bad[first]
+        promised = {key: [tuple(shape) for shape in shapes[key].tolist()] for key in keys}
+        ends = {key: shapes[key].prod(1).cumsum().tolist() for key in keys}
+
+        def decode(
+            index: int,
+            keys: tuple[str, ...] = keys,
+            known: dict[int, str] = known,
+            promised: dict[str, list[tuple[int, ...]]] = promised,
+            ends: dict[str, list[int]] = ends,
+        ) -> None:
+            if index in known:
+                return
+            for key in keys:
+                image = dataset.decode(key, index).numpy()
+                if image.shape != promised[key][index]:
+                    name = dataset.image_names(key)[index]
+                    raise ValueError(f"{name} decodes to {image.shape}, not to {promised[key][index]}")
+                if stores:
+                    end = ends[key][index]
+                    stores[key][end - image.size : end] = image.reshape(-1)
+
+        num = len(shapes[first])
+        found[first] = dict(sorted((known | _each(num, decode, num_threads, "reading images")).items()))
+        if len(found[first]) > MAX_BAD * num:
+            names = dataset.image_names(first)
+            raise ValueError(
+                f"{_listed(names, found[first])}. That is more than a tenth of {dataset.opt.dataroot}: "
+                "is this the right folder?"
+            )
+    return found
+
+
+def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -> dict[int, str]:
+    """Call ``work`` with each number below ``num``, several at once; return what is wrong with those that are bad."""
+
+    def some(indices: range) -> dict[int, str]:
+        bad = {}
+        for index in indices:
+            try:
+                work(index)
+            except BadImageError as error:
+                bad[index] = str(error)
+        return bad
+
+    size = max(PART, num // PARTS)
+    parts = [range(i, min(i + size, num)) for i in range(0, num, size)]
+    bad: dict[int, str] = {}
+    pool = ThreadPoolExecutor(max(1, num_threads))
+    try:
+        with tqdm(total=num, desc=title, unit="img", leave=False, disable=None) as bar:
+            for part, found in zip(parts, pool.map(some, parts), strict=True):
+                bad |= found
+                bar.update(len(part))
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for all the rest
+    return bad
+
+
+def _listed(names: Sequence[str], bad: dict[int, str]) -> str:
+    """Return how many files are bad, and the names of the first."""
+    named = [f"{names[i]} ({problem})" for i, problem in bad.items()]
+    more = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    return f"{len(bad)} of {len(names)} images cannot be read: {'; '.join(named[:SHOWN])}{more}"
+
+
+def _on_disk(
+    dataset: BaseDataset,
+    groups: Groups,
+    shapes: dict[str, np.ndarray],
+    bad: Problems,
+    folder: Path,
+    num_threads: int,
+) -> tuple[dict[str, Tensor], Problems]:
+    """Map files of decoded images into memory, which an earlier run may have written; return them and what is bad."""
+    digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {key: folder / f"{digest}_{key}.npy" for key in shapes}
+    record = folder / f"{digest}.json"  # written last: where it stands, the files are whole
+    if not (record.exists() and all(f.exists() for f in files.values())):
+        _remove_leftovers(folder)
+        write_text(record, json.dumps(_write_files(dataset, groups, shapes, bad, files, num_threads)))
+    # Mapped copy on write: torch wants it writable, and the files stay as they are.
+    stores = {key: torch.from_numpy(np.load(file, mmap_mode="c")) for key, file in files.items()}
+    noted = json.loads(record.read_text())
+    return stores, {key: {int(i): problem for i, problem in found.items()} for key, found in noted.items()}
+
+
+def _write_files(
+    dataset: BaseDataset,
+    groups: Groups,
+    shapes: dict[str, np.ndarray],
+    bad: Problems,
+    files: dict[str, Path],
+    num_threads: int,
+) -> Problems:
+    """Decode into files under temporary names, and name them when all is there; return what is wrong with the bad."""
+    unfinished = {key: file.with_suffix(f".{os.getpid()}.tmp") for key, file in files.items()}
+    create: Callable[..., np.ndarray] = np.lib.format.open_memmap
+    dtype = torch.empty(0, dtype=dataset.dtype).numpy().dtype
+    try:
+        stores = {key: create(unfinished[key], "w+", dtype, (int(s.prod(1).sum()),)) for key, s in shapes.items()}
+        for file in unfinished.values():
+            _reserve(file)
+        found = _decode_all(dataset, groups, shapes, bad, stores, num_threads)
+        for key, store in stores.items():
+            store.flush()  # type: ignore[attr-defined]
+            unfinished[key].replace(files[key])
+    finally:
+        for file in unfinished.values():
+            file.unlink(missing_ok=True)
+    return found
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of processes that were killed: those that nobody wrote to for a day."""
+    for file in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):  # another process may be doing the same
+            if time.time() - file.stat().st_mtime > 86400:
+                file.unlink()
+
+
+def _reserve(file: Path) -> None:
+    """Take the space for all of ``file`` at once; raise OSError when there is too little.
+
+    Without this a full disk would kill the process while it writes through the map.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)

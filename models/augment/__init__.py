@@ -1,0 +1,1 @@
+"""Augment what D sees."""

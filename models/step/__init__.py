@@ -1,0 +1,1 @@
+"""Run a training step fast: precision, layout, compiling, recording."""

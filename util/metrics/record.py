@@ -1,0 +1,108 @@
+"""The measurements of a run: their record, which was the best, and when none is any better."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from util.background import Do, at_once
+from util.checks import count, number
+from util.config_file import brief, dump, read_section
+from util.displays.display import csv_line
+from util.files import append_text, cut_back, length, write_text
+from util.metrics.names import cost
+from util.metrics.score import COLUMNS, Figure, from_cells
+from util.types import Progress
+
+METRICS_FILE, BEST_FILE = "metrics.csv", "best.yaml"
+COUNTS = ("epoch", "step", "images")
+
+
+class Quality:
+    """What a run remembers of its measurements; ``metrics.csv`` has a row for each figure of each."""
+
+    def __init__(self, folder: Path, metric: str) -> None:
+        """Args: metric: which of --metrics says what is best; its first figure counts."""
+        self.folder, self.metric = folder, metric
+        self.best: dict[str, Any] | None = None  # figure, and when, as best.yaml has it
+        self.since = 0  # measurements after the best one
+        self.latest: dict[str, float] = {}  # by metric, the first figures of the last measurement in this epoch
+        self.restarts = 0  # how often the run went back to an earlier state, at half the learning rate each time
+
+    def take(self, at: Progress, figures: Sequence[Figure]) -> bool:
+        """Record figures and say whether they are the best so far, whose networks are to be kept."""
+        path = self.folder / METRICS_FILE
+        if not path.exists():
+            append_text(path, csv_line([*COUNTS, *COLUMNS]))
+        counts = [str(at.epoch), str(at.step), str(at.images)]
+        append_text(path, "".join(csv_line([*counts, *figure.cells()]) for figure in figures))
+        self.latest = {f.metric: f.value for f in reversed(figures)}
+        figure = next(f for f in figures if f.metric == self.metric)
+        if self.best and self.best["name"] != figure.name:
+            self.best = None  # the run was gone on with by another --best_metric
+        to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
+        if not cost(self.metric, figure.value) < to_beat:  # nor is a value that is none
+            self.since += 1
+            return False
+        self.best = {"epoch": at.epoch, "step": at.step, "images": at.images, **figure._asdict()}
+        self.since = 0
+        return True
+
+    def write_best(self, do: Do = at_once) -> None:
+        """Write best.yaml, beside the networks that are the best, and once ``do`` has written those."""
+        assert self.best
+        do(write_text, self.folder / BEST_FILE, dump({"best": self.best}))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "since": self.since,
+            "latest": dict(self.latest),
+            "restarts": self.restarts,
+            "bytes": length(self.folder / METRICS_FILE),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.since, self.latest = count(state, "since"), {k: float(v) for k, v in state["latest"].items()}
+        self.best = _checked(state["best"]) if state["best"] else None
+        if self.best and self.best["metric"] != self.metric:
+            self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
+        self.restarts = count(state, "restarts", most=1000)
+        cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
+
+
+def _checked(best: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved best figure, and when; raise ValueError, KeyError or TypeError when it is none."""
+    for name in COUNTS:
+        count(best, name)
+    number(best, "value")
+    if not isinstance(best_figure(best).name, str):
+        raise ValueError(f"the best figure has no name but {brief(best['name'])}")
+    return best
+
+
+def read_metrics(path: Path) -> list[tuple[Progress, Figure]]:
+    """Return the figures that a metrics.csv holds, and when each was measured; [] when there is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [(Progress(*(int(row[name]) for name in COUNTS)), from_cells(row)) for row in csv.DictReader(file)]
+
+
+def read_best(folder: Path) -> dict[str, Any]:
+    """Return what best.yaml of a run says, {} when there is none."""
+    path = folder / BEST_FILE
+    return read_section(path, "best") if path.exists() else {}
+
+
+def best_figure(best: dict[str, Any]) -> Figure:
+    """Return the figure that was the best."""
+    return Figure(**{name: best[name] for name in COLUMNS})
+
+
+def describe_best(best: dict[str, Any]) -> str:
+    """Return which measurement was the best, for people."""
+    return (
+        f"{best['name']} {best['value']:.4g} after epoch {best['epoch']}, step {best['step']}, {best['images']} images"
+    )

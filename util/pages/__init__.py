@@ -1,0 +1,1 @@
+"""Write HTML pages that open from disk."""

@@ -1,0 +1,1 @@
+"""Write what test.py makes."""

@@ -1,0 +1,189 @@
+"""What test.py makes of a trained model: images in folders that other tools can read, and a page that shows them."""
+
+import contextlib
+import csv
+import glob
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from util.config_file import read_section
+from util.files import written_whole
+from util.images import make_grid, save_png, to_image, to_uint8
+from util.metrics.score import COLUMNS, Figure, table
+from util.pages.results_page import ResultsPage
+from util.registry import did_you_mean
+from util.runs import OPTIONS_FILE
+from util.types import Grid
+
+MAX_BYTES = 251  # of a file's name, to which .png is added
+SHOWN = 20  # images a class on the page; the folders hold all
+DAY = 86400  # seconds
+ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
+
+
+def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[str] = ()) -> list[int]:
+    """Return the class indices that ``--labels`` means: all but ``absent`` when it means none in particular.
+
+    Each word is the name of a class. Where names are numbers it may be written otherwise, 1 for 01; where they are
+    not, a number is an index, which is said.
+
+    Raises:
+        ValueError: there are no classes, or a word is none of these.
+    """
+    if not classes:
+        if wanted:
+            raise ValueError(f"--labels {','.join(wanted)}: this model was trained without labels")
+        return []
+    if not wanted and absent:
+        print(f"not drawn: {', '.join(absent)}, which had no image to learn from (--labels draws them all the same)")
+    words = wanted or [name for name in classes if name not in absent]
+    return [_read_label(word, classes) for word in words]
+
+
+def _read_label(word: str, classes: Sequence[str]) -> int:
+    if word in classes:
+        return classes.index(word)
+    if all(name.isdecimal() for name in classes):
+        same = [name for name in classes if word.isdecimal() and int(name) == int(word)]
+        if len(same) == 1:
+            return classes.index(same[0])
+        if same:
+            raise ValueError(f"--labels {word} may mean each of the classes {', '.join(same)}")
+        raise ValueError(f"--labels {word}: there is no such class (known: {', '.join(classes)})")
+    if word.isdecimal() and int(word) < len(classes):
+        print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
+        return int(word)
+    raise ValueError(
+        f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}"
+        f"{did_you_mean(word, classes)}"
+    )
+
+
+def untrained(run_dir: Path) -> list[str]:
+    """Return the classes of a run that had no training image."""
+    found = read_section(run_dir / OPTIONS_FILE, "found") if (run_dir / OPTIONS_FILE).exists() else {}
+    return [name for name, count in (found.get("classes") or {}).items() if count == 0]
+
+
+def safe_name(name: str) -> str:
+    """Return ``name`` as the name of a folder or file: what would leave the folder, or hide, is percent-encoded.
+
+    So is what some systems do not allow in a name; letters of all alphabets stay. What became too long for a name is
+    cut, with a number that sets it apart.
+    """
+    safe = "".join(f"%{ord(c):02X}" if c in '%/\\:*?"<>|' or ord(c) < 32 or ord(c) == 127 else c for c in name)
+    safe = "%2E" + safe[1:] if safe.startswith(".") else safe
+    if len(os.fsencode(safe)) <= MAX_BYTES:
+        return safe
+    digest = hashlib.sha1(os.fsencode(name)).hexdigest()[:12]
+    return os.fsencode(safe)[: MAX_BYTES - 13].decode("utf-8", "ignore") + f"_{digest}"
+
+
+class Results:
+    """The folder of one test: written beside its final place, and moved there when it is complete."""
+
+    def __init__(self, folder: Path, title: str, subtitle: str) -> None:
+        self.final = folder
+        if folder.exists() and not (folder / "index.html").exists():
+            raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of tests that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > DAY:
+                    shutil.rmtree(leftover)
+        self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        self.folder.mkdir()
+        self.page = ResultsPage(self.folder, title, subtitle)
+
+    def save(self, kind: str, name: str, image: Any) -> Path:
+        """Write one picture to images/<kind>/<name>.png and return its path."""
+        path = self.path(kind, name)
+        save_png(path, image)
+        return path
+
+    def path(self, kind: str, name: str) -> Path:
+        """Return images/<kind>/<name>.png in a folder that exists."""
+        path = self.folder / "images" / kind / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def finish(self) -> Path:
+        """Write the page, put the folder in its place, where an earlier test's goes; return the page's path."""
+        self.page.write()
+        earlier = self.folder.with_suffix(".earlier.tmp")
+        earlier.mkdir()
+        for number in range(100):  # several tests of one run may end at once: the last one stays
+            with contextlib.suppress(FileNotFoundError):
+                self.final.rename(earlier / str(number))
+            try:
+                self.folder.rename(self.final)
+                break
+            except OSError:
+                if number == 99 or not self.final.exists():
+                    raise
+        shutil.rmtree(earlier, ignore_errors=True)
+        return self.final / "index.html"
+
+
+def draw_samples(results: Results, model: Any, labels: list[int], z: Tensor, seed: int, batch_size: int) -> None:
+    """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
+
+    Args:
+        results: where they go.
+        model: a NoiseModel in the mode to test it in.
+        labels: classes in the order to cycle through; [] for a model without classes.
+        z: points of noise (N, nz).
+        seed: what ``z`` follows from, for the record.
+        batch_size: images per pass.
+    """
+    classes, num = model.spec.classes, len(z)
+    chosen = [labels[i % len(labels)] for i in range(num)] if labels else None
+    label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
+    first: list[Tensor] = []
+    rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
+    with written_whole(results.folder / "samples.csv", "w") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["index", "label", "class", "seed", "file"])
+        starts = range(0, num, batch_size)
+        for start in tqdm(starts, "drawing", leave=False, disable=None):
+            part = slice(start, start + batch_size)
+            images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
+            first += [images[: ON_GRID - start].cpu()] if start < ON_GRID else []
+            for i, pixels in enumerate(to_uint8(images), start):
+                label = chosen[i] if chosen else None
+                name = classes[label] if label is not None else ""
+                path = results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels))
+                rows[name].append(path)
+                table.writerow(
+                    [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
+                )
+    shown = {name or "samples": paths[:SHOWN] for name, paths in rows.items() if paths}
+    more = "" if num == sum(map(len, shown.values())) else f", the first {SHOWN} of each class are shown"
+    results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
+    results.page.add_gallery(shown)
+    columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if labels else 10
+    grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
+    results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
+    results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
+
+
+def show_figures(results: Results, figures: Sequence[Figure]) -> None:
+    """Print figures, and write them to metrics.csv and the page, each with all that it depends on."""
+    for name, value, settings in table(figures):
+        print(f"{name:<28} {value:<16} {settings}")
+    with written_whole(results.folder / "metrics.csv", "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        rows.writerows(figure.cells() for figure in figures)
+    results.page.add_section("Metrics")
+    results.page.add_table(["metric", "value", "settings"], table(figures))

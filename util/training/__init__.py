@@ -1,0 +1,1 @@
+"""Run the training loop and keep what it leaves on disk."""

@@ -1,0 +1,97 @@
+"""Measuring a run beside its training: how good it is, which networks were the best, and when that is enough."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from util.metrics.evaluator import Evaluator
+from util.metrics.names import cost
+from util.metrics.record import Quality, describe_best
+from util.metrics.score import Figure
+from util.training.schedule import Plateau
+from util.types import Progress
+
+
+class Measured(NamedTuple):
+    """What came out of one measurement."""
+
+    figures: list[Figure]
+    is_best: bool  # so far
+
+    @property
+    def text(self) -> str:
+        return "  ".join(f"{f.name} {f.text}" for f in self.figures) + "  best so far" * self.is_best
+
+
+class Measuring:
+    """Measures a run's model every ``--eval_freq`` images, and steers the run by what comes out."""
+
+    def __init__(self, opt: Any, folder: Path, evaluator: Evaluator | None) -> None:
+        """Args: opt: as of Run; evaluator: None: nothing is ever measured."""
+        self.opt, self.evaluator = opt, evaluator
+        self.quality = Quality(folder, opt.watched_metric if evaluator else "")
+        self.plateau = Plateau(exact=opt.plateau_loss in opt.metrics)
+        self.seconds = 0.0  # that measuring took, with what came of it
+
+    def due(self, at: Progress) -> bool:
+        """Say whether the model is to be measured after the last step."""
+        return self.evaluator is not None and at.due(self.opt.eval_freq)
+
+    def measure(self, model: Any, at: Progress) -> Measured:
+        """Measure and record; ``model`` must be in the mode to measure it in.
+
+        Raises:
+            FloatingPointError: its images are not finite.
+        """
+        assert self.evaluator
+        figures = self.evaluator.measure(model)
+        return Measured(figures, self.quality.take(at, figures))
+
+    @property
+    def best(self) -> str:
+        """Say which measurement was the best, "" for none."""
+        return describe_best(self.quality.best) if self.quality.best else ""
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether ``--early_stop`` ends the run."""
+        return 0 < self.opt.early_stop <= self.quality.since
+
+    @property
+    def verdict(self) -> str:
+        """Say why it is enough."""
+        return (
+            f"--early_stop {self.opt.early_stop}: {self.quality.since} measurements without a better "
+            f"{self.quality.metric}; best: {self.best or 'none'}"
+        )
+
+    def cost(self, seconds: float) -> str:
+        """Say what part of a run's ``seconds`` went into measuring, and what came before the run."""
+        before = self.evaluator.seconds if self.evaluator else 0.0
+        return f"measured in {self.seconds:.0f} of {seconds:.0f} s, prepared for it in {before:.0f} s before"
+
+    def end_epoch(self, means: dict[str, float], default: str) -> None:
+        """Tell the plateau policy of the value that it watches, if the epoch had one; ``default``: as of watched."""
+        if self.opt.lr_policy == "plateau":
+            name, latest = self.watched(means, default), self.quality.latest
+            if name in means:
+                self.plateau.update(means[name])
+            elif name in latest:
+                self.plateau.update(cost(name, latest[name]))
+        self.quality.latest = {}
+
+    def watched(self, means: dict[str, float], default: str) -> str:
+        """Return which of the losses ``means``, or of ``--metrics``, the plateau policy watches.
+
+        Args:
+            means: as they are logged.
+            default: what the model would have watched; "": the first loss.
+
+        Raises:
+            ValueError: there is none such.
+        """
+        name = self.opt.plateau_loss or default or next(iter(means))
+        measured = self.opt.metrics if self.evaluator else ()
+        if name not in means and name not in measured:
+            known = f"this model logs {', '.join(means)}, and measured is {', '.join(measured) or 'nothing'}"
+            raise ValueError(f"--plateau_loss {name}: {known}")
+        return name
