@@ -52,14 +52,13 @@ def test_noise_depends_on_seed_number_and_label_alone(tmp_path):
     assert not torch.equal(G.sample(1, 0), G.sample(1, 0, truncation=0.5))
     pictures = G(num=2, labels=2)
     assert [(p.mode, p.size) for p in pictures] == [("L", (8, 8))] * 2
-    assert np.array_equal(pictures[1], to_image(to_uint8(G.sample(2, 2))[1]))
+    assert pictures[1].tobytes() == to_image(to_uint8(G.sample(2, 2))[1]).tobytes()
 
 
 @pytest.mark.parametrize("case", ["pix2pix", "colorization", "test", "template"])
 def test_pictures_and_tensors_are_translated_alike(tmp_path, case):
-    model = save_run(case, tmp_path / "run") if case != "test" else None
+    model = save_run("pix2pix" if case == "test" else case, tmp_path / "run")
     if case == "test":  # weights alone
-        save_run("pix2pix", tmp_path / "run")
         (tmp_path / "run" / "options.yaml").unlink()
     G = load_generator(tmp_path / "run")
     assert not G.draws
@@ -69,12 +68,12 @@ def test_pictures_and_tensors_are_translated_alike(tmp_path, case):
     tensor = from_image(picture, nc)[None]
     result = G(tensor)
     assert result.shape == (1, 3, 37, 45) and not result.requires_grad
-    assert np.array_equal(G(picture), to_image(to_uint8(result)[0]))
+    assert G(picture).tobytes() == to_image(to_uint8(result)[0]).tobytes()
     if case == "pix2pix":
         assert torch.equal(result, model.translate(tensor).detach())
     if case == "colorization":  # where sRGB has the colours, lightness stays
         grey = from_image(picture.convert("L"), 3)[None]
-        assert torch.equal(G(grey), G.model.recolor(grey))
+        assert torch.equal(G(grey), model.recolor(grey).detach())
 
 
 def test_both_ways_of_a_cycle(tmp_path):
@@ -89,7 +88,7 @@ def test_both_ways_of_a_cycle(tmp_path):
     assert_close(load_generator(spec_run / "latest_net_G_B.pth")(B), to_A)
     (spec_run / "options.yaml").unlink()
     alone = load_generator(spec_run / "latest_net_G_B.pth")  # its batch norm may have seen single images
-    assert alone(B).shape == to_A.shape and alone.model.opt.norm == "batch"
+    assert alone(B).shape == to_A.shape and not torch.equal(alone(B), to_A)
 
 
 def test_transparent_parts_are_white():
