@@ -19,7 +19,7 @@ def program(graph: Graph, weights: Weights) -> tuple[bytes, Difference]:
     _check_weights("torch", weights)
     file = io.BytesIO()
     # Without the patch a U-Net's innermost features, one pixel of the least sides, would make these sides an error.
-    with torch.no_grad(), sizes.patch(backed_size_oblivious=True):
+    with torch.no_grad(), sizes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         exported = torch.export.export(graph.net, (), graph.example, dynamic_shapes=graph.dynamic)
     torch.export.save(exported, file, extra_files={"card.json": json.dumps(graph.card, ensure_ascii=False)})
     file.seek(0)
