@@ -37,6 +37,7 @@ def train(config: Config[TrainOptions]) -> None:
     from models.step.stepper import Stepper
     from util.console import interrupts_raise
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
+    from util.training.loop import train_model
     from util.training.run import Run
     from util.training.run_folder import check_run_folder
 
@@ -61,9 +62,7 @@ def train(config: Config[TrainOptions]) -> None:
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
-        for epoch in run.epochs(len(loader), preview, stepper):
-            for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
-                run.log(stepper(batch, run.progress.step))
+        train_model(run, loader, stepper, preview)
 
 
 if __name__ == "__main__":

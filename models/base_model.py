@@ -56,6 +56,11 @@ class BaseModel(nn.Module, ABC):
         """Whether the losses "D..." are never negative, and near 0 when D has won."""
         return False
 
+    @property
+    def n_critic(self) -> int:
+        """Steps until every network has been updated."""
+        return 1
+
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
         super().__init__()
