@@ -40,7 +40,7 @@ class TinyModel(nn.Module):
         self.nets[name].load_state_dict(state)
 
 
-def tiny(width=3) -> Any:
+def tiny(width: int = 3) -> Any:
     """Return what these tests take for a BaseModel."""
     return TinyModel(width)
 
