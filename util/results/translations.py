@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -11,16 +11,22 @@ from tqdm import tqdm
 
 from util.images import save_image
 from util.results.results import Results, safe_name
+from util.types import DataSpec
+
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+    from models.base_model import BaseModel
+    from options.test_options import TestOptions
 
 
-def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
+def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
     """Write the model's pictures of every sample as images/<kind>/<path of the sample>.png, at the data's own depth.
 
     Args:
         results: where they go.
         model: a model whose ``forward`` returns pictures in the order of the batch.
-        loader: of the data, a data.loading.loader.Loader.
-        opt: the options of test.py (TestOptions; util imports neither data nor options).
+        loader: of the data.
+        opt: of test.py.
     """
     names, spec = loader.dataset.names, loader.dataset.spec
     stems = file_stems(names)
@@ -37,7 +43,7 @@ def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
             bar.update(len(some))
 
 
-def _numbers_of(kind: str, spec: Any) -> tuple[tuple[float, ...], str]:
+def _numbers_of(kind: str, spec: DataSpec) -> tuple[tuple[float, ...], str]:
     """Return the range and the type of the numbers in pictures of a kind, which ends in the side that it is like."""
     is_A = kind.endswith("A") or kind == "real"
     return (spec.value_range_A, spec.value_type_A) if is_A else (spec.value_range, spec.value_type)
