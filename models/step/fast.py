@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import torch
 
-from models.base_model import BaseModel, settle
+from models.base_model import BaseModel
 from models.networks.fast import FastNetwork
+from models.optimizers import settle
 from models.step.graphs import first_line
 from models.step.plan import Speed
 

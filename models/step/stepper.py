@@ -12,6 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from models.base_model import BaseModel
+from models.optimizers import make_states
 from models.step.compile_trial import CompileTrial
 from models.step.fast import FastNetworks, why_not_compiled
 from models.step.graphs import WARM_UP, CannotRecordError, Recorder, renew_generator
@@ -258,23 +259,6 @@ class Stepper:
 def has_dropout(model: BaseModel) -> bool:
     """Return whether a network of ``model`` draws random numbers: others when it is compiled, or in other precision."""
     return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())
-
-
-def make_states(optimizer: torch.optim.Optimizer) -> None:
-    """Let an optimizer allocate its states before the first step.
-
-    Among the activations of a step they would keep whole blocks of memory from being given to a recording.
-    """
-    params = [p for group in optimizer.param_groups for p in group["params"]]
-    if optimizer.state or not params:
-        return
-    for p in params:
-        p.grad = torch.zeros_like(p)
-    optimizer.step()  # without a gradient and moments no weight moves
-    optimizer.zero_grad(set_to_none=True)
-    for state in optimizer.state.values():
-        for tensor in state.values():
-            tensor.zero_()
 
 
 def free_memory(model: BaseModel) -> None:
