@@ -240,7 +240,7 @@ def test_an_empty_folder_is_refused(name, tmp_path):
 
 
 def test_a_dataroot_is_a_path_or_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr(data.files.dataroot, "DATASETS", tmp_path / "datasets")
     for folder in ("datasets/hands", "datasets/digits", "datasets/.cache", "here/hands"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
