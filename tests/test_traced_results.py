@@ -1,0 +1,88 @@
+"""What test.py writes can be traced: names, the table of samples, earlier results, files that are damaged."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.bench import Bench
+
+SMALL = (
+    "--batch_size 2 --load_size 16 --crop_size 16 --ngf 2 --ndf 2 --netD pixel --netG resnet_1blocks --device cpu "
+    "--n_epochs 1 --n_epochs_decay 0 --num_threads 1 --no_html"
+)
+OF_A, OF_B = ("real_A", "fake_B", "rec_A", "idt_B"), ("real_B", "fake_A", "rec_B", "idt_A")
+
+
+@pytest.fixture(scope="module")
+def animals(tmp_path_factory):
+    """A bench with horses (A) and more zebras (B), all with names of their own, and a run of cycle_gan on them."""
+    bench = Bench(tmp_path_factory.mktemp("traced"))
+    for phase in ("train", "test"):
+        pictures(bench.folder / f"animals/{phase}A", "horse", 2)
+        pictures(bench.folder / f"animals/{phase}B", "zebra", 5)
+    outcome = bench.train(f"--model cycle_gan --dataroot animals --name cycle {SMALL}")
+    assert outcome.status == 0, outcome.err
+    return bench
+
+
+def pictures(folder, name, num):
+    folder.mkdir(parents=True)
+    numbers = np.random.default_rng(len(name) + num)
+    for i in range(num):
+        Image.fromarray(numbers.integers(0, 256, (16, 16, 3), np.uint8)).save(folder / f"{name}{i}.png")
+    return folder
+
+
+def shown(bench, options):
+    """Return the folder that a successful test.py wrote, and what it printed."""
+    outcome = bench.test(options)
+    assert outcome.status == 0, outcome.err
+    return Path(outcome.out.rsplit("results: ", 1)[1].splitlines()[0]).parent, outcome
+
+
+def names(folder, kind):
+    return sorted(p.relative_to(folder / "images" / kind).as_posix() for p in (folder / "images" / kind).rglob("*.*"))
+
+
+def table(folder):
+    with (folder / "samples.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("direction", ["", "--direction BtoA"])
+def test_images_of_each_side_bear_the_names_of_what_they_were_made_of(animals, direction):
+    folder, _ = shown(animals, f"--name cycle --results_dir names {direction}")
+    horses, zebras = [f"horse{i}.png" for i in range(2)], [f"zebra{i}.png" for i in range(5)]
+    of_A, of_B = (zebras, horses) if direction else (horses, zebras)
+    assert {kind: names(folder, kind) for kind in OF_A} == dict.fromkeys(OF_A, of_A)
+    assert {kind: names(folder, kind) for kind in OF_B} == dict.fromkeys(OF_B, of_B)
+    for name in of_B:
+        source = animals.folder / f"animals/test{'A' if direction else 'B'}" / name
+        assert (np.asarray(Image.open(folder / "images/real_B" / name)) == np.asarray(Image.open(source))).all()
+
+
+def test_the_table_says_what_each_picture_was_made_of_and_its_size(animals):
+    folder, _ = shown(animals, "--name cycle --aspect_ratio 2 --num_test 3")
+    rows = table(folder)
+    assert {(r["kind"], r["input"], r["output"]) for r in rows} == {
+        (kind, f"animals/test{side}/{name}{i}.png", f"images/{kind}/{name}{i}.png")
+        for side, name, num, kinds in (("A", "horse", 2, OF_A), ("B", "zebra", 3, OF_B))
+        for i in range(num)
+        for kind in kinds
+    }
+    assert {(r["width"], r["height"]) for r in rows} == {("32", "16")}
+    assert all(Image.open(folder / r["output"]).size == (32, 16) for r in rows)
+
+
+def test_equal_names_on_both_sides_are_two_images(animals):
+    for side, shade in (("A", 40), ("B", 200)):
+        (animals.folder / f"same/test{side}").mkdir(parents=True)
+        Image.new("RGB", (16, 16), (shade, 0, 0)).save(animals.folder / f"same/test{side}/1.png")
+    folder, _ = shown(animals, "--name cycle --dataroot same")
+    assert [Image.open(folder / f"images/{kind}/1.png").getpixel((3, 3))[0] for kind in ("real_A", "real_B")] == [
+        40,
+        200,
+    ]
