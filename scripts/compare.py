@@ -101,7 +101,7 @@ def _tested(config: Config[TestOptions]) -> list[tuple[str, Figure]]:
     """Return what ``test.py --metrics`` wrote of a run's checkpoints as they are now, and which results it is in."""
     run, found = config.run, []
     for path in sorted((run.results_dir / run.name).glob(f"*/{METRICS_FILE}")):
-        label = path.parent.name.partition("_")[2]
+        label = path.parent.name.partition("_")[2].partition("-")[0]
         dataroot = str(config.trained.get("dataroot", config.data.dataroot))
         if why := strangeness(path.parent, run.run_dir, label, dataroot):
             warn(f"the figures in {path.parent} {why}: left out")

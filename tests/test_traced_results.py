@@ -86,3 +86,34 @@ def test_equal_names_on_both_sides_are_two_images(animals):
         40,
         200,
     ]
+
+
+# A second test beside the first
+
+
+def test_results_of_another_kind_go_beside_the_first(animals):
+    """Other data, another direction, another model: the first's images stay, and each has a folder of its own."""
+    pictures(animals.folder / "others/testA", "mule", 2)
+    pictures(animals.folder / "others/testB", "donkey", 2)
+    call = "--name cycle --results_dir kinds"
+    folders = [
+        shown(animals, f"{call} {options}")[0]
+        for options in ("", "--dataroot others", "--direction BtoA", "--model test", "", "--direction BtoA")
+    ]
+    assert [f.name for f in folders] == [f"test_latest{end}" for end in ("", "-2", "-3", "-4", "", "-3")]
+    assert [names(f, "real_A")[0] for f in folders[:3]] == ["horse0.png", "mule0.png", "zebra0.png"]
+    _, outcome = shown(animals, f"{call} --dataroot others")
+    assert "test_latest stays as it is: it was made with --dataroot animals" in outcome.out
+    assert "replacing" not in outcome.out
+
+
+def test_labels_of_their_own_go_beside(bench):
+    bench.small("--name hands --n_epochs 1")
+    folders = [shown(bench, f"--name hands --num_test 4 {o}")[0] for o in ("--labels rock", "", "--labels paper")]
+    assert [f.name for f in folders] == ["test_latest", "test_latest-2", "test_latest-3"]
+    assert [{r["class"] for r in table(f)} for f in folders] == [{"rock"}, {"paper", "rock"}, {"paper"}]
+    _, outcome = shown(bench, "--name hands")
+    assert "test_latest stays as it is: it was made with --labels rock" in outcome.out
+    assert "replacing results/hands/test_latest-2, which was made with --num_test 4" in outcome.out
+    _, outcome = shown(bench, "--name hands --seed 1 --device cpu")
+    assert "test_latest-2, which was made with default options" in outcome.out
