@@ -134,7 +134,7 @@ def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", 
         dataset.keep(range(limit))
     # Without --eval as the reference tests: batch norm with the statistics of one image.
     batch_size = (opt.batch_size or 8) if opt.eval else 1
-    return create_loader(dataset, opt, min(batch_size, len(dataset)), model.device)
+    return create_loader(dataset, opt, batch_size, model.device, trains=False)
 
 
 if __name__ == "__main__":

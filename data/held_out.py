@@ -54,7 +54,7 @@ def create_evaluator(
     if classes:
         dataset.relabel(classes)
     to_translate = 1 if one_by_one else batch_size or BATCH
-    loader = create_loader(dataset, opt, min(to_translate, len(dataset)), device)
+    loader = create_loader(dataset, opt, to_translate, device, trains=False)
     evaluator = Evaluator(opt, loader, open_train, batch_size=batch_size)
     evaluator.seconds = time.perf_counter() - start
     return evaluator

@@ -148,7 +148,7 @@ def _samples(configs: list[Config[TestOptions]], folder: Path) -> Any:
 
 def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Batch:
     dataset = create_dataset(config.dataset_mode, config.data.like(spec))
-    return create_loader(dataset, config.run, min(PREVIEW, len(dataset)), device).preview(PREVIEW)
+    return create_loader(dataset, config.run, PREVIEW, device, trains=False).preview(PREVIEW)
 
 
 def _differences(configs: list[Config[TestOptions]]) -> list[list[str]]:

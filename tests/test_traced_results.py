@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.bench import Bench
+from tests.bench import Bench, save_images
 
 SMALL = (
     "--batch_size 2 --load_size 16 --crop_size 16 --ngf 2 --ndf 2 --netD pixel --netG resnet_1blocks --device cpu "
@@ -117,3 +117,29 @@ def test_labels_of_their_own_go_beside(bench):
     assert "replacing results/hands/test_latest-2, which was made with --num_test 4" in outcome.out
     _, outcome = shown(bench, "--name hands --seed 1 --device cpu")
     assert "test_latest-2, which was made with default options" in outcome.out
+
+
+# Damaged files
+
+
+@pytest.mark.parametrize("options", ["", "--cache disk", "--cache off --num_threads 0", "--batch_size 8 --metrics l1"])
+def test_a_damaged_photo_of_three_is_named_and_the_others_are_shown(bench, options):
+    """Cut short, of another kind, or empty; alone, or beside what it is measured against."""
+    save_images(bench.folder / "pairs", ("trainA", "trainB", "testA", "testB"), num=3, size=16)
+    (bench.folder / "pairs/testA/1.png").write_bytes((bench.folder / "pairs/testA/1.png").read_bytes()[:100])
+    assert bench.train(f"--model pix2pix --dataroot pairs --name p {SMALL}").status == 0
+    folder, outcome = shown(bench, f"--name p {options}")
+    assert names(folder, "fake_B") == ["0.png", "2.png"]
+    assert "skipped: 1 of 3 images cannot be read: 1.png" in outcome.out
+    assert [r["input"] for r in table(folder) if r["kind"] == "real_A"] == ["pairs/testA/0.png", "pairs/testA/2.png"]
+
+
+def test_nothing_but_damaged_photos_is_an_error(bench):
+    save_images(bench.folder / "pairs", ("trainA", "trainB", "testA", "testB"), num=2, size=16)
+    for path in (bench.folder / "pairs/testB").iterdir():
+        path.write_bytes(b"")
+    assert bench.train(f"--model pix2pix --dataroot pairs --name p {SMALL}").status == 0
+    outcome = bench.test("--name p")
+    assert outcome.status == 1
+    assert "2 of 2 images cannot be read: 0.png" in outcome.err
+    assert "That is all of pairs: is this the right folder?" in outcome.err
