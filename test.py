@@ -17,13 +17,14 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
 from options.parse import Config, warn_unheeded
 from options.parse_tested import parse_test
-from options.test_options import OF_NOISE, OF_TRANSLATION, TestOptions
+from options.test_options import OF_ALL, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
+from util.results.origin import KIND
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
@@ -54,7 +55,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.modes import evaluating
     from util.results.interpolation import truncated
     from util.results.latents import show_latents
-    from util.results.origin import write_origin
+    from util.results.origin import describe_origin, place_for, write_origin
     from util.results.results import Results, draw_samples, read_labels, show_figures, untrained
     from util.results.translations import translate_all
     from util.training.summary import diagnose
@@ -87,8 +88,10 @@ def test(config: Config[TestOptions]) -> None:
         )
         evaluator = Evaluator(opt, held_out, partial(open_data, config, model, "train"), batch_size=opt.batch_size)
         evaluator.check(model)
-    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
-    write_origin(results.folder, opt.run_dir, opt.label, config.data.dataroot)
+    origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
+    folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)
+    results = Results(folder, opt.name, subtitle)
+    write_origin(results.folder, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
@@ -105,6 +108,14 @@ def test(config: Config[TestOptions]) -> None:
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
+
+
+def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what sets results apart from others of the same checkpoint, and the other options that change them."""
+    options = vars(config.data) | vars(config.run) | {"model": config.model_name}
+    kind = {name: options.get(name, "") for name in KIND}
+    others = config.given - OF_ALL - OF_PLACE - kind.keys()
+    return kind, {name: options[name] for name in sorted(others & options.keys())}
 
 
 def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
@@ -124,7 +135,7 @@ def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", 
         dataset.keep(range(limit))
     # Without --eval as the reference tests: batch norm with the statistics of one image.
     batch_size = (opt.batch_size or 8) if opt.eval else 1
-    return create_loader(dataset, opt, min(batch_size, len(dataset)), model.device)
+    return create_loader(dataset, opt, batch_size, model.device, trains=False)
 
 
 if __name__ == "__main__":

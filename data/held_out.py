@@ -36,4 +36,4 @@ def open_held_out(
     dataset = create_dataset(dataset_mode, data)
     if classes:
         dataset.relabel(classes)
-    return create_loader(dataset, opt, min(batch_size, len(dataset)), device)
+    return create_loader(dataset, opt, batch_size, device, trains=False)
