@@ -102,6 +102,14 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         {"netG": "dcgan", "netD": "dcgan", "ngf": 4, "ndf": 4, "nz": 8, "n_critic": 3, "conditional": True},
         RGB_32,
     ),
+    "gan res conditional": (
+        {"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "conditional": True},
+        RGB_32,
+    ),
+    "gan res blocks": (
+        {"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1},
+        RGB_32,
+    ),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")
