@@ -102,14 +102,11 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         {"netG": "dcgan", "netD": "dcgan", "ngf": 4, "ndf": 4, "nz": 8, "n_critic": 3, "conditional": True},
         RGB_32,
     ),
-    "gan res conditional": (
-        {"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "conditional": True},
-        RGB_32,
-    ),
-    "gan res blocks": (
-        {"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1},
-        RGB_32,
-    ),
+    "gan res": ({"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1}, RGB_32),
+    "r3gan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
+    "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
+    "sngan": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2}, RGB_32),
+    "sngan conditional": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2, "conditional": True}, RGB_32),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")
