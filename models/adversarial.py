@@ -11,7 +11,7 @@ from models.augment.diffaugment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
 from models.networks.norm import add_spectral_norm, has_batch_norm
-from models.step.fast import plainly
+from models.step.fast import differentiable_twice, plainly
 from options import option
 from util.console import warn
 from util.types import DataSpec, Weighted
@@ -148,10 +148,11 @@ class AdversarialModel(BaseModel):
             suffix: what the names gp, r1, r2 of the terms end in.
         """
         opt, terms = self.opt, Terms()
-        with plainly():
-            if self.gan.needs_gp:
+        if self.gan.needs_gp:
+            with plainly():
                 value = gradient_penalty(critic(netD, *real[1:]), real[0], fake[0])
-                terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
+            terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
+        with differentiable_twice():
             for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
                 if gamma:
                     value = zero_centred_penalty(critic(netD, *condition), self.seen(images))
