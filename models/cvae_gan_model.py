@@ -55,14 +55,18 @@ class CVAEGANModel(NoiseModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        with torch.set_grad_enabled(update_G and self.one_pass):
-            for part in batch.parts(self.opt.accumulate):
-                part["fake_label"] = torch.randint_like(part["label"], self.spec.num_classes)
-                part["z"] = self.noise(len(part["label"]))
-                part["fake"] = self.netG(part["z"], part["fake_label"])
+        self.prepare(batch, self.draw_fakes, with_graph=update_G)
         losses = self.minimize("C", self.loss_C, batch)
         losses |= self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
+
+    def draw_fakes(self, batch: Batch) -> None:
+        batch["fake_label"] = torch.randint_like(batch["label"], self.spec.num_classes)
+        batch["z"] = self.noise(len(batch["label"]))
+        batch["fake"] = self.generate(batch)
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.netG(batch["z"], batch["fake_label"])
 
     def loss_C(self, batch: Batch) -> Terms:
         return {"C": cross_entropy(self.netC(batch["image"]), batch["label"])}
@@ -80,7 +84,7 @@ class CVAEGANModel(NoiseModel):
         rec = self.netG(z, labels)
 
         # Both what is decoded from images and what is decoded from noise must look real and be of its class.
-        fake, fake_labels = self.fakes(batch, batch["fake_label"]), batch["fake_label"]
+        fake, fake_labels = self.attached(batch, "fake", self.generate), batch["fake_label"]
         images, classes = torch.cat([rec, fake]), torch.cat([labels, fake_labels])
         adversarial = self.loss_fool(self.netD, (images,), (real,))
         return {

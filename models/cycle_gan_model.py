@@ -60,14 +60,15 @@ class CycleGANModel(TranslationModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
+        losses: Losses = {}
         if update_G:
-            losses = self.minimize("G", self.loss_G, batch)
+            losses = self.minimize("G", self.loss_G, batch)  # leaves fake_A and fake_B for loss_D
         else:
-            losses = {}
-            with torch.no_grad():
-                for part in batch.parts(self.opt.accumulate):
-                    part["fake_B"], part["fake_A"] = self.run(self.netG_A, part["A"]), self.run(self.netG_B, part["B"])
+            self.prepare(batch, self.draw_fakes, with_graph=False)
         return losses | self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
+
+    def draw_fakes(self, batch: Batch) -> None:
+        batch["fake_B"], batch["fake_A"] = self.run(self.netG_A, batch["A"]), self.run(self.netG_B, batch["B"])
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
@@ -77,7 +78,7 @@ class CycleGANModel(TranslationModel):
             to_A.append((real_A,))
         fake_B, *idt_A = self.together(self.run, self.netG_A, *to_B)
         fake_A, *idt_B = self.together(self.run, self.netG_B, *to_A)
-        batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
+        batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()
         terms: Terms = {
             "G_A": self.loss_fool(self.netD_A, (fake_B,), (real_B,)),  # Eq. 1
             "cycle_A": opt.lambda_A * l1_loss(self.run(self.netG_B, fake_B), real_A),  # Eq. 2

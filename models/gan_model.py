@@ -28,7 +28,7 @@ class GANModel(GeneratorModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        self.draw_fakes(batch, differentiable=update_G)
+        self.prepare(batch, self.draw_fakes, with_graph=update_G)
         losses = self.update_D(batch, penalize)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
@@ -50,5 +50,5 @@ class GANModel(GeneratorModel):
 
     def loss_G(self, batch: Batch) -> Terms:
         labels = self.told(batch, "fake_label")
-        fake, real = self.fakes(batch, *labels), batch["image"]
+        fake, real = self.attached(batch, "fake", self.generate), batch["image"]
         return {"G": self.loss_fool(self.netD, (fake, *labels), (real, *self.told(batch)))}

@@ -46,10 +46,9 @@ class NoiseModel(AdversarialModel):
 
     def check_batch_norm(self) -> None:
         """Raise ValueError when batch norm would have to learn from a single vector at a time."""
-        alone = self.spec.batch_size == self.opt.accumulate
-        if alone and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
+        if self.micro_batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
             raise ValueError(
-                f"--batch_size {self.spec.batch_size} in {self.opt.accumulate} parts: the batch norm of linear layers "
+                f"--batch_size {self.spec.batch_size} trains on one image at a time: the batch norm of linear layers "
                 "needs two images or more at a time"
             )
 
@@ -67,15 +66,6 @@ class NoiseModel(AdversarialModel):
         """Return the first ``num`` of the latent vectors that belong to ``seed``: the same on every device."""
         rows = [torch.randn(self.opt.nz, generator=generator(seed, i)) for i in range(num)]
         return torch.stack(rows).to(self.device)
-
-    @property
-    def one_pass(self) -> bool:
-        """Say whether one pass of G serves D and G: of many micro-batches it would keep all activations at once."""
-        return self.opt.accumulate == 1
-
-    def fakes(self, batch: Batch, *labels: Tensor) -> Tensor:
-        """Return the images of a micro-batch with the graph that leads to G: those that D saw, or the same again."""
-        return batch["fake"] if self.one_pass else self.netG(batch["z"], *labels)
 
     def forward(self, batch: Batch) -> Visuals:
         """Return samples from noise that stays the same during a run: a row a class, or rows of any."""
@@ -142,19 +132,17 @@ class GeneratorModel(NoiseModel):
                 shown = ",".join(map(str, widths))
                 warn(f"--{name} {shown} is left out of account: it is for --net{name[-1]} mlp")
 
-    def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
-        """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.
+    def draw_fakes(self, batch: Batch) -> None:
+        """Draw z, labels where there are any, and images, as many as there are real ones."""
+        if self.spec.classes:
+            random = self.opt.fake_labels == "random"
+            labels = batch["label"]
+            batch["fake_label"] = torch.randint_like(labels, self.spec.num_classes) if random else labels
+        batch["z"] = self.noise(len(batch["image"]))
+        batch["fake"] = self.generate(batch)
 
-        ``differentiable`` says whether G is to be updated.
-        """
-        with torch.set_grad_enabled(differentiable and self.one_pass):
-            for part in batch.parts(self.opt.accumulate):
-                if self.spec.classes:
-                    random = self.opt.fake_labels == "random"
-                    labels = part["label"]
-                    part["fake_label"] = torch.randint_like(labels, self.spec.num_classes) if random else labels
-                part["z"] = self.noise(len(part["image"]))
-                part["fake"] = self.netG(part["z"], *self.told(part, "fake_label"))
+    def generate(self, batch: Batch) -> Tensor:
+        return self.netG(batch["z"], *self.told(batch, "fake_label"))
 
     def told(self, batch: Batch, key: str = "label") -> tuple[Tensor, ...]:
         """Return what G and D are told beside noise or images: the labels under ``key``, or nothing."""

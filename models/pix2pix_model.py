@@ -43,12 +43,15 @@ class Pix2PixModel(TranslationModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        once = self.opt.accumulate == 1  # one pass of G serves both updates; of many parts it would keep too much
-        with torch.set_grad_enabled(once and update_G):
-            for part in batch.parts(self.opt.accumulate):
-                part["fake_B"] = self.translate(part["A"])
+        self.prepare(batch, self.draw_fake, with_graph=update_G)
         losses = self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
+
+    def draw_fake(self, batch: Batch) -> None:
+        batch["fake_B"] = self.generate(batch)
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.translate(batch["A"])
 
     def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
@@ -67,7 +70,7 @@ class Pix2PixModel(TranslationModel):
             )
 
     def loss_G(self, batch: Batch) -> Terms:
-        fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
+        fake_B = self.attached(batch, "fake_B", self.generate)
         fake_AB, real_AB = torch.cat([batch["A"], fake_B], 1), torch.cat([batch["A"], batch["B"]], 1)
         return {
             "G_GAN": self.loss_fool(self.netD, (fake_AB,), (real_AB,)),

@@ -55,7 +55,7 @@ class TranslationModel(AdversarialModel):
         net = create_generator(
             opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample, opt.init_type, opt.init_gain
         )
-        if self.spec.batch_size == opt.accumulate:  # it never saw more than one image at a time
+        if self.micro_batch_size == 1:  # it trains on single images, so it is tested on them too
             use_image_statistics(net)
         self.warn_of_padding(net)
         return net
@@ -101,7 +101,7 @@ class TranslationModel(AdversarialModel):
             raise ValueError(
                 f"--pool_size {size} needs images of one size: use a --preprocess with crop, or --pool_size 0"
             )
-        if 0 < size < self.spec.batch_size // self.opt.accumulate:
+        if 0 < size < self.micro_batch_size:
             raise ValueError(
                 f"--pool_size {size} is less than --batch_size {self.spec.batch_size}: use a larger one, or 0"
             )
