@@ -20,7 +20,7 @@ Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of 
 Objective = Callable[[Batch], Terms]
 
 
-SHOWN = 8  # images a row on the training page
+COLUMNS = 8  # images a row on the training page
 
 
 class BaseModel(nn.Module, ABC):
@@ -91,8 +91,8 @@ class BaseModel(nn.Module, ABC):
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
-        few = Batch({key: value[:SHOWN] for key, value in batch.items()})
-        return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
+        few = Batch({key: value[:COLUMNS] for key, value in batch.items()})
+        return {name: Grid(images.cpu(), COLUMNS) for name, images in self(few).items()}
 
     def reverse(self) -> None:
         """From now on translate B to A; raise ValueError when the model has learnt one direction only."""

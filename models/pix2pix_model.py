@@ -56,8 +56,8 @@ class Pix2PixModel(TranslationModel):
     def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
         fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
-        of_real, of_fake = self.together(self.judge, self.netD, (real_AB,), (fake_AB,))
-        losses = self.gan.loss_D(of_real, of_fake)  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
+        losses = self.gan.loss_D(*self.discriminate_pair(self.netD, (real_AB,), (fake_AB,)))
+        # Eq. 1, halved, so that D learns slower than G (Sec. 3.3).
         terms: Terms = {name: Weighted(loss, self.gan.share_D) for name, loss in losses.items()}
         return terms | self.penalties(self.netD, (real_AB,), (fake_AB,)) if penalize else terms
 
@@ -73,7 +73,7 @@ class Pix2PixModel(TranslationModel):
         fake_B = self.attached(batch, "fake_B", self.generate)
         fake_AB, real_AB = torch.cat([batch["A"], fake_B], 1), torch.cat([batch["A"], batch["B"]], 1)
         return {
-            "G_GAN": self.loss_fool(self.netD, (fake_AB,), (real_AB,)),
+            "G_GAN": self.gan.loss_G(*self.discriminate_fake(self.netD, (fake_AB,), (real_AB,))),
             "G_L1": self.opt.lambda_L1 * l1_loss(fake_B, batch["B"]),  # Eq. 3
         }
 
