@@ -77,6 +77,10 @@ class AdversarialModel(BaseModel):
     def is_bounded(self) -> bool:
         return self.gan.is_bounded
 
+    @property
+    def n_critic(self) -> int:
+        return self.opt.n_critic
+
     def bounded(self, netD: D) -> D:
         """Return a new discriminator with what the options ask for to keep it in bounds.
 

@@ -46,6 +46,7 @@ class BaseModel(nn.Module, ABC):
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only
     watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
+    made_of_B: ClassVar[tuple[str, ...]] = ()  # pictures of ``forward`` that follow from an image B alone
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
     recipe: ClassVar[str] = ""  # options with which it does better than with its defaults, which are its source's
 
@@ -53,6 +54,11 @@ class BaseModel(nn.Module, ABC):
     def is_bounded(self) -> bool:
         """Whether the losses "D..." are never negative, and near 0 when D has won."""
         return False
+
+    @property
+    def n_critic(self) -> int:
+        """Steps until every network has been updated."""
+        return 1
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""

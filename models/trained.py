@@ -12,8 +12,8 @@ from models.networks.architecture import GeneratorArchitecture
 from models.networks.recognize import compare, describe, recognize_generator
 from options.parse import Config
 from options.test_options import TestOptions
-from util.training.checkpoint import find_net, import_net, import_run, load_net
 from util.types import DataSpec
+from util.weights import find_net, import_net, import_run, load_net
 
 
 class Trained(NamedTuple):
