@@ -9,8 +9,14 @@ from torch import Tensor, nn
 from models.adversarial import AdversarialModel
 from models.base_model import SHOWN
 from models.networks.dcgan import NormD
-from models.networks.labels import LabelCode, LabelInput
-from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
+from models.networks.labels import LabelInput
+from models.networks.noise import (
+    NoiseDiscriminatorArchitecture,
+    NoiseGeneratorArchitecture,
+    NoiseNet,
+    create_discriminator,
+    create_generator,
+)
 from models.networks.sides import Upsample
 from options import option
 from util.console import warn
@@ -130,7 +136,9 @@ class GeneratorModel(NoiseModel):
         if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
             raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
-        self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
+        images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": self.spec.num_classes}
+        self.netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
+        self.netD = self.bounded(create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images)))
         self.optimizers = {
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
@@ -159,26 +167,6 @@ class GeneratorModel(NoiseModel):
     def told(self, batch: Batch, key: str = "label") -> tuple[Tensor, ...]:
         """Return what G and D are told beside noise or images: the labels under ``key``, or nothing."""
         return (batch[key],) if self.spec.classes else ()
-
-    def generator(self) -> nn.Module:
-        opt, spec = self.opt, self.spec
-        check_size("--netG", opt.netG, spec.image_size)
-        shape = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G)
-        return create_generator(opt.netG, opt.nz, shape, opt.norm_eps, opt.upsample, self.label_code(opt.netG))
-
-    def discriminator(self) -> nn.Module:
-        opt, spec = self.opt, self.spec
-        check_size("--netD", opt.netD, spec.image_size)
-        shape = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D)
-        code = self.label_code(opt.netD, "onehot" if opt.projection else opt.label_input)
-        return create_discriminator(opt.netD, shape, opt.norm_eps, opt.dropout, opt.norm_D, code, opt.projection)
-
-    def label_code(self, net: NoiseNet, kind: LabelInput | None = None) -> LabelCode | None:
-        """Return how labels enter ``net``, by default as ``--label_input`` says; None when there are none."""
-        num = self.spec.num_classes
-        if not num:
-            return None
-        return LabelCode(num, kind or self.opt.label_input, self.opt.label_dim or (num if net == "mlp" else 100))
 
 
 def check_classes(who: str, spec: DataSpec) -> None:
