@@ -104,12 +104,16 @@ class GeneratorModel(NoiseModel):
     class Options(NoiseModel.Options):
         netG: NoiseNet = option(
             "conv",
-            help="generator: conv or dcgan (32, 64, 128, 256 px), mlp (any size), conv28, conv32, conv_k8 (128 px)",
+            help="generator: conv or dcgan (32, 64, 128, 256 px), res or sngan (32, 64, 96 to 256 px), mlp (any size), "
+            "conv28, conv32, conv_k8 (128 px)",
         )
         netD: NoiseNet = option("conv", help="discriminator: as for netG")
-        norm_D: NormD = option("batch", help="normalization in D; mlp and conv28 have none")
+        norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
         upsample: Upsample = option(
             "deconv", help="conv, dcgan: how G doubles the sides; resize leaves no checkerboards"
+        )
+        res_blocks: int = option(
+            0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
         )
         hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
         hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)

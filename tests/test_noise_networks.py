@@ -65,7 +65,7 @@ def test_every_network_makes_and_judges_its_sizes(kind, size, labelled):
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
-@pytest.mark.parametrize("kind", ["conv", "dcgan", "conv32", "conv_k8"])
+@pytest.mark.parametrize("kind", ["conv", "dcgan", "conv32", "conv_k8", "res"])
 def test_the_norm_of_d_is_the_one_that_was_asked_for(kind, norm):
     size = SIZES[kind][0]
     netD = create_discriminator(NoiseDiscriminatorArchitecture(kind, 3, (size, size), ndf=1, norm_eps=0.5, norm_D=norm))

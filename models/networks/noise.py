@@ -5,13 +5,13 @@ from typing import Literal
 
 from torch import nn
 
-from models.networks import dcgan, mlp, one_size
+from models.networks import dcgan, mlp, one_size, res, sngan
 from models.networks.architecture import Architecture
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode, LabelInput
 from models.networks.sides import Upsample
 
-NoiseNet = Literal["conv", "dcgan", "mlp", "conv28", "conv32", "conv_k8"]
+NoiseNet = Literal["conv", "dcgan", "mlp", "conv28", "conv32", "conv_k8", "res", "sngan"]
 
 SIZES: dict[NoiseNet, tuple[int, ...]] = {  # image sides that a network supports, in pixels; mlp supports any
     "conv": dcgan.SIZES,
@@ -19,7 +19,12 @@ SIZES: dict[NoiseNet, tuple[int, ...]] = {  # image sides that a network support
     "conv28": (28,),
     "conv32": (32,),
     "conv_k8": (128,),
+    "res": res.SIZES,
+    "sngan": sngan.SIZES,
 }
+
+PROJECTING: tuple[NoiseNet, ...] = ("res", "sngan")  # D takes labels by projection only
+CLASS_NORMS: tuple[NoiseNet, ...] = ("sngan",)  # G takes labels, one-hot, in a norm for each class
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class NoiseGeneratorArchitecture(Architecture):
     norm_eps: float = 1e-5
     upsample: Upsample = "deconv"  # conv, dcgan
     hidden_G: tuple[int, ...] = ()  # mlp: widths of the hidden layers, instead of ngf
+    res_blocks: int = 0  # res: residual blocks at each size; 0: plain convolutions
     label_input: LabelInput = "embedding"
     label_dim: int = 0
 
@@ -52,6 +58,7 @@ class NoiseDiscriminatorArchitecture(Architecture):
     norm_D: NormD = "batch"
     dropout: float = 0.0
     hidden_D: tuple[int, ...] = ()
+    res_blocks: int = 0
     label_input: LabelInput = "embedding"
     label_dim: int = 0
     projection: bool = False  # the label is compared with features, instead of joining the image
@@ -65,7 +72,8 @@ def create_generator(arch: NoiseGeneratorArchitecture) -> nn.Module:
     """
     _check_size("--netG", arch.netG, arch.image_size)
     nz, nc, size, ngf, eps = arch.nz, arch.nc, arch.image_size[0], arch.ngf, arch.norm_eps
-    code = _label_code(arch.num_classes, arch.netG, arch.label_input, arch.label_dim)
+    label_input: LabelInput = "onehot" if arch.netG in CLASS_NORMS else arch.label_input
+    code = _label_code(arch.num_classes, arch.netG, label_input, arch.label_dim)
     match arch.netG:
         case "mlp":
             return mlp.MLPGenerator(nz, (nc, *arch.image_size), arch.hidden_G, eps, code)
@@ -79,6 +87,10 @@ def create_generator(arch: NoiseGeneratorArchitecture) -> nn.Module:
             return one_size.Conv32Generator(nz, nc, ngf, eps, code)
         case "conv_k8":
             return one_size.ConvK8Generator(nz, nc, ngf, eps, code)
+        case "res":
+            return res.ResGenerator(nz, nc, size, ngf, eps, code, arch.res_blocks)
+        case "sngan":
+            return sngan.SNGANGenerator(nz, nc, size, ngf, eps, code)
 
 
 def create_discriminator(arch: NoiseDiscriminatorArchitecture) -> nn.Module:
@@ -89,7 +101,7 @@ def create_discriminator(arch: NoiseDiscriminatorArchitecture) -> nn.Module:
     """
     _check_size("--netD", arch.netD, arch.image_size)
     nc, size, ndf, eps = arch.nc, arch.image_size[0], arch.ndf, arch.norm_eps
-    dropout, norm, projection = arch.dropout, arch.norm_D, arch.projection
+    dropout, norm, projection = arch.dropout, arch.norm_D, arch.projection or arch.netD in PROJECTING
     code = _label_code(arch.num_classes, arch.netD, "onehot" if projection else arch.label_input, arch.label_dim)
     match arch.netD:
         case "mlp":
@@ -104,6 +116,10 @@ def create_discriminator(arch: NoiseDiscriminatorArchitecture) -> nn.Module:
             return one_size.Conv32Discriminator(nc, ndf, eps, dropout, code, norm, projection)
         case "conv_k8":
             return one_size.ConvK8Discriminator(nc, ndf, eps, dropout, code, norm, projection)
+        case "res":
+            return res.ResDiscriminator(nc, size, ndf, eps, dropout, code, norm, arch.res_blocks)
+        case "sngan":
+            return sngan.SNGANDiscriminator(nc, size, ndf, code)
 
 
 def _check_size(flag: str, kind: NoiseNet, image_size: tuple[int, int]) -> None:
