@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from models.adversarial import AdversarialModel
 from models.base_model import COLUMNS
 from models.networks.dcgan import NormD
-from models.networks.labels import LabelCode, LabelInput
+from models.networks.labels import LabelInput
 from models.networks.noise import (
-    CLASSED,
-    COMPARING,
+    NoiseDiscriminatorArchitecture,
+    NoiseGeneratorArchitecture,
     NoiseNet,
-    Shape,
-    check_size,
     create_discriminator,
     create_generator,
 )
@@ -124,8 +122,6 @@ def check_networks(opt: NetworkOptions, spec: DataSpec) -> None:
         raise ValueError("--projection compares labels with D's features: it needs --conditional")
     if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
         raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
-    check_size("--netG", opt.netG, spec.image_size)
-    check_size("--netD", opt.netD, spec.image_size)
 
 
 def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
@@ -135,19 +131,9 @@ def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.
         if net != "mlp" and widths != getattr(type(opt), name):
             warn(f"--{name} {','.join(map(str, widths))} has no effect without --net{name[-1]} mlp")
 
-    def label_code(net: NoiseNet, kind: LabelInput) -> LabelCode | None:
-        num = spec.num_classes
-        return LabelCode(num, kind, opt.label_dim or (num if net == "mlp" else 100)) if num else None
-
-    shape_G = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G, opt.res_blocks)
-    code_G = label_code(opt.netG, "onehot" if opt.netG in CLASSED else opt.label_input)
-    netG = create_generator(opt.netG, opt.nz, shape_G, opt.norm_eps, opt.upsample, code_G)
-
-    shape_D = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D, opt.res_blocks)
-    projection = opt.projection or opt.netD in COMPARING
-    code_D = label_code(opt.netD, "onehot" if projection else opt.label_input)
-    netD = create_discriminator(opt.netD, shape_D, opt.norm_eps, opt.dropout, opt.norm_D, code_D, projection)
-    return netG, netD
+    images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
+    netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
+    return netG, create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
 
 
 def check_classes(who: str, spec: DataSpec) -> None:
