@@ -36,14 +36,25 @@ def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
     return dataset
 
 
-def create_loader(dataset: BaseDataset, opt: BaseOptions, batch_size: int, device: torch.device) -> Loader:
+def create_loader(
+    dataset: BaseDataset, opt: BaseOptions, batch_size: int, device: torch.device, *, trains: bool = True
+) -> Loader:
     """Decode a data set as ``--cache`` says, dropping files that are bad, and return what yields its batches.
 
+    Args:
+        dataset: what is read.
+        opt: says how it is kept, and the seed.
+        batch_size: images at a time.
+        device: to which they go.
+        trains: whether the images are to be trained on; those that are shown or measured may be mostly bad, and fewer
+            than ``batch_size``.
+
     Raises:
-        ValueError: more than a tenth of the files are bad, or the batch is larger than the data set.
+        ValueError: too many of the files are bad, or the batch is larger than what is to be trained on.
     """
-    from data.loading.cache import build_cache
+    from data.loading.cache import MAX_BAD, build_cache
     from data.loading.loader import Loader
 
-    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads)
-    return Loader(dataset, cache, batch_size=batch_size, seed=opt.seed, device=device, num_threads=opt.num_threads)
+    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads, MAX_BAD if trains else 1)
+    size = batch_size if trains else min(batch_size, len(dataset))
+    return Loader(dataset, cache, batch_size=size, seed=opt.seed, device=device, num_threads=opt.num_threads)

@@ -11,8 +11,8 @@ from models.base_model import BaseModel
 from models.networks.recognize import GeneratorArchitecture, compare, describe, recognize_generator
 from options.parse import Config
 from options.test_options import TestOptions
-from util.training.checkpoint import find_net, import_net, import_run, load_net
 from util.types import DataSpec
+from util.weights import find_net, import_net, import_run, load_net
 
 ARCHITECTURE = ("netG", "ngf", "norm", "dropout", "upsample")  # the options that a generator's weights depend on
 CHANNELS = ("input_nc", "output_nc")  # likewise, of the data

@@ -13,7 +13,6 @@ from PIL import Image
 from torch.testing import assert_close
 
 from data import create_dataset, find_dataroot, find_dataset, recognize
-from data.files import dataroot
 from data.loading.cache import Place, build_cache
 from data.loading.loader import Loader
 from options.declare import flags
@@ -240,7 +239,7 @@ def test_an_empty_folder_is_refused(name, tmp_path):
 
 
 def test_a_dataroot_is_a_path_or_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataroot, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr("data.files.dataroot.DATASETS", tmp_path / "datasets")
     for folder in ("datasets/hands", "datasets/digits", "datasets/.cache", "here/hands"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
