@@ -35,16 +35,7 @@ JOBS = {
 }
 SUITES = {
     "cpu": ("cgan_128_b32", "mnist_cgan_mlp"),
-    "gpu": (
-        "cyclegan_256_b1",
-        "cyclegan_256_b4",
-        "cyclegan_256_b16",
-        "pix2pix_256_b1",
-        "pix2pix_256_b16",
-        "cgan_128_b128",
-        "mnist_cgan_mlp",
-        "rps_cgan_128",
-    ),
+    "gpu": tuple(name for name in JOBS if name != "cgan_128_b32"),
 }
 
 
@@ -79,10 +70,13 @@ class Job:
     """One comparison, and everything that train.py would read from such a command line."""
 
     name: str
-    bench: BenchmarkOptions
     config: Config[TrainOptions]
     words: tuple[str, ...]  # the command line without the benchmark's own options
-    given: frozenset[str]  # the options that it names
+
+    @property
+    def bench(self) -> BenchmarkOptions:
+        options: BenchmarkOptions = self.config.own
+        return options
 
     @property
     def has_data(self) -> bool:
@@ -91,10 +85,6 @@ class Job:
     @property
     def is_end_to_end(self) -> bool:
         return self.bench.end_to_end or bool(self.bench.against)
-
-    @property
-    def n_critic(self) -> int:
-        return int(getattr(self.config.model, "n_critic", 1))
 
 
 def parse_jobs(description: str, argv: Sequence[str]) -> list[Job]:
@@ -136,7 +126,7 @@ def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
     if not dataroot and "crop_size" in config.given and "load_size" not in config.given:  # nothing is cropped
         config = replace(config, data=replace(data, load_size=data.crop_size))
     for_train = reader_of(BenchmarkOptions).parse_known_args(words)[1]
-    return Job(_describe(name, config, argv), bench, config, tuple(for_train), config.given)
+    return Job(_describe(name, config, argv), config, tuple(for_train))
 
 
 def _describe(name: str, config: Config[TrainOptions], argv: Sequence[str]) -> str:
