@@ -51,6 +51,7 @@ def train(config: Config[TrainOptions]) -> None:
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     found = tell(dataset)
+    model.show_classes(opt.display_classes, [name for name, num in found.get("classes", {}).items() if num == 0])
     num_steps = len(loader) * opt.total_epochs
     speed = plan_speed(opt, model, num_steps)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}, "found": found}

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from data.files.image_paths import Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
+from util.spread import spread
 from util.types import DataSpec
 
 
@@ -184,8 +185,3 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         if self.labels is not None:
             sample["label"] = self.labels[index]
         return sample | {"path": self.names[index]}
-
-
-def spread(num: int, size: int) -> np.ndarray:
-    """Return ``size`` of the numbers below ``num``, from all over, int64 in rising order; all when there are fewer."""
-    return np.linspace(0, num - 1, min(num, size)).round().astype(np.int64)

@@ -1,7 +1,7 @@
 """The interface of every model, and the mechanics of a step that models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -23,6 +23,7 @@ Objective = Callable[[Batch], Terms]
 
 
 SHOWN = 8  # images a row on the training page
+SHOWN_CLASSES = 20  # rows there, when nobody says otherwise
 
 
 class BaseModel(nn.Module, ABC):
@@ -89,6 +90,9 @@ class BaseModel(nn.Module, ABC):
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
         few = Batch({key: value[:SHOWN] for key, value in batch.items()})
         return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
+
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        """Have ``forward`` show at most ``most`` classes (0: all), evenly chosen, and none of ``absent``."""
 
     def reverse(self) -> None:
         """From now on translate B to A; raise ValueError when the model has learnt one direction only."""

@@ -1,5 +1,6 @@
 """What models have in common that draw images from noise."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
-from models.base_model import SHOWN
+from models.base_model import SHOWN, SHOWN_CLASSES
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode, LabelInput
 from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
@@ -15,6 +16,7 @@ from models.networks.sides import Upsample
 from options import option
 from util.console import warn
 from util.seeding import generator
+from util.spread import spread
 from util.types import Batch, DataSpec, Grid, Visuals
 
 
@@ -31,6 +33,7 @@ class NoiseModel(AdversarialModel):
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
     needs = ("image",)
+    shown_classes: tuple[int, ...]  # those of which ``forward`` shows samples
     defaults: ClassVar = {
         "batch_size": 128,
         "n_epochs_decay": 0,
@@ -39,6 +42,10 @@ class NoiseModel(AdversarialModel):
         "display_freq": 0,
         "save_epoch_freq": 10,
     }
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        super().__init__(opt, spec)
+        self.shown_classes = tuple(spread(spec.num_classes, SHOWN_CLASSES).tolist())
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
@@ -71,15 +78,27 @@ class NoiseModel(AdversarialModel):
         """Return the images of a micro-batch with the graph that leads to G: those that D saw, or the same again."""
         return batch["fake"] if self.one_pass else self.netG(batch["z"], *labels)
 
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        there = [k for k, name in enumerate(self.spec.classes) if name not in absent]
+        self.shown_classes = tuple(there[i] for i in spread(len(there), most or len(there)))
+        if len(self.shown_classes) < len(there):
+            print(f"pictures show {len(self.shown_classes)} of {len(there)} classes: --display_classes says how many")
+
     def forward(self, batch: Batch) -> Visuals:
-        """Return samples from noise that stays the same during a run: a row a class, or rows of any."""
-        classes = self.spec.num_classes
-        rows = classes or SHOWN
-        labels = torch.arange(rows, device=self.device).repeat_interleave(SHOWN) if classes else None
-        return {"fake": self.sample(self.latents(rows * SHOWN), labels)}
+        """Return samples from noise that stays the same during a run: a row a class, or rows of any.
+
+        They are drawn in parts that need no more memory than the steps of the training do.
+        """
+        classes = self.shown_classes
+        z = self.latents((len(classes) or SHOWN) * SHOWN)
+        labels = torch.tensor(classes, device=self.device).repeat_interleave(SHOWN) if classes else None
+        size = max(SHOWN, self.spec.batch_size)
+        parts = [slice(i, i + size) for i in range(0, len(z), size)]
+        return {"fake": torch.cat([self.sample(z[p], None if labels is None else labels[p]) for p in parts])}
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
-        return {name: Grid(images.cpu(), SHOWN, self.spec.classes) for name, images in self(batch).items()}
+        rows = {"fake": tuple(self.spec.classes[k] for k in self.shown_classes)}
+        return {name: Grid(images.cpu(), SHOWN, rows.get(name, ())) for name, images in self(batch).items()}
 
 
 class GeneratorModel(NoiseModel):
