@@ -120,6 +120,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """Return what each image of ``key`` is called."""
         return self.names
 
+    def all_names(self) -> dict[str, Sequence[str]]:
+        """Return what the images are called: of each key on its own, where these are not paired."""
+        return {key: self.image_names(key) for key in (self.keys[:1] if self.paired else self.keys)}
+
     def pick(self, key: str, indices: np.ndarray, draw: tuple[int, ...] | None) -> np.ndarray:
         """Return which image of ``key`` each of the samples ``indices`` (N,) shows, int64 (N,).
 

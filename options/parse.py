@@ -20,7 +20,7 @@ from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
 
 # A record that repeated these would repeat the deed.
-OF_ONE_COMMAND = ("config", "continue_train", "overwrite", "suffix")
+OF_ONE_COMMAND = ("config", "continue_train", "accept_data", "overwrite", "suffix")
 FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
 OF_A_AND_B = ("aligned", "unaligned", "single")  # a model that draws from noise takes all images alike
 HELP = {"-h", "--help"}

@@ -31,7 +31,7 @@ from util.training.divergence import Divergence, check_finite
 from util.training.measuring import Measuring
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
-from util.training.run_folder import check_same_data, describe_process, open_run_folder
+from util.training.run_folder import describe_process, open_run_folder
 from util.training.schedule import lr_factor
 from util.training.stopwatch import Stopwatch
 from util.training.summary import mean_abs_gradients, printing_layers
@@ -107,7 +107,6 @@ class Run:
             self.folder, parts, ("quality", "scaler"), late=("logs",), do=self.background, logs=self._logs
         )
         if opt.continue_train:
-            check_same_data(self.folder / OPTIONS_FILE, sections["spec"])
             self._load()
             write_text(self.folder / OPTIONS_FILE, dump(record))
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults))
