@@ -7,13 +7,14 @@ import torch
 
 from data import create_dataset, find_dataset
 from data.findings import find, lines
-from models import create_model, find_model
+from models import create_model
 from models.base_model import SHOWN, SHOWN_CLASSES
+from models.cgan_model import CGANModel
 from models.noise import NoiseModel
 from tests.bench import SMALL, Bench
 from tests.test_findings import save
 from util.results.results import read_labels
-from util.types import DataSpec
+from util.types import Batch, DataSpec
 
 RUN = f"--batch_size 2 --n_epochs 1 --n_epochs_decay 0 --display none {SMALL}"
 
@@ -85,7 +86,12 @@ def test_a_class_without_a_sound_image_is_warned_of_and_not_drawn(tmp_path):
 def drawn(monkeypatch):
     """Return a list that fills with the number of images in each pass of a generator."""
     sizes, original = [], NoiseModel.sample
-    monkeypatch.setattr(NoiseModel, "sample", lambda s, z, labels: sizes.append(len(z)) or original(s, z, labels))
+
+    def sample(model, z, labels):
+        sizes.append(len(z))
+        return original(model, z, labels)
+
+    monkeypatch.setattr(NoiseModel, "sample", sample)
     return sizes
 
 
@@ -109,10 +115,10 @@ def test_pictures_show_some_of_many_classes_in_parts(tmp_path, monkeypatch):
 
 
 def test_all_classes_are_shown_for_the_asking():
-    opt = find_model("cgan").Options(netG="mlp", netD="mlp")
+    opt = CGANModel.Options(netG="mlp", netD="mlp")
     model = create_model("cgan", opt, DataSpec((8, 8), 1, 1, tuple(map(str, range(30)))), torch.device("cpu"), 0)
-    assert len(model.grids({})["fake"].rows) == SHOWN_CLASSES == 20
+    assert len(model.grids(Batch())["fake"].rows) == SHOWN_CLASSES == 20
     model.show_classes(0, ["3"])
-    grid = model.grids({})["fake"]
+    grid = model.grids(Batch())["fake"]
     assert len(grid.images) == 29 * SHOWN
     assert "3" not in grid.rows

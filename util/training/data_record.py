@@ -49,12 +49,12 @@ def check_same_data(
         for name, before in recorded.items()
         if name != "num_images" and plain(spec.get(name)) != before
     ]
-    before = _read_names(folder)
-    if before is None and recorded.get("num_images") != spec["num_images"]:
+    noted = _read_names(folder)
+    if noted is None and recorded.get("num_images") != spec["num_images"]:
         changes.append(f"it has {spec['num_images']} images, {recorded.get('num_images')} before")
     skipped = []
-    for key, now in names.items() if before else ():
-        earlier, there = before.get(key, []), set(now)
+    for key, now in names.items() if noted is not None else ():
+        earlier, there = noted.get(key, []) if noted else [], set(now)
         gone = [name for name in earlier if name not in there]
         skipped += [name for name in gone if name in damaged]
         known = set(earlier)
