@@ -45,11 +45,12 @@ def test(config: Config[TestOptions]) -> None:
     import torch  # which a mistyped option need not wait for
 
     from data.findings import tell
-    from data.held_out import create_evaluator
+    from data.held_out import BATCH, open_held_out
     from models.noise import NoiseModel
     from models.trained import load_trained
     from util.console import interrupts_raise
     from util.device import pick_device
+    from util.metrics.evaluator import Evaluator
     from util.metrics.record import describe_best, read_best
     from util.modes import evaluating
     from util.results.interpolation import truncated
@@ -74,18 +75,18 @@ def test(config: Config[TestOptions]) -> None:
         model.use_tiles(opt.tile, opt.tile_overlap)
     evaluator = None
     if opt.metrics:  # before anything is drawn: what cannot be measured is told of at once
-        evaluator = create_evaluator(
+        num = min(config.data.max_dataset_size or opt.eval_images, opt.eval_images)
+        held_out = partial(
+            open_held_out,
             config.dataset_mode,
-            config.data.like(model.spec),
+            replace(config.data.like(model.spec), phase=opt.phase, max_dataset_size=num),
             opt,
-            opt.phase,
             model.device,
-            open_train=partial(open_data, config, model, "train"),
-            batch_size=opt.batch_size,
-            one_by_one=not opt.eval,
-            classes=model.spec.classes,
-            limit=config.data.max_dataset_size,
+            # Without --eval as the reference tests: batch norm with the statistics of one image.
+            (opt.batch_size or BATCH) if opt.eval else 1,
+            model.spec.classes,
         )
+        evaluator = Evaluator(opt, held_out, partial(open_data, config, model, "train"), batch_size=opt.batch_size)
         evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
     folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)

@@ -48,7 +48,6 @@ class TranslationModel(AdversarialModel):
 
     opt: Options
     needs: ClassVar[tuple[str, ...]] = ("A", "B")
-    made_of_B: ClassVar[tuple[str, ...]] = ()  # pictures of ``forward`` that an image B alone leads to
     tile, tile_overlap = 0, 0  # pixels; 0: images are translated whole
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:

@@ -28,7 +28,7 @@ from options.parser import shown
 from options.test_options import OF_ALL, TestOptions
 from util.console import one_line_errors, warn
 from util.device import pick_device
-from util.displays.display import LossCsv, read_losses, thinned
+from util.displays.logs import LossCsv, read_losses, thinned
 from util.files import write_text
 from util.images import make_labelled_grid, save_png
 from util.metrics.record import METRICS_FILE, best_figure, read_best, read_metrics

@@ -1,7 +1,7 @@
 """What test.py shows of a latent space: walks, the nearest training images, and what an encoder makes of real ones."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,22 +13,32 @@ from util.results.results import Results
 from util.spread import spread
 from util.types import Batch, Grid
 
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+    from models.noise import NoiseModel
+    from options.test_options import TestOptions
+
 COMPARED = 32  # pixels: the size at which images are compared
 BESIDE = 16  # samples that are shown beside their nearest training images
 SWAPPED = 10  # real images whose class is swapped
 
 
 def show_latents(
-    results: Results, model: Any, labels: list[int], z: Tensor, opt: Any, open_phase: Callable[[str], Any]
+    results: Results,
+    model: "NoiseModel",
+    labels: list[int],
+    z: Tensor,
+    opt: "TestOptions",
+    open_phase: Callable[[str], "Loader"],
 ) -> None:
     """Add to the page what the options of test.py ask for beside the samples.
 
     Args:
         results: where it goes.
-        model: a NoiseModel in the mode to test it in.
+        model: in the mode to test it in.
         labels: classes in the order to cycle through; [] for a model without classes.
         z: the points of noise (N, nz) of the samples.
-        opt: the options of test.py (TestOptions; util does not import options).
+        opt: of test.py.
         open_phase: "train", "val" or "test" -> a loader of that part of the data.
     """
     rows = list(dict.fromkeys(labels))
@@ -40,7 +50,7 @@ def show_latents(
         loader = open_phase("train")
         batches = (batch for batch, _ in loader.in_order(len(loader.dataset)))
         draw_nearest(results, model, labels, z[:BESIDE], batches, opt.nearest)
-    if hasattr(model, "autoencode"):
+    if model.has_encoder:
         try:
             loader = open_phase(opt.phase)
         except FileNotFoundError as error:
@@ -49,7 +59,7 @@ def show_latents(
             draw_reconstructions(results, model, few, [batch for batch, _ in loader.in_order(len(loader.dataset))])
 
 
-def draw_walk(results: Results, model: Any, rows: list[int], points: Tensor) -> None:
+def draw_walk(results: Results, model: "NoiseModel", rows: list[int], points: Tensor) -> None:
     """Draw the walk along ``points`` (N, nz), the same for each class of ``rows``: a row a class, N columns."""
     parts = [model.sample(points, torch.full((len(points),), k, device=model.device)) for k in rows]
     images = torch.cat(parts or [model.sample(points, None)])
@@ -60,7 +70,7 @@ def draw_walk(results: Results, model: Any, rows: list[int], points: Tensor) -> 
 
 
 def draw_nearest(
-    results: Results, model: Any, labels: list[int], z: Tensor, batches: Iterable[Batch], num: int
+    results: Results, model: "NoiseModel", labels: list[int], z: Tensor, batches: Iterable[Batch], num: int
 ) -> None:
     """Show beside the images of ``z`` (N, nz) the ``num`` training images nearest to each, a row each."""
     chosen = torch.tensor([labels[i % len(labels)] for i in range(len(z))], device=z.device) if labels else None
@@ -95,7 +105,7 @@ def _small(images: Tensor) -> Tensor:
     return adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
 
-def draw_reconstructions(results: Results, model: Any, rows: list[int], batches: list[Batch]) -> None:
+def draw_reconstructions(results: Results, model: "NoiseModel", rows: list[int], batches: list[Batch]) -> None:
     """Show real images, what is decoded of them, and what becomes of them in the classes ``rows``; print the errors."""
     error = kl = 0.0
     num = sum(len(batch["image"]) for batch in batches)

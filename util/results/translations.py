@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -13,6 +13,12 @@ from tqdm import tqdm
 from util.files import written_whole
 from util.images import save_image
 from util.results.results import Results, safe_name
+from util.types import DataSpec
+
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+    from models.base_model import BaseModel
+    from options.test_options import TestOptions
 
 COLUMNS = ("input", "kind", "output", "width", "height")  # of samples.csv
 
@@ -26,7 +32,7 @@ class Source(NamedTuple):
     rows: list[tuple[str, dict[str, Path]]]  # of the page: name, kind -> picture
 
 
-def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
+def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
     """Write the model's pictures of every image as images/<kind>/<path of the image>.png, at the data's own depth.
 
     Where A and B do not belong together image by image, each image is shown once, under its own name. samples.csv
@@ -35,8 +41,8 @@ def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
     Args:
         results: where they go.
         model: a model whose ``forward`` returns pictures in the order of the batch.
-        loader: of the data, a data.loading.loader.Loader.
-        opt: the options of test.py (TestOptions; util imports neither data nor options).
+        loader: of the data.
+        opt: of test.py.
     """
     dataset, done = loader.dataset, 0
     of_B: tuple[str, ...] = () if dataset.paired else model.made_of_B
@@ -73,7 +79,7 @@ def _source(names: Sequence[str], files: Sequence[Path]) -> Source:
     return Source(names, files, file_stems(names), [])
 
 
-def _numbers_of(kind: str, spec: Any) -> tuple[tuple[float, ...], str]:
+def _numbers_of(kind: str, spec: DataSpec) -> tuple[tuple[float, ...], str]:
     """Return the range and the type of the numbers in pictures of a kind, which ends in the side that it is like."""
     is_A = kind.endswith("A") or kind == "real"
     return (spec.value_range_A, spec.value_type_A) if is_A else (spec.value_range, spec.value_type)

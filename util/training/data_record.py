@@ -54,7 +54,7 @@ def check_same_data(
         changes.append(f"it has {spec['num_images']} images, {recorded.get('num_images')} before")
     skipped = []
     for key, now in names.items() if noted is not None else ():
-        earlier, there = noted.get(key, []) if noted else [], set(now)
+        earlier, there = (noted or {}).get(key, []), set(now)
         gone = [name for name in earlier if name not in there]
         skipped += [name for name in gone if name in damaged]
         known = set(earlier)
