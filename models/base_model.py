@@ -1,8 +1,7 @@
 """The interface of every model, and the mechanics of a step that models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +11,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.profiler import record_function
 
-from models.adam import Adam
-from models.rmsprop import RMSprop
+from models.optimizers import Adam, RMSprop, frozen, settle
 from options import option
 from util.profiling import PARTS
 from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
@@ -22,7 +20,8 @@ Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of 
 Objective = Callable[[Batch], Terms]
 
 
-SHOWN = 8  # images a row on the training page
+COLUMNS = 8  # images a row on the training page
+MAX_CLASSES = 20  # rows of classes there, unless --display_classes says otherwise
 
 
 class BaseModel(nn.Module, ABC):
@@ -48,6 +47,7 @@ class BaseModel(nn.Module, ABC):
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only
     watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
+    made_of_B: ClassVar[tuple[str, ...]] = ()  # pictures of ``forward`` that follow from an image B alone
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
     recipe: ClassVar[str] = ""  # options with which it does better than with its defaults, which are its source's
 
@@ -55,6 +55,11 @@ class BaseModel(nn.Module, ABC):
     def is_bounded(self) -> bool:
         """Whether the losses "D..." are never negative, and near 0 when D has won."""
         return False
+
+    @property
+    def n_critic(self) -> int:
+        """Steps until every network has been updated."""
+        return 1
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
@@ -87,8 +92,11 @@ class BaseModel(nn.Module, ABC):
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
-        few = Batch({key: value[:SHOWN] for key, value in batch.items()})
-        return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
+        few = Batch({key: value[:COLUMNS] for key, value in batch.items()})
+        return {name: Grid(images.cpu(), COLUMNS) for name, images in self(few).items()}
+
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        """Have ``forward`` show at most ``most`` classes (0: all), evenly chosen, and none of ``absent``."""
 
     def reverse(self) -> None:
         """From now on translate B to A; raise ValueError when the model has learnt one direction only."""
@@ -97,6 +105,11 @@ class BaseModel(nn.Module, ABC):
     def use_tiles(self, tile: int, overlap: int) -> None:
         """From now on translate in tiles of ``tile`` pixels; raise ValueError when the model cannot."""
         raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Return the images that the networks see at a time in training; 0: not known."""
+        return self.spec.batch_size // self.opt.accumulate
 
     @property
     def device(self) -> torch.device:
@@ -142,6 +155,21 @@ class BaseModel(nn.Module, ABC):
                 initial = group.setdefault("initial_lr", float(group["lr"]))
                 group["lr"].fill_(factor * initial)
 
+    def prepare(self, batch: Batch, draw: Callable[[Batch], None], with_graph: bool) -> None:
+        """Let ``draw`` put into each micro-batch what the objectives of this step share, such as generated images.
+
+        ``with_graph`` asks for the graph that leads from them to G's weights. Only a single micro-batch keeps it: of
+        several, all activations would have to be kept at once, and ``attached`` draws them again.
+        """
+        with torch.set_grad_enabled(with_graph and self.opt.accumulate == 1):
+            for part in batch.parts(self.opt.accumulate):
+                draw(part)
+
+    def attached(self, batch: Batch, name: str, generate: Callable[[Batch], Tensor]) -> Tensor:
+        """Return ``batch[name]``, which ``prepare`` drew, or ``generate(batch)`` where it has no graph."""
+        drawn: Tensor = batch[name]
+        return drawn if drawn.requires_grad else generate(batch)
+
     def minimize(self, name: str, objective: Objective, batch: Batch) -> Losses:
         """Take one step of optimizer ``name`` down the weighted sum of ``objective(batch)``'s terms; return them.
 
@@ -163,33 +191,3 @@ class BaseModel(nn.Module, ABC):
             self.scaler.step(optimizer)
             self.scaler.update()
         return total
-
-
-@contextmanager
-def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Run the block with gradients of ``parameters`` switched off."""
-    frozen_now = [p for p in parameters if p.requires_grad]
-    for p in frozen_now:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in frozen_now:
-            p.requires_grad_(True)
-
-
-def settle(optimizer: Optimizer) -> None:
-    """Put what ``optimizer`` holds where its parameters are, and as they lie in memory.
-
-    Fused updates and recorded steps read a learning rate on the parameters' device alone, and pair the elements of a
-    parameter with those of its moments in the order of memory, without a look at the strides.
-    """
-    for group in optimizer.param_groups:
-        device = group["params"][0].device
-        group["lr"] = group["lr"].to(device)
-        if "capturable" in group:
-            group["capturable"] = device.type == "cuda"
-        for p in group["params"]:
-            for key, value in optimizer.state[p].items() if p in optimizer.state else ():
-                if value.shape == p.shape and value.stride() != p.stride():
-                    optimizer.state[p][key] = torch.empty_like(p).copy_(value)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from data import CARD, DATASETS, find_dataset
+from data import find_dataset
+from data.files.dataroot import CARD, DATASETS
 from models import find_model
 from options.export_options import ExportOptions
 from options.parse import message_of, print_help
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: list[str]) -> ExportOptions:
     """Read the command line; a mistake ends in one line and status 2."""
     parser = Parser(__doc__ or "")
-    parser.add("export", ExportOptions, {})
+    parser.add("export", ExportOptions)
     print_help(parser, argv)
     values = {name: flag.default for name, flag in parser.flags.items()} | parser.parse(argv)
     try:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from data import DATASETS
 from data.download.catalogue import Remote
 from data.download.fetch import fetch
+from data.files.dataroot import DATASETS
 from util.console import one_line_errors
 from util.export.web_page import ORT_SCRIPT, ORT_WASM
 from util.files import written_whole

@@ -14,8 +14,8 @@ from util.config_file import dump
 from util.registry import list_names
 from util.runs import OPTIONS_FILE
 from util.seeding import seed_all
-from util.training.checkpoint import export_nets
 from util.types import Batch, DataSpec
+from util.weights import export_nets
 
 CPU = torch.device("cpu")
 NUM = 4  # images a batch
@@ -107,6 +107,11 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         {"netG": "dcgan", "netD": "dcgan", "ngf": 4, "ndf": 4, "nz": 8, "n_critic": 3, "conditional": True},
         RGB_32,
     ),
+    "gan res": ({"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1}, RGB_32),
+    "r3gan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
+    "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
+    "sngan": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2}, RGB_32),
+    "sngan conditional": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2, "conditional": True}, RGB_32),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from util.pages.results_page import ResultsPage
 from util.registry import did_you_mean
 from util.runs import OPTIONS_FILE
 from util.types import Grid
+
+if TYPE_CHECKING:
+    from models.noise import NoiseModel
 
 MAX_BYTES = 251  # of a file's name, to which .png is added
 SHOWN = 20  # images a class on the page; the folders hold all
@@ -45,7 +48,8 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[
             raise ValueError(f"--labels {','.join(wanted)}: this model was trained without labels")
         return []
     if not wanted and absent:
-        print(f"not drawn: {', '.join(absent)}, which had no image to learn from (--labels draws them all the same)")
+        named = ", ".join(absent[:SHOWN]) + f" and {len(absent) - SHOWN} more" * (len(absent) > SHOWN)
+        print(f"not drawn: {named}, which had no image to learn from (--labels draws them all the same)")
     words = wanted or [name for name in classes if name not in absent]
     return [_read_label(word, classes) for word in words]
 
@@ -135,12 +139,14 @@ class Results:
         return self.final / "index.html"
 
 
-def draw_samples(results: Results, model: Any, labels: list[int], z: Tensor, seed: int, batch_size: int) -> None:
+def draw_samples(
+    results: Results, model: "NoiseModel", labels: list[int], z: Tensor, seed: int, batch_size: int
+) -> None:
     """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
 
     Args:
         results: where they go.
-        model: a NoiseModel in the mode to test it in.
+        model: in the mode to test it in.
         labels: classes in the order to cycle through; [] for a model without classes.
         z: points of noise (N, nz).
         seed: what ``z`` follows from, for the record.
@@ -171,7 +177,7 @@ def draw_samples(results: Results, model: Any, labels: list[int], z: Tensor, see
     more = "" if num == sum(map(len, shown.values())) else f", the first {SHOWN} of each class are shown"
     results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
     results.page.add_gallery(shown)
-    columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if labels else 10
+    columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
     grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
