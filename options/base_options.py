@@ -117,6 +117,7 @@ class BaseOptions:
     feature_size: int = option(
         0, help="efficientnet_lite0: size in pixels that images are resized to; 0: 96", min=0, max=1024, resume="free"
     )
+    display_classes: int = option(20, help="most classes in a picture, evenly chosen; 0: all", min=0, resume="free")
     verbose: bool = option(False, help="print layers, shapes, parameter counts and mean gradients", resume="free")
 
     @property

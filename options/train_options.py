@@ -76,6 +76,9 @@ class TrainOptions(BaseOptions):
         resume="free",
     )
     continue_train: bool = option(False, help="resume this run from its latest state", resume="free")
+    accept_data: bool = option(
+        False, help="with --continue_train: resume even if images were added or removed", resume="free"
+    )
     overwrite: bool = option(False, help="delete an existing run of this name first", resume="free")
     init_from: str = option(
         "", help="start from the weights of this run, or of a folder in checkpoints_dir that holds only weights"
@@ -169,6 +172,8 @@ class TrainOptions(BaseOptions):
             idle["lr_decay_iters"] = "only --lr_policy step uses it"
         if self.lr_policy != "plateau":
             idle["plateau_loss"] = "only --lr_policy plateau uses it"
+        if not self.continue_train:
+            idle["accept_data"] = "only --continue_train uses it"
         return idle
 
     @property

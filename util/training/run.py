@@ -25,7 +25,7 @@ from util.training.measuring import Measured, Measuring
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
 from util.training.reporter import Reporter
-from util.training.run_folder import check_same_data, describe_process, open_run_folder
+from util.training.run_folder import describe_process, open_run_folder
 from util.training.saver import Saver
 from util.training.stopwatch import Stopwatch
 from util.training.summary import printing_layers
@@ -88,7 +88,6 @@ class Run:
         self.reporter = Reporter(self, sections, defaults)
         self.saver = Saver(self)
         if opt.continue_train:
-            check_same_data(options_file, sections["spec"])
             self.saver.load_state()
             write_text(options_file, record)
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults))
@@ -156,7 +155,7 @@ class Run:
             return
         self.reporter.losses(at, means, self.clock.lap("report", at))
         if self.opt.lr_policy == "plateau" and at.step >= self.model.n_critic:
-            # A mistyped name is told of at once.
+            # So that a mistyped name is reported at once.
             self.measuring.watched(dict.fromkeys(self.reporter.losses_csv.names, 0.0), self.model.watched)
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
@@ -213,7 +212,7 @@ class Run:
         raise SystemExit(128 + self.stop.signal)
 
     def end(self) -> None:
-        """Say what the run took."""
+        """Print what the run took."""
         self.reporter.bar.close()
         if self.measuring.seconds:
             print(self.measuring.cost())

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from util.config_file import plain, read_section
+from util.config_file import read_section
 from util.console import warn
 from util.files import FolderLock
 from util.runs import OPTIONS_FILE
@@ -27,7 +27,7 @@ def check_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> Non
         return
     if not overwrite:
         raise FileExistsError(
-            f"{folder} exists: go on with it by --continue_train, delete it by --overwrite, or choose another --name"
+            f"{folder} exists: resume it with --continue_train, replace it with --overwrite, or choose another --name"
         )
     if not (folder / OPTIONS_FILE).exists():
         raise FileExistsError(
@@ -56,28 +56,13 @@ def _contents(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if p.name != ".lock" and not p.match(".*.tmp")] if folder.exists() else []
 
 
-def check_same_data(previous: Path, spec: dict[str, Any]) -> None:
-    """Compare what the data is like, such as its classes, with the record of the run that is gone on with.
-
-    Raises:
-        ValueError: it differs.
-    """
-    recorded = read_section(previous, "spec")
-    for name, before in recorded.items():
-        now = plain(spec.get(name))
-        if now != before:
-            raise ValueError(
-                f"the data is not what it was when this run was started: its {name} was {before}, is {now}"
-            )
-
-
 def describe_process(device: torch.device, speed: str, previous: Path | None) -> dict[str, Any]:
-    """Return what the record of a run says beside its options.
+    """Return the entries of a run's record that are not options.
 
     Args:
         device: the one that trains.
         speed: how its steps are made fast, for people.
-        previous: options.yaml of the run that is gone on with, whose record is kept; None for a new run.
+        previous: options.yaml of the run that is resumed, whose record is kept; None for a new run.
     """
     now = {
         "command": shlex.join(["python", *sys.argv]),
@@ -96,7 +81,7 @@ def describe_process(device: torch.device, speed: str, previous: Path | None) ->
     last = resumed[-1] if resumed else first
     for key in ("device", "speed"):
         if key in last and last[key] != now[key]:
-            warn(f"goes on with {now[key]}, not bit for bit as with {last[key]} so far")
+            warn(f"resumes on {now[key]}; results will differ in the last bits from those on {last[key]}")
     return first | {"resumed": [*resumed, now]}
 
 
