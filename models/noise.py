@@ -1,5 +1,6 @@
 """The base of models that draw images from noise, and the networks that most of them choose by name."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
-from models.base_model import COLUMNS
+from models.base_model import COLUMNS, MAX_CLASSES
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelInput
 from models.networks.noise import (
@@ -21,6 +22,7 @@ from models.networks.sides import Upsample
 from options import option
 from util.console import warn
 from util.seeding import generator
+from util.spread import spread
 from util.types import Autoencoded, Batch, DataSpec, Grid, Visuals
 
 
@@ -37,6 +39,7 @@ class NoiseModel(AdversarialModel):
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
     needs = ("image",)
+    shown_classes: tuple[int, ...]  # those of which ``forward`` shows samples
     defaults: ClassVar = {
         "batch_size": 128,
         "n_epochs_decay": 0,
@@ -45,6 +48,10 @@ class NoiseModel(AdversarialModel):
         "display_freq": 0,
         "save_epoch_freq": 10,
     }
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        super().__init__(opt, spec)
+        self.shown_classes = tuple(spread(spec.num_classes, MAX_CLASSES).tolist())
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
@@ -73,15 +80,27 @@ class NoiseModel(AdversarialModel):
         rows = [torch.randn(self.opt.nz, generator=generator(seed, i)) for i in range(num)]
         return torch.stack(rows).to(self.device)
 
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        there = [k for k, name in enumerate(self.spec.classes) if name not in absent]
+        self.shown_classes = tuple(there[i] for i in spread(len(there), most or len(there)))
+        if len(self.shown_classes) < len(there):
+            print(f"pictures show {len(self.shown_classes)} of {len(there)} classes: --display_classes says how many")
+
     def forward(self, batch: Batch) -> Visuals:
-        """Return samples from noise that stays the same during a run: a row a class, or rows of any."""
-        classes = self.spec.num_classes
-        rows = classes or COLUMNS
-        labels = torch.arange(rows, device=self.device).repeat_interleave(COLUMNS) if classes else None
-        return {"fake": self.sample(self.latents(rows * COLUMNS), labels)}
+        """Return samples from noise that stays the same during a run: a row a class, or rows of any.
+
+        They are drawn in parts that need no more memory than the steps of the training do.
+        """
+        classes = self.shown_classes
+        z = self.latents((len(classes) or COLUMNS) * COLUMNS)
+        labels = torch.tensor(classes, device=self.device).repeat_interleave(COLUMNS) if classes else None
+        size = max(COLUMNS, self.spec.batch_size)
+        parts = [slice(i, i + size) for i in range(0, len(z), size)]
+        return {"fake": torch.cat([self.sample(z[p], None if labels is None else labels[p]) for p in parts])}
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
-        return {name: Grid(images.cpu(), COLUMNS, self.spec.classes) for name, images in self(batch).items()}
+        rows = {"fake": tuple(self.spec.classes[k] for k in self.shown_classes)}
+        return {name: Grid(images.cpu(), COLUMNS, rows.get(name, ())) for name, images in self(batch).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

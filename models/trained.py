@@ -16,9 +16,9 @@ from models.networks.recognize import compare, describe, recognize_generator
 from options.parse import Config
 from options.parser import Parser
 from options.test_options import TestOptions, epoch_label
+from options.upstream import OPTIONS_TABLE, read_options_table
 from util.config_file import read_config, read_section
 from util.device import pick_device
-from util.foreign import OPTIONS_TABLE, read_options_table
 from util.runs import OPTIONS_FILE, find_trained
 from util.types import DataSpec
 from util.weights import find_net, import_net, import_run, load_net
@@ -91,7 +91,7 @@ def load_generator(
     if suffix == "_B" and record.exists():
         direction = "BtoA" if learnt == "AtoB" else "AtoB"
     reader = Parser("")
-    reader.add("model", find_model(name).Options, {})
+    reader.add("model", find_model(name).Options)
     stored = reader.convert({key: entry for key, entry in entries.items() if key in reader.flags})
     run_options = TestOptions(
         name=folder.name,
