@@ -56,9 +56,7 @@ class Stepper:
         self.replayed: Counter[Hashable] = Counter()  # replays of each variant's latest recording
         self.recorder: Recorder | None = None
         self.check = StepCheck(model, ema, self.meter) if speed.checked else None
-        self.unchecked: set[Hashable] = (
-            set()
-        )  # variants to check at the next replay, since something else ran on the device
+        self.unchecked: set[Hashable] = set()  # variants to check at their next replay
         self.was_interrupted = False
         self.doubted: set[Hashable] = set()  # variants whose last check failed
         self.trial = CompileTrial(num_steps, model.device) if speed.tries_compiling else None
@@ -205,9 +203,8 @@ class Stepper:
                 warn(f"--compile is switched off at step {step}: {difference}")
                 self._leave_compiled()
         if dtype != torch.float32:
-            difference = self._differ(
-                "low-precision", self._networks_of(Speed())(plain), uncompiled, LOW_PRECISION, step
-            )
+            fp32 = self._networks_of(Speed())(plain)
+            difference = self._differ("low-precision", fp32, uncompiled, LOW_PRECISION, step)
             if difference:
                 warn(f"--precision is fp32 from step {step} on: {difference}")
                 self._change(self.speed._replace(dtype=torch.float32))
