@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.augment.diffaugment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
-from models.networks.fast import plain
+from models.networks.fast import eager, plain
 from models.networks.norm import add_spectral_norm, has_batch_norm
 from options import option
 from util.console import warn
@@ -160,13 +160,13 @@ class AdversarialModel(BaseModel):
             fake: generated images, and theirs.
             suffix: what the names gp, r1, r2 of the terms end in.
         """
-        opt, terms, netD = self.opt, Terms(), plain(netD)
+        opt, terms = self.opt, Terms()
         if self.gan.needs_gp:
-            value = gradient_penalty(critic(netD, *real[1:]), real[0], fake[0])
+            value = gradient_penalty(critic(plain(netD), *real[1:]), real[0], fake[0])
             terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
         for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
             if gamma:
-                value = zero_centred_penalty(critic(netD, *condition), self.augmented(images))
+                value = zero_centred_penalty(critic(eager(netD), *condition), self.augmented(images))
                 terms[f"{name}{suffix}"] = Weighted(value, gamma / 2 * opt.penalty_freq)
         return terms
 

@@ -10,7 +10,15 @@ from models.adversarial import AdversarialModel
 from models.base_model import COLUMNS
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode, LabelInput
-from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
+from models.networks.noise import (
+    CLASSED,
+    COMPARING,
+    NoiseNet,
+    Shape,
+    check_size,
+    create_discriminator,
+    create_generator,
+)
 from models.networks.sides import Upsample
 from options import option
 from util.console import warn
@@ -83,11 +91,16 @@ class NetworkOptions(NoiseModel.Options):
     """Options of a noise model whose G and D are chosen by name."""
 
     netG: NoiseNet = option(
-        "conv", help="generator: conv or dcgan (32, 64, 128, 256 px), mlp (any size), conv28, conv32, conv_k8 (128 px)"
+        "conv",
+        help="generator: conv or dcgan (32, 64, 128, 256 px), res or sngan (32, 64, 96 to 256 px), mlp (any size), "
+        "conv28, conv32, conv_k8 (128 px)",
     )
     netD: NoiseNet = option("conv", help="discriminator: as for netG")
-    norm_D: NormD = option("batch", help="normalization in D; mlp and conv28 have none")
+    norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
     upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize avoids checkerboard artifacts")
+    res_blocks: int = option(
+        0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
+    )
     hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
     hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)
     dropout: float = option(0.0, help="dropout in D", min=0, max=0.99)
@@ -126,13 +139,14 @@ def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.
         num = spec.num_classes
         return LabelCode(num, kind, opt.label_dim or (num if net == "mlp" else 100)) if num else None
 
-    shape_G = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G)
-    code_G = label_code(opt.netG, opt.label_input)
+    shape_G = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G, opt.res_blocks)
+    code_G = label_code(opt.netG, "onehot" if opt.netG in CLASSED else opt.label_input)
     netG = create_generator(opt.netG, opt.nz, shape_G, opt.norm_eps, opt.upsample, code_G)
 
-    shape_D = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D)
-    code_D = label_code(opt.netD, "onehot" if opt.projection else opt.label_input)
-    netD = create_discriminator(opt.netD, shape_D, opt.norm_eps, opt.dropout, opt.norm_D, code_D, opt.projection)
+    shape_D = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D, opt.res_blocks)
+    projection = opt.projection or opt.netD in COMPARING
+    code_D = label_code(opt.netD, "onehot" if projection else opt.label_input)
+    netD = create_discriminator(opt.netD, shape_D, opt.norm_eps, opt.dropout, opt.norm_D, code_D, projection)
     return netG, netD
 
 

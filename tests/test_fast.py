@@ -84,25 +84,42 @@ def test_a_copy_of_a_fast_model_is_a_plain_one():
         assert_close(copied(make_batch(case)), expected(make_batch(case)), rtol=1e-4, atol=1e-5)
 
 
-def test_penalties_are_computed_in_fp32():
+def penalties(speed, **options):
+    """Return the penalties of a model on a batch, the gradient of their sum, and what D's convolutions computed in."""
     case = "wgan_gp dcgan conditional"
-    losses = []
-    for speed in (Speed(), LOW):
-        model = create(case, r1_gamma=1.0, r2_gamma=1.0)
-        networks = FastNetworks(model, speed)
-        watch = Watch(model.netD)
-        with torch.no_grad():
-            for p in model.netD.parameters():
-                p.mul_(3)
-        batch = make_batch(case)
-        torch.manual_seed(0)
-        real, fake = ((images, batch["label"]) for images in (batch["image"], -batch["image"]))
-        with networks.in_use():
-            losses.append({name: term.value for name, term in model.penalties(model.netD, real, fake).items()})
-        assert {dtype for dtype, _ in watch.take()} == {FP32}
-    assert losses[0].keys() == {"gp", "r1", "r2"}
-    assert losses[0]["gp"] > 1e-3
-    assert_close(losses[1], losses[0], rtol=1e-5, atol=1e-7)
+    model = create(case, **options)
+    networks = FastNetworks(model, speed)
+    with torch.no_grad():
+        for p in model.netD.parameters():
+            p.mul_(3)
+    watch = Watch(model.netD)
+    batch = make_batch(case)
+    torch.manual_seed(0)
+    real, fake = ((images, batch["label"]) for images in (batch["image"], -batch["image"]))
+    with networks.in_use():
+        terms = {name: term.value for name, term in model.penalties(model.netD, real, fake).items()}
+    grads = torch.autograd.grad(sum(terms.values()), list(model.netD.parameters()), allow_unused=True)
+    return terms, torch.cat([g.flatten() for g in grads if g is not None]), {dtype for dtype, _ in watch.take()}
+
+
+@pytest.mark.parametrize("speed", [LOW, Speed(FP16, channels_last=True)])
+def test_the_gradient_penalty_is_computed_in_fp32(speed):
+    terms, _, _ = penalties(Speed())
+    low, _, seen = penalties(speed)
+    assert seen == {FP32}
+    assert terms["gp"] > 1e-3
+    assert_close(low, terms, rtol=1e-5, atol=1e-7)
+
+
+def test_zero_centred_penalties_learn_the_same_in_bf16():
+    zero_centred = {"gan_mode": "hinge", "r1_gamma": 1.0, "r2_gamma": 1.0}
+    terms, gradient, _ = penalties(Speed(), **zero_centred)
+    low, low_gradient, seen = penalties(LOW, **zero_centred)
+    assert seen == {BF16}
+    assert low.keys() == {"r1", "r2"}
+    assert_close(low, terms, rtol=0.02, atol=0)
+    assert torch.cosine_similarity(low_gradient, gradient, dim=0) > 0.999
+    assert penalties(Speed(FP16, channels_last=True), **zero_centred)[2] == {FP32}
 
 
 def test_moments_follow_their_parameters_into_another_layout():

@@ -46,5 +46,15 @@ def plain(net: Net) -> Net:
     return cast(Net, net.net) if isinstance(net, FastNetwork) else net
 
 
+def eager(net: nn.Module) -> nn.Module:
+    """Return the network in the precision that it trains in, but not compiled, so that it can be differentiated twice.
+
+    In fp16, whose small gradients of gradients would vanish, that is ``plain(net)``.
+    """
+    if not isinstance(net, FastNetwork) or net.dtype == torch.float16:
+        return plain(net)
+    return FastNetwork(net.net, net.dtype, net.channels_last, compiled=False)
+
+
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
