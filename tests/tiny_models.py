@@ -192,12 +192,14 @@ def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     assert images.abs().max() <= 1
 
 
-def save_run(case: str, folder: Path, **options: Any) -> Any:
+def save_run(case: str, folder: Path, dataroot: str = "", **options: Any) -> Any:
     """Write a run folder as train.py would, of a case with initial weights; return its model in evaluation mode."""
     model = create(case, **options)
     folder.mkdir(parents=True)
     export_nets(folder, ["latest"], model.nets)
-    run = {"model": case.split()[0], "dataset_mode": model.dataset_mode, "batch_size": model.spec.batch_size}
+    mode = model.dataset_mode or ("image_folder" if "image" in model.needs else "aligned")
+    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": model.spec.batch_size}
     sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
+    sections |= {"data": {"dataroot": dataroot}} if dataroot else {}
     (folder / OPTIONS_FILE).write_text(dump(sections))
     return model.eval()
