@@ -30,6 +30,8 @@ class GANModel(GeneratorModel):
         update_G, penalize = self.variant(step)
         self.draw_fakes(batch, differentiable=update_G)
         losses = self.update_D(batch, penalize)
+        if self.ada is not None:
+            losses["ada_p"] = self.ada.p.clone()
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
     def update_D(self, batch: Batch, penalize: bool) -> Losses:
@@ -39,6 +41,8 @@ class GANModel(GeneratorModel):
         real = (batch["image"], *self.told(batch))
         fake = (batch["fake"].detach(), *self.told(batch, "fake_label"))
         of_real, of_fake = self.together(self.judge, self.netD, real, fake)
+        if self.ada is not None:  # compared logits have no zero of their own
+            self.ada.steer(of_real - of_fake if self.gan.compares else of_real)
         terms: Terms = {name: Weighted(loss, self.weight_D) for name, loss in self.gan.loss_D(of_real, of_fake).items()}
         if penalize:
             terms |= self.penalties(self.netD, real, fake)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
+from models.augment.ada import AdaptiveAugment
 from models.base_model import SHOWN
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode, LabelInput
@@ -123,6 +124,11 @@ class GeneratorModel(NoiseModel):
             False,
             help="D compares the label with its features (arXiv:1802.05637), instead of seeing it beside the image",
         )
+        augment: Literal["none", "ada"] = option(
+            "none", help="ada: change what D sees at random, the more it overfits (arXiv:2006.06676)"
+        )
+        ada_target: float = option(0.6, help="ada: mean sign of D's logits on real images to keep", min=0, max=1)
+        ada_images: int = option(500_000, help="ada: images within which its strength can go from 0 to 1", min=1)
         fake_labels: Literal["batch", "random"] = option("batch", help="labels of fakes: the batch's or random ones")
 
     opt: Options
@@ -137,6 +143,10 @@ class GeneratorModel(NoiseModel):
             raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
         self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
+        self.ada = AdaptiveAugment(opt.ada_target, spec.batch_size, opt.ada_images) if opt.augment == "ada" else None
+        for name in ("ada_target", "ada_images"):
+            if not self.ada and getattr(opt, name) != getattr(type(opt), name):
+                warn(f"--{name} {getattr(opt, name)} has no effect without --augment ada")
         self.optimizers = {
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
@@ -147,6 +157,9 @@ class GeneratorModel(NoiseModel):
             if net != "mlp" and widths != getattr(type(opt), name):
                 shown = ",".join(map(str, widths))
                 warn(f"--{name} {shown} is left out of account: it is for --net{name[-1]} mlp")
+
+    def seen(self, images: Tensor) -> Tensor:
+        return super().seen(images if self.ada is None else self.ada(images))
 
     def draw_fakes(self, batch: Batch, differentiable: bool = True) -> None:
         """Put new images, and their labels where there are any, into each micro-batch, as many as it has real ones.
