@@ -24,7 +24,7 @@ from models.networks.sides import Upsample
 from options import option
 from util.console import warn
 from util.seeding import generator
-from util.types import Batch, DataSpec, Grid, Visuals
+from util.types import Autoencoded, Batch, DataSpec, Grid, Visuals
 
 
 class NoiseModel(AdversarialModel):
@@ -61,6 +61,12 @@ class NoiseModel(AdversarialModel):
                 f"--batch_size {self.spec.batch_size} in {self.opt.accumulate} parts: the batch norm of linear layers "
                 "needs two images or more at a time"
             )
+
+    has_encoder: ClassVar[bool] = False
+
+    def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
+        """Encode and decode images (N, C, H, W) of classes ``labels`` (N,); only where ``has_encoder``."""
+        raise NotImplementedError
 
     def noise(self, num: int) -> Tensor:
         """Return ``num`` new latent vectors, float (num, nz), standard normal."""

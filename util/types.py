@@ -109,6 +109,9 @@ class Progress:
         vars(self).update(counts)
 
 
+Report = tuple[Progress, dict[str, float]]  # mean losses, and when
+
+
 class Grid(NamedTuple):
     """Images to be shown together, row by row."""
 

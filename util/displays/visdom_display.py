@@ -15,13 +15,14 @@ import numpy as np
 from dominate import tags
 from tqdm import tqdm
 
-from util.displays.display import Display, Report, thinned
+from util.displays.display import Display
 from util.displays.html_display import Options
+from util.displays.logs import thinned
 from util.displays.visdom_server import VisdomServer, is_listening
 from util.images import make_labelled_grid
 from util.metrics.record import METRICS_FILE, read_metrics
 from util.metrics.score import Figure
-from util.types import Grid, Progress
+from util.types import Grid, Progress, Report
 
 TIMEOUT = 5  # seconds: what a server that hangs costs the run, once
 MAX_POINTS = 1000  # a curve: its window is sent and drawn anew each time, which is quicker than visdom's way of adding

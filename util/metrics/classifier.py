@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from util.metrics.disk_cache import kept
 from util.modes import evaluating
 from util.seeding import forked
 from util.types import Batch, DataSpec
+
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
 
 STEPS, BATCH, SHIFT = 500, 64, 4
 
@@ -37,7 +40,7 @@ class Shares(NamedTuple):
     confidence: float  # mean probability of the answers
 
 
-def kept_classifier(train: Any, cache_dir: Path) -> nn.Module:
+def kept_classifier(train: "Loader", cache_dir: Path) -> nn.Module:
     """Return a classifier of a data set's classes, on its device: trained the first time it is asked for.
 
     Args:
@@ -57,7 +60,7 @@ def kept_classifier(train: Any, cache_dir: Path) -> nn.Module:
     return net.to(device).eval()
 
 
-def classify_all(classifier: nn.Module, loader: Any) -> Answers:
+def classify_all(classifier: nn.Module, loader: "Loader") -> Answers:
     """Return what a classifier says of all labelled images of a loader."""
     parts = [(classify(classifier, b["image"]), b["label"]) for b, _ in loader.in_order(len(loader.dataset))]
     return Answers(*(torch.cat(part) for part in zip(*parts, strict=True)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from util.training.checkpoint import load_safely, save_whole
+from util.weights import load_safely, save_whole
 
 VERSION = "1"  # changed with what features or classifiers are
 

@@ -9,8 +9,7 @@ from typing import Any
 from util.background import Do, at_once
 from util.checks import count, number
 from util.config_file import brief, dump, read_section
-from util.displays.display import csv_line
-from util.files import append_text, cut_back, length, write_text
+from util.files import append_text, csv_line, cut_back, length, write_text
 from util.metrics.names import cost
 from util.metrics.score import COLUMNS, Figure, from_cells
 from util.types import Progress
@@ -28,7 +27,6 @@ class Quality:
         self.best: dict[str, Any] | None = None  # figure, and when, as best.yaml has it
         self.since = 0  # measurements after the best one
         self.latest: dict[str, float] = {}  # by metric, the first figures of the last measurement in this epoch
-        self.restarts = 0  # how often the run went back to an earlier state, at half the learning rate each time
 
     def take(self, at: Progress, figures: Sequence[Figure]) -> bool:
         """Record figures and say whether they are the best so far, whose networks are to be kept."""
@@ -59,7 +57,6 @@ class Quality:
             "best": self.best,
             "since": self.since,
             "latest": dict(self.latest),
-            "restarts": self.restarts,
             "bytes": length(self.folder / METRICS_FILE),
         }
 
@@ -68,7 +65,6 @@ class Quality:
         self.best = _checked(state["best"]) if state["best"] else None
         if self.best and self.best["metric"] != self.metric:
             self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
-        self.restarts = count(state, "restarts", most=1000)
         cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
 
 

@@ -1,7 +1,10 @@
 """Measuring a run beside its training: how good it is, which networks were the best, and when that is enough."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from util.metrics.evaluator import Evaluator
 from util.metrics.names import cost
@@ -9,6 +12,10 @@ from util.metrics.record import Quality, describe_best
 from util.metrics.score import Figure
 from util.training.schedule import Plateau
 from util.types import Progress
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+    from options.train_options import TrainOptions
 
 
 class Measured(NamedTuple):
@@ -23,11 +30,15 @@ class Measured(NamedTuple):
 
 
 class Measuring:
-    """Measures a run's model every ``--eval_freq`` images, and steers the run by what comes out."""
+    """Evaluates the model every ``--eval_freq`` images.
 
-    def __init__(self, opt: Any, folder: Path, evaluator: Evaluator | None) -> None:
-        """Args: opt: as of Run; evaluator: None: nothing is ever measured."""
+    Drives the best checkpoint, early stopping and the plateau schedule.
+    """
+
+    def __init__(self, opt: "TrainOptions", folder: Path, evaluator: Evaluator | None) -> None:
+        """Args: evaluator: None: nothing is ever measured."""
         self.opt, self.evaluator = opt, evaluator
+        self.start = time.perf_counter()
         self.quality = Quality(folder, opt.watched_metric if evaluator else "")
         self.plateau = Plateau(exact=opt.plateau_loss in opt.metrics)
         self.seconds = 0.0  # that measuring took, with what came of it
@@ -36,7 +47,14 @@ class Measuring:
         """Say whether the model is to be measured after the last step."""
         return self.evaluator is not None and at.due(self.opt.eval_freq)
 
-    def measure(self, model: Any, at: Progress) -> Measured:
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the time of the block as spent on measuring."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+    def measure(self, model: "BaseModel", at: Progress) -> Measured:
         """Measure and record; ``model`` must be in the mode to measure it in.
 
         Raises:
@@ -64,8 +82,9 @@ class Measuring:
             f"{self.quality.metric}; best: {self.best or 'none'}"
         )
 
-    def cost(self, seconds: float) -> str:
-        """Say what part of a run's ``seconds`` went into measuring, and what came before the run."""
+    def cost(self) -> str:
+        """Return how much of the process's time went into measuring, and into preparing for it."""
+        seconds = time.perf_counter() - self.start
         before = self.evaluator.seconds if self.evaluator else 0.0
         return f"measured in {self.seconds:.0f} of {seconds:.0f} s, prepared for it in {before:.0f} s before"
 

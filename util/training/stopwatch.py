@@ -1,11 +1,11 @@
 """The clock of a training run, which stands still while it is measured."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from util.types import Progress
+from util.types import Batch, Progress
 
 
 class Lap(NamedTuple):
@@ -36,9 +36,13 @@ class Stopwatch:
         """Begin laps of all kinds here."""
         self._began, self._start = {}, self._now(at)
 
-    def waited(self, seconds: float) -> None:
-        """Count time that was spent waiting for images."""
-        self._waited += seconds
+    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield ``batches``, and count the time spent waiting for each."""
+        start = time.perf_counter()
+        for batch in batches:
+            self._waited += time.perf_counter() - start
+            yield batch
+            start = time.perf_counter()
 
     def lap(self, kind: str, at: Progress) -> Lap:
         """Return what there was since the last lap of this kind ended, or the start; the next one begins here."""
