@@ -20,7 +20,9 @@ OF_ALL = {  # which run and checkpoint, and on what: what all scripts that load 
     *("dataroot", "results_dir", "device", "num_threads", "cache", "cache_dir", "verbose"),
 }
 OF_PLACE = {"phase", "load_iter", "batch_size"}  # what names the folder of results, or does not change them
-OF_NOISE = {"labels", "interpolate", "interpolation", "truncation", "nearest"}  # what only drawing from noise heeds
+OF_NOISE = {  # what only drawing from noise heeds
+    *("labels", "interpolate", "interpolation", "video", "truncation", "nearest"),
+}
 OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # and only translating
 
 
@@ -51,6 +53,9 @@ class TestOptions(BaseOptions):
     interpolation: Literal["lerp", "slerp"] = option(
         "lerp", help="the walk's way: a straight line, or along a circle, where z keeps the length of a normal one"
     )
+    video: bool = option(
+        False, help="also write the walk of --interpolate as an animated WebP, there and back, in an endless loop"
+    )
     truncation: float = option(
         0.0,
         help="draw z from a normal distribution cut off at plus and minus this, such as .7; 0: from all of it",
@@ -72,6 +77,8 @@ class TestOptions(BaseOptions):
     def __post_init__(self) -> None:
         if self.truncation and self.metrics:
             raise ValueError("--metrics is about all that a model draws, --truncation leaves some out: choose one")
+        if self.video and self.interpolate < 2:
+            raise ValueError(f"--video films the walk of --interpolate, which has {self.interpolate} steps: 60, say")
 
     @property
     def label(self) -> str:
