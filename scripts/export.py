@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from data import CARD, DATASETS
+from data import CARD
+from data.files.dataroot import DATASETS
 from options.export_options import ExportOptions
 from options.parse import message_of, print_help
 from options.parser import Parser

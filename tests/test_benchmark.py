@@ -69,7 +69,7 @@ def draw_once(reference):
 @pytest.mark.parametrize("case", COMPARED)
 def test_the_reference_computes_the_losses_of_our_step(case, monkeypatch):
     # In one pass for real and generated images dropout draws other numbers; tests/test_adversarial.py compares the two.
-    monkeypatch.setattr(AdversarialModel, "together", lambda self, use, net, *groups: [use(net, *g) for g in groups])
+    monkeypatch.setattr(AdversarialModel, "in_one_pass", lambda self, use, net, *groups: [use(net, *g) for g in groups])
     pool = {}
     if (
         "pool_size" in TINY[case][0]

@@ -8,7 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from models.networks.cvae import SIZES as CVAE_SIZES
-from models.networks.cvae import Encoder, create_decoder, create_judge
+from models.networks.cvae import Encoder, create_classifier, create_decoder
 from models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from models.networks.labels import LabelCode, label_projection
 from models.networks.noise import COMPARING, SIZES, Shape, create_discriminator, create_generator
@@ -145,7 +145,7 @@ def test_an_autoencoder_of_every_size(size):
     mean, logvar = netE(images)
     assert mean.shape == logvar.shape == (2, 6)
     assert netG(mean, labels).shape == images.shape
-    assert create_judge(3, size, 4, 1e-5, 4)(images).shape == (2, 4)
+    assert create_classifier(3, size, 4, 1e-5, 4)(images).shape == (2, 4)
 
 
 def test_the_encoder_for_28_pixels_is_that_of_the_source():

@@ -362,7 +362,7 @@ def test_pairs_and_collections_are_measured(bench):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("--model gan --metrics accuracy", "this model is not told which class to draw; use shares"),
+        ("--model gan --metrics accuracy", "this model takes no labels; use shares"),
         ("--model gan --metrics kid --val_fraction .1", "2 held-out images are too few"),
         ("--model gan --metrics ssim", "this data has no pairs"),
     ],

@@ -1,5 +1,7 @@
 """The networks res and sngan: their resampling, their widths, and the parameters of the papers' tables."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -28,7 +30,8 @@ def onehot(num=10):
 
 def test_up_and_down_are_resampling_beside_a_convolution():
     x = torch.randn(2, 3, 5, 7)
-    up, down = UpConv2d(3, 4, 3), DownConv2d(3, 4, 3)
+    up: Any = UpConv2d(3, 4, 3)
+    down: Any = DownConv2d(3, 4, 3)
     nn.init.normal_(up.bias)
     assert_close(up(x), conv2d(interpolate(x, scale_factor=2), up.weight, up.bias, padding=1), rtol=1e-4, atol=1e-5)
     x = torch.randn(2, 3, 6, 8)
@@ -67,11 +70,12 @@ def test_residual_blocks_have_no_norm_and_begin_as_nothing():
         assert len(blocks) == 6
         assert not has_batch_norm(net)
         for block in blocks:
-            x = torch.randn(1, block.main[0].in_channels, 4, 4)
+            first: Any = block.main[0]
+            x = torch.randn(1, first.in_channels, 4, 4)
             assert torch.equal(block(x), x)
             assert block.gain == 6**-0.25
     assert has_batch_norm(ResGenerator(8, 3, 32, 8, 1e-5))
-    middle = next(m for m in netG.modules() if isinstance(m, Residual)).main[2]
+    middle: Any = next(m for m in netG.modules() if isinstance(m, Residual)).main[2]
     assert (middle.in_channels, middle.groups) == (64, 4)  # twice 32, in groups of 16
 
 
@@ -94,13 +98,14 @@ def test_sngan_has_the_parameters_of_its_table():
 def test_classes_add_a_norm_each_to_g_and_a_vector_each_to_d():
     plain, classed = SNGANGenerator(128, 3, 32, 64, 1e-5), SNGANGenerator(128, 3, 32, 64, 1e-5, onehot())
     assert num_parameters(classed) - num_parameters(plain) == 6 * 512 * (10 - 1)
-    plain, classed = SNGANDiscriminator(3, 32, 64), SNGANDiscriminator(3, 32, 64, onehot())
-    assert num_parameters(classed) - num_parameters(plain) == 10 * 128
+    judges = SNGANDiscriminator(3, 32, 64), SNGANDiscriminator(3, 32, 64, onehot())
+    assert num_parameters(judges[1]) - num_parameters(judges[0]) == 10 * 128
 
 
 @pytest.mark.parametrize(("size", "widths"), [(64, [1, 2, 4, 8, 16]), (128, [1, 2, 4, 8, 16, 16])])
 def test_larger_sngan_is_that_of_the_table_for_imagenet(size, widths):
-    netG, netD = SNGANGenerator(8, 3, size, 1, 1e-5), SNGANDiscriminator(3, size, 1)
+    netG: Any = SNGANGenerator(8, 3, size, 1, 1e-5)
+    netD: Any = SNGANDiscriminator(3, size, 1)
     assert [b.conv2.out_channels for b in netG.blocks] == widths[:-1][::-1]
     assert [b.conv2.out_channels for b in netD.blocks] == widths
     assert netD.blocks(torch.randn(1, 3, size, size)).shape == (1, 16, 4, 4)

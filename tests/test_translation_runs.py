@@ -449,7 +449,7 @@ def test_weights_alone_cannot_be_gone_on_with(home):
         (
             "--model pix2pix --crop_size 16 --load_size 16",
             1,
-            "--netD basic judges images of 24 pixels or more, not 16 x 16",
+            "--netD basic takes images of 24 pixels or more, not 16 x 16",
         ),
         ("--model pix2pix --init_from cycle_gan", 1, "there is no latest_net_G.pth"),
         (

@@ -113,7 +113,7 @@ def save_image(
         value_range: (lo, hi), the numbers that -1 and 1 stand for; (): 0 and the largest of ``bit_depth``.
         value_type: of whole numbers, for depth 32.
     """
-    if value_range and bit_depth < 32:  # the same as whole numbers of all that the depth holds
+    if value_range and bit_depth < 32:  # the same as the whole range of the depth
         lo, hi = value_range
         image = ((image.detach().double() + 1) / 2 * (hi - lo) + lo) / (2**bit_depth - 1) * 2 - 1
     channels = len(image)

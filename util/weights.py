@@ -71,7 +71,7 @@ def _write_nets(folder: Path, labels: Sequence[str], states: dict[str, dict[str,
 
 
 class NetFile(NamedTuple):
-    """Where a network was saved, and whether it is a moving average."""
+    """The file of a network, and whether it is a moving average."""
 
     path: Path
     averaged: bool
@@ -123,7 +123,7 @@ def import_run(folder: Path, label: str, model: "BaseModel", ema: bool) -> str:
     Discriminators that were not saved stay as they are: weights that are passed on often come without.
 
     Returns:
-        Which weights they are, for people.
+        A description of the weights, such as "moving average of G".
 
     Raises:
         ValueError: a network was not saved under ``label``, is damaged or of another architecture.

@@ -141,4 +141,5 @@ def draw_weights(net: nn.Module) -> None:
         if isinstance(module, nn.Conv2d) or (isinstance(module, nn.Linear) and module.bias is not None):
             is_wide = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)
             nn.init.xavier_uniform_(module.weight, 2**0.5 if is_wide else 1.0)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,4 +1,4 @@
-"""Where losses and images go during training."""
+"""The interface of displays, and the dispatcher that calls them."""
 
 import sys
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from util.types import Grid, Progress, Report
 
 
 class Display:
-    """One place to show results; a kind of result that it cannot show it ignores.
+    """A place to show results; it ignores what it cannot show.
 
-    Any of its methods may raise: it is then switched off, and training goes on.
+    Any method may raise: the display is then switched off and training continues.
     """
 
     name = ""  # as --display has it

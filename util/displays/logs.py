@@ -1,4 +1,4 @@
-"""What a run writes of its losses: losses.csv, loss_log.txt and timing.csv."""
+"""The text logs of a run: losses.csv, loss_log.txt and timing.csv."""
 
 import contextlib
 import csv
@@ -92,7 +92,7 @@ def _whole_rows(path: Path) -> list[dict[str, str]]:
 
 
 def thinned(reports: Sequence[Report], most: int) -> Sequence[Report]:
-    """Return at most so many of ``reports``, evenly, and with the last one."""
+    """Return at most ``most`` of ``reports``, evenly spaced, the last one included."""
     return reports[:: -max(1, math.ceil(len(reports) / most))][::-1]
 
 

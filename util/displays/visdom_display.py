@@ -51,7 +51,7 @@ class VisdomDisplay(Display):
         self.server: VisdomServer | None = None
         self.client: Any = None
         self.reports: list[Report] = []
-        self.shown = 0  # so many of them
+        self.shown = 0  # how many of them
         self.measured: dict[str, list[Report]] = {}  # metric -> its figures
         self.next_refresh = 0.0
 
@@ -135,7 +135,7 @@ class VisdomDisplay(Display):
                 self.server.stop()
 
     def _show_curves(self) -> None:
-        """Draw the curves of all losses, thinned to ``MAX_POINTS``, unless all that was reported is shown."""
+        """Draw the curves of all losses, thinned to ``MAX_POINTS``, unless they show every report already."""
         if self.shown == len(self.reports):
             return
         start = time.monotonic()
@@ -195,7 +195,7 @@ class VisdomDisplay(Display):
             raise OSError(f"{self.address}: {_reason(error)}") from None
 
     def _check_page(self) -> None:
-        """Warn in one line when browsers will see nothing, although the server takes all that is sent to it."""
+        """Warn in one line when browsers will see nothing, although the server accepts what it is sent."""
         if self._status("/") == 403:
             warn = "answers 403, as it does with tornado 6.6 and newer; where the server is: pip install 'tornado<6.6'"
         elif self._status("/static/js/react-react.min.js") == 404:

@@ -22,7 +22,7 @@ STEPS, BATCH, SHIFT = 500, 64, 4
 
 
 class Answers(NamedTuple):
-    """What a classifier says of images, and what they are."""
+    """A classifier's answers, and the true labels."""
 
     probabilities: Tensor  # of the classes, (N, num_classes)
     labels: Tensor  # int64 (N,)
@@ -33,7 +33,7 @@ class Answers(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """What a classifier says of many images."""
+    """A classifier's answers to many images, summed up."""
 
     share: Tensor  # of each class among its answers, float (num_classes,)
     entropy: float  # of the shares, in bits: log2(num_classes) when all are equal

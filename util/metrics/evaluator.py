@@ -1,4 +1,4 @@
-"""How good a model is: its images, drawn or translated, against held-out real ones."""
+"""Measure a model: its generated or translated images against held-out real ones."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class Judge(NamedTuple):
 
 
 class Evaluator:
-    """Measures a model again and again on the same held-out images, noise and labels."""
+    """Measures a model repeatedly, always on the same held-out images, noise and labels."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Evaluator:
         extractor: Extractor | None = None,
         batch_size: int = 0,
     ) -> None:
-        """Prepare all that does not depend on the model, or take it from ``cache_dir``.
+        """Prepare everything that does not depend on the model, or read it from ``cache_dir``.
 
         Args:
             opt: options of train.py or test.py.
@@ -110,11 +110,11 @@ class Evaluator:
     def check(self, model: "BaseModel") -> None:
         """Raise ValueError when a metric does not suit ``model``."""
         if "accuracy" in self.metrics and not model.spec.classes:
-            raise ValueError("--metrics accuracy: this model is not told which class to draw; use shares")
+            raise ValueError("--metrics accuracy: this model takes no labels; use shares")
 
     @torch.no_grad()
     def measure(self, model: "BaseModel") -> list[Figure]:
-        """Return the figures of ``model``, which must be in the mode to measure it in.
+        """Return the figures of ``model``, which must be in evaluation mode.
 
         Raises:
             FloatingPointError: its images are not finite.

@@ -19,7 +19,7 @@ COUNTS = ("epoch", "step", "images")
 
 
 class Quality:
-    """What a run remembers of its measurements; ``metrics.csv`` has a row for each figure of each."""
+    """The measurements of a run and which was best; ``metrics.csv`` has a row per score."""
 
     def __init__(self, folder: Path, metric: str) -> None:
         """Args: metric: which of --metrics says what is best; its first figure counts."""
@@ -38,7 +38,7 @@ class Quality:
         self.latest = {f.metric: f.value for f in reversed(figures)}
         figure = next(f for f in figures if f.metric == self.metric)
         if self.best and self.best["name"] != figure.name:
-            self.best = None  # the run was gone on with by another --best_metric
+            self.best = None  # the run was resumed with another --best_metric
         to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
         if not cost(self.metric, figure.value) < to_beat:  # nor is a value that is none
             self.since += 1
@@ -64,7 +64,7 @@ class Quality:
         self.since, self.latest = count(state, "since"), {k: float(v) for k, v in state["latest"].items()}
         self.best = _checked(state["best"]) if state["best"] else None
         if self.best and self.best["metric"] != self.metric:
-            self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
+            self.since = 0  # resumed with another --best_metric, of which nothing is known yet
         cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
 
 

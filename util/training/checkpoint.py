@@ -38,7 +38,7 @@ class Checkpoint:
             folder: of the run.
             parts: by the names under which their states are saved.
             optional: parts that a file may lack, which then stay as they are.
-            late: parts whose states say what ``do`` has written: they are asked when all that came before is done.
+            late: parts to snapshot only after all earlier background writes have finished.
             do: writes the file, maybe later, with the other parts' states as they were.
             logs: returns the files that the states refer to, which are brought to the disk before they are.
         """

@@ -1,4 +1,4 @@
-"""Measuring a run beside its training: how good it is, which networks were the best, and when that is enough."""
+"""Measure a model while it trains, remember which networks were best, and decide when to stop."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Measured(NamedTuple):
-    """What came out of one measurement."""
+    """The result of one measurement."""
 
     figures: list[Figure]
     is_best: bool  # so far
@@ -44,7 +44,7 @@ class Measuring:
         self.seconds = 0.0  # that measuring took, with what came of it
 
     def due(self, at: Progress) -> bool:
-        """Say whether the model is to be measured after the last step."""
+        """Return whether the model is to be measured after this step."""
         return self.evaluator is not None and at.due(self.opt.eval_freq)
 
     @contextmanager
@@ -55,7 +55,7 @@ class Measuring:
         self.seconds += time.perf_counter() - start
 
     def measure(self, model: "BaseModel", at: Progress) -> Measured:
-        """Measure and record; ``model`` must be in the mode to measure it in.
+        """Measure and record ``model``, which must be in evaluation mode.
 
         Raises:
             FloatingPointError: its images are not finite.
@@ -66,7 +66,7 @@ class Measuring:
 
     @property
     def best(self) -> str:
-        """Say which measurement was the best, "" for none."""
+        """A description of the best measurement; "" when there is none."""
         return describe_best(self.quality.best) if self.quality.best else ""
 
     @property
@@ -76,7 +76,7 @@ class Measuring:
 
     @property
     def verdict(self) -> str:
-        """Say why it is enough."""
+        """Why training ends."""
         return (
             f"--early_stop {self.opt.early_stop}: {self.quality.since} measurements without a better "
             f"{self.quality.metric}; best: {self.best or 'none'}"
@@ -89,7 +89,7 @@ class Measuring:
         return f"measured in {self.seconds:.0f} of {seconds:.0f} s, prepared for it in {before:.0f} s before"
 
     def end_epoch(self, means: dict[str, float], default: str) -> None:
-        """Tell the plateau policy of the value that it watches, if the epoch had one; ``default``: as of watched."""
+        """Pass the epoch's watched value, if it had one, to the plateau policy; ``default``: see ``watched``."""
         if self.opt.lr_policy == "plateau":
             name, latest = self.watched(means, default), self.quality.latest
             if name in means:
@@ -99,14 +99,14 @@ class Measuring:
         self.quality.latest = {}
 
     def watched(self, means: dict[str, float], default: str) -> str:
-        """Return which of the losses ``means``, or of ``--metrics``, the plateau policy watches.
+        """Return the name of the loss or metric that the plateau policy watches.
 
         Args:
-            means: as they are logged.
-            default: what the model would have watched; "": the first loss.
+            means: mean losses by name.
+            default: the model's choice; "": the first loss.
 
         Raises:
-            ValueError: there is none such.
+            ValueError: ``--plateau_loss`` is neither a loss nor a metric of this run.
         """
         name = self.opt.plateau_loss or default or next(iter(means))
         measured = self.opt.metrics if self.evaluator else ()

@@ -156,7 +156,7 @@ class Run:
             return
         self.reporter.losses(at, means, self.clock.lap("report", at))
         if self.opt.lr_policy == "plateau" and at.step >= self.model.n_critic:
-            # A mistyped name is told of at once.
+            # So that a mistyped name is reported at once.
             self.measuring.watched(dict.fromkeys(self.reporter.losses_csv.names, 0.0), self.model.watched)
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
@@ -213,7 +213,7 @@ class Run:
         raise SystemExit(128 + self.stop.signal)
 
     def end(self) -> None:
-        """Say what the run took."""
+        """Print what the run took."""
         self.reporter.bar.close()
         if self.measuring.seconds:
             print(self.measuring.cost())

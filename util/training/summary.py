@@ -1,4 +1,4 @@
-"""What networks consist of, and how strongly they are pulled: a diagnosis to print."""
+"""Tables of a network's layers, shapes, parameters and gradients, for --verbose."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
