@@ -1,7 +1,7 @@
 """The interface of every model, and the mechanics of a step that models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ Objective = Callable[[Batch], Terms]
 
 
 COLUMNS = 8  # images a row on the training page
+MAX_CLASSES = 20  # rows of classes there, unless --display_classes says otherwise
 
 
 class BaseModel(nn.Module, ABC):
@@ -93,6 +94,9 @@ class BaseModel(nn.Module, ABC):
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
         few = Batch({key: value[:COLUMNS] for key, value in batch.items()})
         return {name: Grid(images.cpu(), COLUMNS) for name, images in self(few).items()}
+
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        """Have ``forward`` show at most ``most`` classes (0: all), evenly chosen, and none of ``absent``."""
 
     def reverse(self) -> None:
         """From now on translate B to A; raise ValueError when the model has learnt one direction only."""

@@ -13,7 +13,7 @@ from models.networks.cvae import SIZES, Encoder, create_classifier, create_decod
 from models.networks.dcgan import NormD
 from models.noise import NoiseModel, check_classes
 from options import option
-from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals, Weighted
+from util.types import Autoencoded, Batch, DataSpec, Losses, Visuals, Weighted
 
 
 class CVAEGANModel(NoiseModel):
@@ -107,7 +107,3 @@ class CVAEGANModel(NoiseModel):
             real, labels = batch["image"][:COLUMNS], batch["label"][:COLUMNS]
             visuals |= {"real": real, "rec": self.autoencode(real, labels).images}
         return visuals
-
-    def grids(self, batch: Batch) -> dict[str, Grid]:
-        rows = {"fake": self.spec.classes}
-        return {name: Grid(images.cpu(), COLUMNS, rows.get(name, ())) for name, images in self(batch).items()}

@@ -1,5 +1,6 @@
 """The base of models that draw images from noise, and the networks that most of them choose by name."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,15 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
-from models.base_model import COLUMNS
+from models.base_model import COLUMNS, MAX_CLASSES
 from models.networks.dcgan import NormD
-from models.networks.labels import LabelCode, LabelInput
+from models.networks.labels import LabelInput
 from models.networks.noise import (
-    CLASSED,
-    COMPARING,
+    NoiseDiscriminatorArchitecture,
+    NoiseGeneratorArchitecture,
     NoiseNet,
-    Shape,
-    check_size,
     create_discriminator,
     create_generator,
 )
@@ -23,6 +22,7 @@ from models.networks.sides import Upsample
 from options import option
 from util.console import warn
 from util.seeding import generator
+from util.spread import spread
 from util.types import Autoencoded, Batch, DataSpec, Grid, Visuals
 
 
@@ -39,6 +39,7 @@ class NoiseModel(AdversarialModel):
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
     needs = ("image",)
+    shown_classes: tuple[int, ...]  # those of which ``forward`` shows samples
     defaults: ClassVar = {
         "batch_size": 128,
         "n_epochs_decay": 0,
@@ -47,6 +48,10 @@ class NoiseModel(AdversarialModel):
         "display_freq": 0,
         "save_epoch_freq": 10,
     }
+
+    def __init__(self, opt: Options, spec: DataSpec) -> None:
+        super().__init__(opt, spec)
+        self.shown_classes = tuple(spread(spec.num_classes, MAX_CLASSES).tolist())
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
@@ -75,15 +80,27 @@ class NoiseModel(AdversarialModel):
         rows = [torch.randn(self.opt.nz, generator=generator(seed, i)) for i in range(num)]
         return torch.stack(rows).to(self.device)
 
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        there = [k for k, name in enumerate(self.spec.classes) if name not in absent]
+        self.shown_classes = tuple(there[i] for i in spread(len(there), most or len(there)))
+        if len(self.shown_classes) < len(there):
+            print(f"pictures show {len(self.shown_classes)} of {len(there)} classes: --display_classes says how many")
+
     def forward(self, batch: Batch) -> Visuals:
-        """Return samples from noise that stays the same during a run: a row a class, or rows of any."""
-        classes = self.spec.num_classes
-        rows = classes or COLUMNS
-        labels = torch.arange(rows, device=self.device).repeat_interleave(COLUMNS) if classes else None
-        return {"fake": self.sample(self.latents(rows * COLUMNS), labels)}
+        """Return samples from noise that stays the same during a run: a row a class, or rows of any.
+
+        They are drawn in parts that need no more memory than the steps of the training do.
+        """
+        classes = self.shown_classes
+        z = self.latents((len(classes) or COLUMNS) * COLUMNS)
+        labels = torch.tensor(classes, device=self.device).repeat_interleave(COLUMNS) if classes else None
+        size = max(COLUMNS, self.spec.batch_size)
+        parts = [slice(i, i + size) for i in range(0, len(z), size)]
+        return {"fake": torch.cat([self.sample(z[p], None if labels is None else labels[p]) for p in parts])}
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
-        return {name: Grid(images.cpu(), COLUMNS, self.spec.classes) for name, images in self(batch).items()}
+        rows = {"fake": tuple(self.spec.classes[k] for k in self.shown_classes)}
+        return {name: Grid(images.cpu(), COLUMNS, rows.get(name, ())) for name, images in self(batch).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +141,6 @@ def check_networks(opt: NetworkOptions, spec: DataSpec) -> None:
         raise ValueError("--projection compares labels with D's features: it needs --conditional")
     if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
         raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
-    check_size("--netG", opt.netG, spec.image_size)
-    check_size("--netD", opt.netD, spec.image_size)
 
 
 def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
@@ -135,19 +150,9 @@ def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.
         if net != "mlp" and widths != getattr(type(opt), name):
             warn(f"--{name} {','.join(map(str, widths))} has no effect without --net{name[-1]} mlp")
 
-    def label_code(net: NoiseNet, kind: LabelInput) -> LabelCode | None:
-        num = spec.num_classes
-        return LabelCode(num, kind, opt.label_dim or (num if net == "mlp" else 100)) if num else None
-
-    shape_G = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G, opt.res_blocks)
-    code_G = label_code(opt.netG, "onehot" if opt.netG in CLASSED else opt.label_input)
-    netG = create_generator(opt.netG, opt.nz, shape_G, opt.norm_eps, opt.upsample, code_G)
-
-    shape_D = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D, opt.res_blocks)
-    projection = opt.projection or opt.netD in COMPARING
-    code_D = label_code(opt.netD, "onehot" if projection else opt.label_input)
-    netD = create_discriminator(opt.netD, shape_D, opt.norm_eps, opt.dropout, opt.norm_D, code_D, projection)
-    return netG, netD
+    images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
+    netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
+    return netG, create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
 
 
 def check_classes(who: str, spec: DataSpec) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.adversarial import AdversarialModel
 from models.losses.image_pool import ImagePool
+from models.networks.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.init import Init
 from models.networks.norm import Norm, use_image_statistics
 from models.networks.recognize import (
@@ -52,9 +53,8 @@ class TranslationModel(AdversarialModel):
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:
         opt = self.opt
-        net = create_generator(
-            opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample, opt.init_type, opt.init_gain
-        )
+        arch = GeneratorArchitecture.of(opt, input_nc=input_nc, output_nc=output_nc)
+        net = create_generator(arch, opt.init_type, opt.init_gain)
         if self.micro_batch_size == 1:  # it trains on single images, so it is tested on them too
             use_image_statistics(net)
         self.warn_of_padding(net)
@@ -75,7 +75,7 @@ class TranslationModel(AdversarialModel):
         opt = self.opt
         if opt.n_layers_D != 3 and opt.netD != "n_layers":
             warn(f"--n_layers_D {opt.n_layers_D} has no effect without --netD n_layers")
-        net = create_discriminator(opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain)
+        net = create_discriminator(DiscriminatorArchitecture.of(opt, input_nc=input_nc), opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:
             raise ValueError(

@@ -72,6 +72,9 @@ class TrainOptions(BaseOptions):
         resume="free",
     )
     continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
+    accept_data: bool = option(
+        False, help="with --continue_train: go on though images were added or removed", resume="free"
+    )
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")
     init_from: str = option(
         "", help="start from the weights of that run, or of a folder in checkpoints_dir with weights alone"
@@ -169,6 +172,8 @@ class TrainOptions(BaseOptions):
             idle["lr_decay_iters"] = "it is for --lr_policy step"
         if self.lr_policy != "plateau":
             idle["plateau_loss"] = "it is for --lr_policy plateau"
+        if not self.continue_train:
+            idle["accept_data"] = "it is for --continue_train"
         return idle
 
     @property

@@ -194,7 +194,8 @@ def test_what_one_objective_leaves_in_a_micro_batch_the_next_one_finds():
 
 def test_what_a_step_needs_is_drawn_once_per_micro_batch_with_its_graph_where_there_is_one_only():
     for accumulate, with_graph in ((1, True), (1, False), (2, True), (2, False)):
-        model, batch, drawn = create("template", accumulate=accumulate), make_batch("template"), []
+        model, batch = create("template", accumulate=accumulate), make_batch("template")
+        drawn: list[Any] = []
 
         def draw(part, model=model, drawn=drawn):
             drawn.append(part)

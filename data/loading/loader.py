@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from data.base_dataset import BaseDataset, spread
+from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
 from data.loading.prefetch import ahead
 from data.transforms import MIDDLE, crop, flip_some, to_float
 from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
+from util.spread import spread
 from util.types import Batch
 
 Pick = dict[str, tuple[np.ndarray, np.ndarray]]  # key -> its images of a batch (N,), where to crop: (N, 2) or (2,)
