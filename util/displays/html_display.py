@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from dominate import tags
-from PIL import Image
 
 from util.displays.display import Display
 from util.files import append_text
 from util.images import make_grid, save_film, save_png
 from util.metrics.score import Figure
+from util.open_image import open_image
 from util.pages.page import Page
 from util.types import Grid, Progress
 
@@ -103,7 +103,7 @@ def _film(path: Path, pictures: Sequence[Path]) -> None:
     every = math.ceil(len(pictures) / FRAMES)
     frames = []
     for picture in [*pictures[-1::-every]][::-1]:
-        with Image.open(picture) as image:
+        with open_image(picture) as image:
             frames.append(image.convert("RGB"))
     save_film(path, [frame for frame in frames if frame.size == frames[-1].size], FRAME)
 
