@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -12,6 +12,16 @@ from util.checks import count
 from util.files import cut_back, length
 from util.metrics.score import Figure
 from util.types import Grid, Progress, Report
+
+
+class Status(NamedTuple):
+    """What a run is doing."""
+
+    state: str  # training, finished, stopped, or the error that ended it
+    total_epochs: int
+    rate: float  # images per second in the last epoch; 0: not known yet
+    seconds_left: float  # 0: not known yet, or nothing is left
+    warnings: tuple[str, ...]  # in the order they came, the latest few
 
 
 class Display:
@@ -48,6 +58,9 @@ class Display:
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Take pictures; those of epoch 0 are from before training, later ones of an epoch replace earlier ones."""
 
+    def status(self, at: Progress, status: Status) -> None:
+        """Take what the run is doing, now and then."""
+
     def close(self) -> None:
         """Finish what is still open."""
 
@@ -81,6 +94,9 @@ class Visualizer:
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         self.do(self._all, "images", at, grids)
+
+    def status(self, at: Progress, status: Status) -> None:
+        self.do(self._all, "status", at, status)
 
     def close(self) -> None:
         """Close all displays, those that were switched off too: a server of theirs may still run.
