@@ -32,9 +32,8 @@ class GANModel(NoiseModel):
     weight_D = 1.0  # of D's adversarial terms, which are logged without it
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
-        """``self.spec`` has no classes when training without labels, whatever the data has."""
         check_networks(opt, spec)
-        super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
+        super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))  # whatever the data has
         self.netG, netD = create_networks(opt, self.spec)
         self.netD = self.regularized(netD)
         self.optimizers = {
