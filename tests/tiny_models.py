@@ -101,6 +101,7 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "dcgan conv_k8": ({"netG": "conv_k8", "netD": "conv_k8", "ngf": 1, "ndf": 1, "nz": 8}, RGB_128),
     "gan": (MLP, GREY_8),
     "gan conditional": (MLP | {"conditional": True, "projection": True, "fake_labels": "random"}, GREY_8),
+    "gan ada": (MLP | {"augment": "ada", "ada_images": 20}, GREY_8._replace(batch_size=NUM)),
     "wgan": (MLP | {"n_critic": 3}, GREY_8),
     "wgan conv28": ({"netG": "conv28", "netD": "conv28", "ngf": 8, "ndf": 8, "nz": 8, "n_critic": 3}, GREY_28),
     "wgan_gp": (MLP | {"n_critic": 3}, GREY_8),
@@ -111,6 +112,10 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "gan res": ({"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1}, RGB_32),
     "r3gan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
     "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
+    "r3gan ada": (
+        {"ngf": 4, "ndf": 4, "nz": 8, "augment": "ada", "ada_images": 20, "penalty_freq": 2},
+        RGB_32._replace(batch_size=NUM),
+    ),
     "sngan": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2}, RGB_32),
     "sngan conditional": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2, "conditional": True}, RGB_32),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
@@ -192,12 +197,14 @@ def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     assert images.abs().max() <= 1
 
 
-def save_run(case: str, folder: Path, **options: Any) -> Any:
+def save_run(case: str, folder: Path, dataroot: str = "", **options: Any) -> Any:
     """Write a run folder as train.py would, of a case with initial weights; return its model in evaluation mode."""
     model = create(case, **options)
     folder.mkdir(parents=True)
     export_nets(folder, ["latest"], model.nets)
-    run = {"model": case.split()[0], "dataset_mode": model.dataset_mode, "batch_size": model.spec.batch_size}
+    mode = model.dataset_mode or ("image_folder" if "image" in model.needs else "aligned")
+    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": model.spec.batch_size}
     sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
+    sections |= {"data": {"dataroot": dataroot}} if dataroot else {}
     (folder / OPTIONS_FILE).write_text(dump(sections))
     return model.eval()
