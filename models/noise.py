@@ -32,8 +32,8 @@ class NoiseModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
         nz: int = option(100, help="length of the noise vector z", min=1)
-        ngf: int = option(64, help="G's channels, which all its layers scale with", min=1)
-        ndf: int = option(64, help="D's channels, which all its layers scale with", min=1)
+        ngf: int = option(64, help="base number of channels in G", min=1)
+        ndf: int = option(64, help="base number of channels in D", min=1)
         norm_eps: float = option(1e-5, help="epsilon of batch norm and of D's norm", above=0)
 
     opt: Options
@@ -58,7 +58,7 @@ class NoiseModel(AdversarialModel):
         return self.netG(z, labels)
 
     def check_batch_norm(self) -> None:
-        """Raise ValueError when batch norm would have to learn from a single vector at a time."""
+        """Raise ValueError when batch norm would see one vector at a time."""
         if self.micro_batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
             raise ValueError(
                 f"--batch_size {self.spec.batch_size} trains on one image at a time: the batch norm of linear layers "
@@ -76,7 +76,7 @@ class NoiseModel(AdversarialModel):
         return torch.randn(num, self.opt.nz, device=self.device)
 
     def latents(self, num: int, seed: int = 0) -> Tensor:
-        """Return the first ``num`` of the latent vectors that belong to ``seed``: the same on every device."""
+        """Return the first ``num`` latent vectors of ``seed``: the same on every device."""
         rows = [torch.randn(self.opt.nz, generator=generator(seed, i)) for i in range(num)]
         return torch.stack(rows).to(self.device)
 
@@ -156,7 +156,7 @@ def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.
 
 
 def check_classes(who: str, spec: DataSpec) -> None:
-    """Raise ValueError when the data has fewer than two classes, which ``who`` cannot do without."""
+    """Raise ValueError when the data has fewer than the two classes that ``who`` needs."""
     if spec.num_classes < 2:
         found = f"one class only, {spec.classes[0]!r}" if spec.classes else "no labels"
         raise ValueError(f"{who} needs images of two or more classes, one folder each; this data has {found}")
