@@ -41,7 +41,6 @@ class GANModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
-        self.check_batch_norm()
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)

@@ -20,7 +20,7 @@ from util.weights import export_nets
 CPU = torch.device("cpu")
 NUM = 4  # images a batch
 RGB_32 = DataSpec((32, 32), 3, 3, ("paper", "rock", "scissors"))
-UNLABELLED_32 = RGB_32._replace(classes=(), batch_size=NUM)
+UNLABELLED_32 = RGB_32._replace(classes=())
 GREY_8 = DataSpec((8, 8), 1, 1, ("0", "1", "2", "3"))
 GREY_28 = DataSpec((28, 28), 1, 1, ("0", "1", "2", "3"))
 RGB_128 = DataSpec((128, 128), 3, 3)
@@ -46,20 +46,20 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         UNET | {"spectral_norm": True, "instance_noise": 0.1, "label_smoothing": 0.1, "diffaugment": ("translation",)},
         UNLABELLED_32,
     ),
-    "cycle_gan": (RESNET | {"pool_size": 6}, DataSpec((16, 16), 3, 3, batch_size=NUM)),
+    "cycle_gan": (RESNET | {"pool_size": 6}, DataSpec((16, 16), 3, 3)),
     "cycle_gan batch norm": (
         RESNET | {"norm": "batch", "lambda_identity": 0.0, "pool_size": 0, "dropout": True},
-        DataSpec((16, 20), 1, 2, batch_size=NUM),
+        DataSpec((16, 20), 1, 2),
     ),
     "cycle_gan wgangp": (
         RESNET | {"gan_mode": "wgangp", "n_critic": 2, "pool_size": 4},
-        DataSpec((18, 14), 2, 2, batch_size=NUM),
+        DataSpec((18, 14), 2, 2),
     ),
     "cycle_gan rpgan": (
         RESNET | {"gan_mode": "rpgan", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_freq": 2, "pool_size": 4},
-        DataSpec((18, 14), 2, 2, batch_size=NUM),
+        DataSpec((18, 14), 2, 2),
     ),
-    "colorization": (UNET, DataSpec((32, 32), 1, 2, batch_size=NUM)),
+    "colorization": (UNET, DataSpec((32, 32), 1, 2)),
     "test": (RESNET, DataSpec((16, 16), 3, 1)),
     "cgan conv projection": (
         {
@@ -119,16 +119,16 @@ CASES = [case for name in NAMES for case in [c for c in TINY if c.split()[0] == 
 LEARNERS = [case for case in CASES if find_model(case.split()[0]).trains]
 
 
-def create(case: str, seed: int = 0, **options: Any) -> Any:
+def create(case: str, seed: int = 0, batch_size: int = 0, **options: Any) -> Any:
     """Build the model of a case, a BaseModel; ``options`` go before those of the table."""
     name = case.split()[0]
     tiny, spec = TINY.get(case, ({}, RGB_32))
-    return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed)
+    return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed, batch_size)
 
 
-def build(name: str, spec: DataSpec, **options: Any) -> Any:
+def build(name: str, spec: DataSpec, batch_size: int = 0, **options: Any) -> Any:
     """Build a model, a BaseModel, for data of ``spec`` with these options and its own defaults for the rest."""
-    return create_model(name, find_model(name).Options(**options), spec, CPU)
+    return create_model(name, find_model(name).Options(**options), spec, CPU, batch_size=batch_size)
 
 
 def make_batch(case: str, seed: int = 1, num: int = NUM) -> Batch:
@@ -183,7 +183,7 @@ def save_run(case: str, folder: Path, **options: Any) -> Any:
     model = create(case, **options)
     folder.mkdir(parents=True)
     export_nets(folder, ["latest"], model.nets)
-    run = {"model": case.split()[0], "dataset_mode": model.dataset_mode, "batch_size": model.spec.batch_size}
+    run = {"model": case.split()[0], "dataset_mode": model.dataset_mode, "batch_size": model.batch_size}
     sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
     (folder / OPTIONS_FILE).write_text(dump(sections))
     return model.eval()
