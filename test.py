@@ -100,7 +100,7 @@ def test(config: Config[TestOptions]) -> None:
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)
-            tell(loader.dataset)
+            tell(loader.dataset, trains=False)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
         if evaluator:

@@ -19,10 +19,10 @@ from options.layers import (
     read_card,
     resolve,
 )
-from options.parser import HELP, Parser, shown
+from options.parser import HELP, Parser
 from options.train_options import TrainOptions
 from options.upstream import RETIRED_TRAIN
-from util.config_file import SECTIONS, Entry, read_config
+from util.config_file import SECTIONS, Entry, read_config, shown
 from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs

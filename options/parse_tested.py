@@ -11,11 +11,11 @@ from options.base_options import match_suffix
 from options.declare import flags
 from options.layers import CLASSES, Layers, first_pass, resolve, texts
 from options.parse import Config, message_of, print_help, warn_unused
-from options.parser import Parser, reader_of, shown
+from options.parser import Parser, reader_of
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from options.upstream import OPTIONS_TABLE, RETIRED_TEST, read_options_table
-from util.config_file import Entry, read_config, read_section
+from util.config_file import Entry, read_config, read_section, shown
 from util.runs import OPTIONS_FILE, find_trained
 
 OWN = {f.name for f in fields(TestOptions)}  # test.py's own options, whatever the run's values

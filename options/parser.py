@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from options.declare import Flag, flags
 from options.upstream import ELSEWHERE
-from util.config_file import Entry, brief
+from util.config_file import Entry, brief, shown
 from util.console import one_line, warn
 from util.registry import did_you_mean
 
@@ -137,10 +137,3 @@ def _reader(flag: Flag) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
-
-
-def shown(value: Any) -> str:
-    """Return an option's value as a person would write it."""
-    if isinstance(value, tuple):
-        return ",".join(str(v) for v in value) or "none"
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value) or "none"

@@ -20,7 +20,9 @@ COMMON = {  # options that every script that loads a run honours
     *("dataroot", "results_dir", "device", "num_threads", "cache", "cache_dir", "verbose"),
 }
 OF_PLACE = {"phase", "load_iter", "batch_size"}  # options that name the results folder or leave results unchanged
-OF_NOISE = {"labels", "interpolate", "interpolation", "truncation", "nearest"}  # options of models that draw from noise
+OF_NOISE = {  # options of models that draw from noise
+    *("labels", "interpolate", "interpolation", "video", "truncation", "nearest"),
+}
 OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # options of models that translate
 
 
@@ -49,6 +51,9 @@ class TestOptions(BaseOptions):
     interpolation: Literal["lerp", "slerp"] = option(
         "lerp", help="interpolation: linear, or spherical, which keeps the length of latent vectors"
     )
+    video: bool = option(
+        False, help="also write the walk of --interpolate as an animated WebP, there and back, in an endless loop"
+    )
     truncation: float = option(
         0.0,
         help="draw z from a normal distribution truncated at plus and minus this, such as .7; 0: off",
@@ -70,6 +75,8 @@ class TestOptions(BaseOptions):
     def __post_init__(self) -> None:
         if self.truncation and self.metrics:
             raise ValueError("--metrics measures all that a model draws, --truncation leaves some out: choose one")
+        if self.video and self.interpolate < 2:
+            raise ValueError(f"--video animates --interpolate, which has {self.interpolate} steps: try 60")
 
     @property
     def label(self) -> str:

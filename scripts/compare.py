@@ -24,8 +24,8 @@ from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
 from options.parse_tested import parse_runs
-from options.parser import shown
 from options.test_options import COMMON, TestOptions
+from util.config_file import shown
 from util.console import one_line_errors, warn
 from util.device import pick_device
 from util.displays.logs import LossCsv, read_losses, thinned
