@@ -51,6 +51,7 @@ class BaseModel(nn.Module, ABC):
     watched: ClassVar[str] = ""  # the loss that --lr_policy plateau watches; "": the first one logged
     made_of_B: ClassVar[tuple[str, ...]] = ()  # images of ``forward`` that are computed from B alone
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
+    batch_size = 0  # images per training step; 0: not known
     recipe: ClassVar[str] = ""  # options that do better than the defaults, which are its source's
 
     @property
@@ -66,8 +67,6 @@ class BaseModel(nn.Module, ABC):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
         super().__init__()
-        if spec.batch_size % opt.accumulate:
-            raise ValueError(f"--accumulate {opt.accumulate} does not divide --batch_size {spec.batch_size} evenly")
         self.opt = opt
         self.spec = spec
         self.optimizers: dict[str, Optimizer] = {}
@@ -108,10 +107,16 @@ class BaseModel(nn.Module, ABC):
         """Translate in tiles of ``tile`` pixels from now on; raise ValueError when the model cannot."""
         raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
 
+    def fit_batches(self, batch_size: int) -> None:
+        """Prepare for training steps of ``batch_size`` images; raise ValueError when they do not suit the model."""
+        if batch_size % self.opt.accumulate:
+            raise ValueError(f"--accumulate {self.opt.accumulate} does not divide --batch_size {batch_size} evenly")
+        self.batch_size = batch_size
+
     @property
     def micro_batch_size(self) -> int:
         """Return the images that the networks see at a time in training; 0: not known."""
-        return self.spec.batch_size // self.opt.accumulate
+        return self.batch_size // self.opt.accumulate
 
     @property
     def device(self) -> torch.device:

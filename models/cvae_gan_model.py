@@ -51,7 +51,6 @@ class CVAEGANModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netE, self.netG, lr=opt.lr_G),
         }
-        self.check_batch_norm()
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)

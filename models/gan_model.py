@@ -43,7 +43,7 @@ class GANModel(NoiseModel):
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))  # whatever the data has
         self.netG, netD = create_networks(opt, self.spec)
         self.netD = self.regularized(netD)
-        self.ada = AdaptiveAugment(opt.ada_target, spec.batch_size, opt.ada_images) if opt.augment == "ada" else None
+        self.ada = AdaptiveAugment(opt.ada_target, 0, opt.ada_images) if opt.augment == "ada" else None
         for name in ("ada_target", "ada_images"):
             if not self.ada and getattr(opt, name) != getattr(type(opt), name):
                 warn(f"--{name} {getattr(opt, name)} has no effect without --augment ada")
@@ -51,7 +51,11 @@ class GANModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
-        self.check_batch_norm()
+
+    def fit_batches(self, batch_size: int) -> None:
+        super().fit_batches(batch_size)
+        if self.ada is not None:
+            self.ada.batch_size = batch_size
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)

@@ -57,11 +57,11 @@ class NoiseModel(AdversarialModel):
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
         return self.netG(z, labels)
 
-    def check_batch_norm(self) -> None:
-        """Raise ValueError when batch norm would see one vector at a time."""
+    def fit_batches(self, batch_size: int) -> None:
+        super().fit_batches(batch_size)
         if self.micro_batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
             raise ValueError(
-                f"--batch_size {self.spec.batch_size} trains on one image at a time: the batch norm of linear layers "
+                f"--batch_size {batch_size} trains on one image at a time: the batch norm of linear layers "
                 "needs two images or more at a time"
             )
 
@@ -94,7 +94,7 @@ class NoiseModel(AdversarialModel):
         classes = self.shown_classes
         z = self.latents((len(classes) or COLUMNS) * COLUMNS)
         labels = torch.tensor(classes, device=self.device).repeat_interleave(COLUMNS) if classes else None
-        size = max(COLUMNS, self.spec.batch_size)
+        size = max(COLUMNS, self.batch_size)
         parts = [slice(i, i + size) for i in range(0, len(z), size)]
         return {"fake": torch.cat([self.sample(z[p], None if labels is None else labels[p]) for p in parts])}
 

@@ -55,10 +55,18 @@ class TranslationModel(AdversarialModel):
         opt = self.opt
         arch = GeneratorArchitecture.of(opt, input_nc=input_nc, output_nc=output_nc)
         net = create_generator(arch, opt.init_type, opt.init_gain)
-        if self.micro_batch_size == 1:  # it trains on single images, so it is tested on them too
-            use_image_statistics(net)
         self.warn_of_padding(net)
         return net
+
+    def fit_batches(self, batch_size: int) -> None:
+        super().fit_batches(batch_size)
+        for net in self.modules():
+            if isinstance(net, ImagePool) and 0 < net.size < self.micro_batch_size:
+                raise ValueError(
+                    f"--pool_size {net.size} is less than --batch_size {batch_size}: use a larger one, or 0"
+                )
+            if isinstance(net, Generator) and self.micro_batch_size == 1:  # so it is tested on single images too
+                use_image_statistics(net)
 
     def warn_of_padding(self, netG: Generator) -> None:
         """Warn when images are padded to more than twice their pixels; name a network that pads less."""
@@ -108,10 +116,6 @@ class TranslationModel(AdversarialModel):
         if size and not any(self.spec.image_size):
             raise ValueError(
                 f"--pool_size {size} needs images of one size: use a --preprocess with crop, or --pool_size 0"
-            )
-        if 0 < size < self.micro_batch_size:
-            raise ValueError(
-                f"--pool_size {size} is less than --batch_size {self.spec.batch_size}: use a larger one, or 0"
             )
         return ImagePool(size, (channels, *self.spec.image_size))
 
