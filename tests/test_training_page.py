@@ -14,7 +14,7 @@ from util.displays import html_display
 from util.displays.display import Status
 from util.displays.html_display import TrainingPage
 from util.images import make_grid
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress
 
 PAGE = Path(__file__).parent.parent / "util" / "pages" / "assets"
@@ -187,7 +187,7 @@ def test_the_script_reads_what_was_written(tmp_path):
 
 
 def figure(value, name="kid_stub"):
-    return Figure("kid", name, value, 0.1, 12, 4, "stub", 8, 0)
+    return Score("kid", name, value, 0.1, 12, 4, "stub", 8, 0)
 
 
 def test_measurements_are_one_line_each(tmp_path):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from util.background import Do, at_once
 from util.checks import count
 from util.files import cut_back, length
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress, Report
 
 
@@ -52,8 +52,8 @@ class Display:
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         """Take the means of an epoch that ends, and the learning rate it was trained with."""
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        """Take the figures of a measurement; ``best`` says which was the best so far, "" for none."""
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        """Take the scores of a measurement; ``best`` says which was the best so far, "" for none."""
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Take pictures; those of epoch 0 are from before training, later ones of an epoch replace earlier ones."""
@@ -89,8 +89,8 @@ class Visualizer:
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         self.do(self._all, "epoch", at, means, lr)
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        self.do(self._all, "metrics", at, figures, best)
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        self.do(self._all, "metrics", at, scores, best)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         self.do(self._all, "images", at, grids)

@@ -17,7 +17,7 @@ from dominate import tags
 from util.displays.display import Display, Status
 from util.files import append_text, write_text
 from util.images import make_grid, save_film, save_png
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.open_image import open_image
 from util.pages.page import Page
 from util.types import Grid, Progress
@@ -65,10 +65,10 @@ class TrainingPage(Display):
         """Report the end of an epoch: its mean losses and the learning rate it was trained with."""
         self._append("epoch", at, means=_numbers(means), **_numbers({"lr": lr}))
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
         """Report a measurement, and which was the best so far."""
-        values = _numbers({figure.name: figure.value for figure in figures})
-        self._append("metrics", at, values=values, settings=figures[0].settings, best=best)
+        values = _numbers({score.name: score.value for score in scores})
+        self._append("metrics", at, values=values, settings=scores[0].settings, best=best)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Show the pictures of an epoch; epoch 0 is before training."""

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from util.config_file import read_section
 from util.files import written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
-from util.metrics.score import COLUMNS, Figure, table
+from util.metrics.score import COLUMNS, Score, table
 from util.pages.results_page import ResultsPage
 from util.registry import did_you_mean
 from util.runs import OPTIONS_FILE
@@ -184,13 +184,13 @@ def draw_samples(
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
 
 
-def show_figures(results: Results, figures: Sequence[Figure]) -> None:
-    """Print figures, and write them to metrics.csv and the page, each with all that it depends on."""
-    for name, value, settings in table(figures):
+def show_scores(results: Results, scores: Sequence[Score]) -> None:
+    """Print scores, and write them to metrics.csv and the page, each with all that it depends on."""
+    for name, value, settings in table(scores):
         print(f"{name:<28} {value:<16} {settings}")
     with written_whole(results.folder / "metrics.csv", "w") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
-        rows.writerows(figure.cells() for figure in figures)
+        rows.writerows(score.cells() for score in scores)
     results.page.add_section("Metrics")
-    results.page.add_table(["metric", "value", "settings"], table(figures))
+    results.page.add_table(["metric", "value", "settings"], table(scores))

@@ -84,7 +84,7 @@ class Reporter:
     def metrics(self, at: Progress, measured: "Measured", best: str) -> None:
         """Report a measurement; ``best`` describes the best one so far, "" when there is none."""
         tqdm.write(measured.text)
-        self.visualizer.metrics(at, measured.figures, best)
+        self.visualizer.metrics(at, measured.scores, best)
 
     def end_epoch(self, at: Progress, means: dict[str, float], lr_factor: float) -> None:
         """Report an epoch's mean losses, learning rates and speed."""
