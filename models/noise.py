@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
-from models.base_model import COLUMNS, MAX_CLASSES
+from models.augment.ada import AdaptiveAugment
+from models.base_model import COLUMNS, MAX_CLASSES, Objective
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelInput
 from models.networks.noise import (
@@ -23,7 +24,7 @@ from options import option
 from util.console import warn
 from util.seeding import generator
 from util.spread import spread
-from util.types import Autoencoded, Batch, DataSpec, Grid, Visuals
+from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals
 
 
 class NoiseModel(AdversarialModel):
@@ -35,6 +36,11 @@ class NoiseModel(AdversarialModel):
         ngf: int = option(64, help="base number of channels in G", min=1)
         ndf: int = option(64, help="base number of channels in D", min=1)
         norm_eps: float = option(1e-5, help="epsilon of batch norm and of D's norm", above=0)
+        augment: Literal["none", "ada"] = option(
+            "none", help="ada: augment what D sees the more strongly, the more D overfits (arXiv:2006.06676)"
+        )
+        ada_target: float = option(0.6, help="ada: mean sign of D's logits on real images to aim at", min=0, max=1)
+        ada_images: int = option(500_000, help="ada: number of images in which its strength can go from 0 to 1", min=1)
 
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
@@ -52,6 +58,10 @@ class NoiseModel(AdversarialModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
         self.shown_classes = tuple(spread(spec.num_classes, MAX_CLASSES).tolist())
+        self.ada = AdaptiveAugment(opt.ada_target, 0, opt.ada_images) if opt.augment == "ada" else None
+        for name in ("ada_target", "ada_images"):
+            if not self.ada and getattr(opt, name) != getattr(type(opt), name):
+                warn(f"--{name} {getattr(opt, name)} has no effect without --augment ada")
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
@@ -59,11 +69,31 @@ class NoiseModel(AdversarialModel):
 
     def fit_batches(self, batch_size: int) -> None:
         super().fit_batches(batch_size)
+        if self.ada is not None:
+            self.ada.batch_size = batch_size
         if self.micro_batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
             raise ValueError(
                 f"--batch_size {batch_size} trains on one image at a time: the batch norm of linear layers "
                 "needs two images or more at a time"
             )
+
+    def augmented(self, images: Tensor) -> Tensor:
+        return super().augmented(images if self.ada is None else self.ada(images))
+
+    def discriminate_pair(
+        self, netD: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        real_logits, fake_logits = super().discriminate_pair(netD, real, fake)
+        is_learning = next(netD.parameters()).requires_grad  # D is frozen while G learns
+        if self.ada is not None and is_learning:  # logits that are compared have no zero of their own
+            self.ada.steer(real_logits - fake_logits if self.gan.compares else real_logits)
+        return real_logits, fake_logits
+
+    def minimize(self, name: str, objective: Objective, batch: Batch) -> Losses:
+        losses = super().minimize(name, objective, batch)
+        if self.ada is not None and name == "D":
+            losses["ada_p"] = self.ada.p.clone()
+        return losses
 
     has_encoder: ClassVar[bool] = False
 
