@@ -17,7 +17,7 @@ from options import option
 from options.declare import flags
 from options.parse import parse_train
 from options.parse_tested import parse_test
-from util.config_file import dump, read_config
+from util.config_file import dump, plain, read_config
 from util.registry import list_names
 
 MODELS = [name for name in list_names("models", "_model") if find_model(name).trains]
@@ -674,3 +674,249 @@ def test_help_and_early_mistakes_do_not_wait_for_torch(script, words, status, tm
     )
     assert done.stdout.splitlines()[-1] == f"{status} False", done.stderr
     assert done.stderr.count("\n") == (1 if status else 0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_record_of_a_run_holds_every_option_with_its_value(folder, model):
+    root = "hands" if "image" in find_model(model).needs else "emoji_mini"
+    config = parse(f"--model {model} --dataroot {root} --lr 0.5 --seed 7 --n_epochs 3 --max_dataset_size 5")
+    once = {"config": first.run.config, "overwrite": first.run.overwrite}  # words to one process
+    assert dataclasses.replace(second.run, **once) == first.run
+    assert (second.model, second.data) == (first.model, first.data)
+    assert (second.model_name, second.dataset_mode) == (first.model_name, first.dataset_mode)
+    assert second.sections() == first.sections()
+
+
+def test_the_order_of_options_in_the_file_is_that_of_their_declaration(folder):
+    (folder / "saved.yaml").write_text(dump(parse(MINIMAL).sections()))
+    assert list(read_config(folder / "saved.yaml"))[:2] == ["name", "checkpoints_dir"]
+
+
+# --- going on with a run
+
+
+@pytest.fixture
+def run(folder):
+    """A run called ``old``, as its options.yaml knows it."""
+    config = parse(f"{MINIMAL} --name old --nz 4 --batch_size 2 --device cpu --no_flip")
+    save_run(config)
+    return config
+
+
+def test_a_run_goes_on_with_its_own_options(run):
+    config = parse("--name old --continue_train")
+    assert dataclasses.replace(config.run, continue_train=False) == run.run
+    assert (config.model, config.data) == (run.model, run.data)
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "now"),
+    [
+        ("--nz 5", "4", "5"),
+        ("--batch_size 3", "2", "3"),
+        ("--lr 1", "0.0002", "1.0"),
+        ("--flip", "off", "on"),
+        ("--hidden_G 8", "128,256,512,1024", "8"),
+        ("--seed 1", "0", "1"),
+        ("--ema .9", "0.0", "0.9"),
+        ("--model template", "cgan", "template"),
+        ("--dataset_mode template", "image_folder", "template"),
+        ("--init_from other", "none", "other"),
+    ],
+)
+@pytest.mark.parametrize("source", ["command line", "config"])
+def test_what_would_make_it_another_run_is_refused_with_both_values(folder, run, refused, words, before, now, source):
+    name, *value = words.removeprefix("--").split()
+    if source == "config":
+        words = config_file(folder, f"{name}: {value[0] if value else 'true'}\n")
+    line = refused(f"--name old --continue_train {words}")
+    assert line.startswith(f"--{name} {now}: run 'old' was started with {before}; ")
+    assert "--init_from old --name NEW" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("--n_epochs 7", "n_epochs", 7),
+        ("--n_epochs_decay 7", "n_epochs_decay", 7),
+        ("--print_freq 7", "print_freq", 7),
+        ("--display_freq 7", "display_freq", 7),
+        ("--save_latest_freq 7", "save_latest_freq", 7),
+        ("--save_epoch_freq 7", "save_epoch_freq", 7),
+        ("--num_threads 7", "num_threads", 7),
+        ("--cache disk", "cache", "disk"),
+        ("--display none", "display", ("none",)),
+        ("--verbose", "verbose", True),
+    ],
+)
+def test_epochs_frequencies_and_speed_may_change(run, capsys, words, name, value):
+    assert getattr(parse(f"--name old --continue_train {words}").run, name) == value
+    assert capsys.readouterr().err == ""
+
+
+def test_another_device_is_taken_with_a_warning(run, capsys):
+    assert parse("--name old --continue_train --device cuda").run.device == "cuda"
+    err = capsys.readouterr().err
+    assert err.startswith("warning: --device cuda: run 'old' was started with cpu; ") and err.count("\n") == 1
+
+
+def test_the_same_value_again_is_no_change(run, capsys):
+    parse("--name old --continue_train --nz 4 --model cgan --device cpu --gpu_ids -1")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_was_moved_goes_on_where_it_is(folder, run):
+    Path("checkpoints").rename("moved")
+    Path("moved/old").rename("moved/new")
+    config = parse("--name new --continue_train --checkpoints_dir moved")
+    assert config.run.run_dir == Path("moved/new")
+    Path("moved").rename("checkpoints")
+    assert parse("--name new --continue_train").run.run_dir == Path("checkpoints/new")
+    Path("checkpoints").rename("other")
+    save_run(parse("--model cgan --dataroot hands --name far --checkpoints_dir elsewhere"))
+    Path("elsewhere").rename("checkpoints")
+    assert parse("--name far --continue_train").run.run_dir == Path("checkpoints/far")
+
+
+def test_without_a_name_the_newest_run_that_fits_goes_on(folder, run, refused):
+    save_run(parse("--model template --dataroot hands --name later"))
+    os.utime("checkpoints/old/options.yaml", (1, 1))
+    assert parse("--continue_train").run.name == "later"
+    assert parse("--continue_train --model cgan").run.name == "old"
+    assert parse("--continue_train --dataroot hands").run.name == "later"
+    line = refused("--continue_train --model cgan --dataroot rps_mini")
+    assert line == "--continue_train: no run in checkpoints/ was started with --model cgan --dataroot rps_mini"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--continue_train --name odl", "no run 'odl' in checkpoints/; did you mean 'old'? (known: old)"),
+        ("--continue_train --name old --checkpoints_dir none", "there is no run in none/"),
+        ("--continue_train --name old --overwrite", "--overwrite"),
+        ("--continue_train --name ../checkpoints/old", "no run '../checkpoints/old'"),
+        ("--continue_train --name ./old", "'./old' cannot name a folder"),
+    ],
+)
+def test_a_run_that_cannot_go_on_is_refused(run, refused, words, complaint):
+    assert complaint in refused(words)
+
+
+def test_a_damaged_record_of_a_run_is_named(folder, run, refused):
+    (folder / "checkpoints/old/options.yaml").write_text("run: {nz: [")
+    assert refused("--name old --continue_train").startswith("checkpoints/old/options.yaml is not YAML")
+
+
+# --- test.py
+
+
+def look(options, *words):
+    return parse_test("", [*options.split(), *words], find_model, find_dataset)
+
+
+def test_testing_takes_model_and_data_from_the_run(folder, run):
+    config = look("")
+    assert (config.run.name, config.model, config.model_name) == ("old", run.model, "cgan")
+    assert config.data == dataclasses.replace(run.data, phase="test")
+    other = look("--name old --dataroot other --phase train --batch_size 3")
+    assert (other.data.dataroot, other.data.phase, other.run.batch_size) == ("other", "train", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--name odl", "no run 'odl' in checkpoints/; did you mean 'old'?"),
+        ("--name ../old", "--name: '../old' cannot name a folder"),
+        ("--checkpoints_dir none", "there is no run in none/; train one first"),
+        ("--epoch lates", "--epoch: 'lates' is neither 'latest' nor 'best', nor the number"),
+        ("--epoch ../latest", "--epoch: '../latest' is neither"),
+        ("--num_test -1", "--num_test: -1 is too small: at least 0"),
+        ("--nz 5", "--nz 5: run 'old' was trained with 4"),
+        ("--model cgam", "no file models/cgam_model.py; did you mean 'cgan'?"),
+        ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or use --model test"),
+        ("--label rock", "there is no option --label here; did you mean '--labels'?"),
+    ],
+)
+def test_mistakes_of_testing_are_one_line_too(run, capsys, words, complaint):
+    with pytest.raises(SystemExit) as stop:
+        look(words)
+    out, err = capsys.readouterr()
+    assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
+    assert complaint in err
+
+
+@pytest.mark.parametrize("text", ["", "about: {x: 1}\n", "model: cgan\n"])
+def test_a_folder_with_another_options_file_is_refused(folder, run, capsys, text):
+    (folder / "checkpoints/old/options.yaml").write_text(text)
+    with pytest.raises(SystemExit) as stop:
+        look("--name old")
+    assert stop.value.code == 2
+    assert "it was not written by train.py" in capsys.readouterr().err
+
+
+# --- every pair of classes
+
+
+@pytest.mark.parametrize("dataset_mode", DATASETS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_and_data_set_class_build_a_parser(folder, capsys, model, dataset_mode):
+    config = parse(f"--model {model} --dataroot hands --dataset_mode {dataset_mode}")
+    names = [name for section in config.sections().values() for name in section]
+    assert len(names) == len(set(names))
+    assert set(find_model(model).defaults) <= set(names), "a default for an option that does not exist"
+    with pytest.raises(SystemExit) as stop:
+        parse(f"--model {model} --dataset_mode {dataset_mode} --help")
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"--{name} " in shown or f"--{name}\n" in shown or f"--{name}," in shown for name in names)
+
+
+# --- without torch
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "status"),
+    [
+        ("train", ["--help"], 0),
+        ("train", [], 2),
+        ("train", ["--model", "cgam", "--dataroot", "hands"], 2),
+        ("train", ["--model", "cgam", "--help"], 2),
+        ("train", ["--config", "nowhere.yaml"], 2),
+        ("train", ["--config", "bad.yaml"], 2),
+        ("train", ["--model"], 2),
+        ("train", ["--continue_train", "--name", "nobody"], 2),
+        ("test", ["--help"], 0),
+        ("test", ["--name", "nobody"], 2),
+        ("test", ["--n_test", "3"], 2),
+    ],
+)
+def test_help_and_early_mistakes_do_not_wait_for_torch(script, words, status, tmp_path):
+    (tmp_path / "bad.yaml").write_text("a: [\n")
+    code = (
+        f"import sys, {script}\n"
+        f"try: {script}.main({words!r})\n"
+        f"except SystemExit as stop: status = stop.code\n"
+        f"print(status, 'torch' in sys.modules)"
+    )
+    repository = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(repository)}, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == f"{status} False", done.stderr
+    assert done.stderr.count("\n") == (1 if status else 0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_record_of_a_run_holds_every_option_with_its_value(folder, model):
+    root = "hands" if "image" in find_model(model).needs or model.startswith("template") else "pairs"
+    mode = "" if root == "hands" else f"--dataset_mode {find_model(model).dataset_mode or 'unaligned'}"
+    config = parse(f"--model {model} --dataroot {root} --lr 0.5 --seed 7 --n_epochs 3 --max_dataset_size 5 {mode}")
+    once = {"config", "continue_train", "accept_data", "overwrite", "suffix"}
+    for section, record in config.sections().items():
+        options = getattr(config, section)
+        assert record == {f.name: getattr(options, f.name) for f in dataclasses.fields(options) if f.name not in once}
+    record = {name: value for values in config.sections().values() for name, value in values.items()}
+    assert (record["lr"], record["seed"], record["n_epochs"], record["max_dataset_size"]) == (0.5, 7, 3, 5)
+    (folder / "record.yaml").write_text(dump(config.sections()))
+    found = read_config(folder / "record.yaml")
+    assert {name: entry.value for name, entry in found.items()} == {n: plain(value) for n, value in record.items()}
