@@ -136,7 +136,7 @@ def test_its_options_are_told_of_when_it_is_off(capsys):
 def test_what_cannot_be_repeated_is_refused_on_a_gpu_alone(monkeypatch):
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
     at(1.0)(torch.zeros(2, 3, 8, 8))
-    with pytest.raises(ValueError, match="--augment ada: .* leave out --deterministic"):
+    with pytest.raises(ValueError, match=r"--augment ada: .* leave out --deterministic"):
         ada.check_repeatable(torch.device("cuda"))
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: False)
     ada.check_repeatable(torch.device("cuda"))

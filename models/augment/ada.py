@@ -75,8 +75,8 @@ def check_repeatable(device: torch.device) -> None:
     """Raise ValueError where torch.use_deterministic_algorithms would refuse the gradient of the resampling."""
     if device.type == "cuda" and torch.are_deterministic_algorithms_enabled():
         raise ValueError(
-            "--augment ada: the gradient of its resampling is not repeatable on a GPU: leave out --deterministic, or use "
-            "--diffaugment color,translation"
+            "--augment ada: the gradient of its resampling is not repeatable on a GPU: leave out --deterministic, or "
+            "use --diffaugment color,translation"
         )
 
 
