@@ -14,11 +14,7 @@ from util.types import Batch, DataSpec, Weighted
 
 
 class CGANModel(GANModel):
-    """G draws an image of a given class, and D judges image and class together (Eq. 2).
-
-    Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661, its k is ``n_critic``), then G on
-    the same noise.
-    """
+    """G draws an image of a given class, and D sees image and class together (Eq. 2); the step is the GAN's."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
@@ -26,7 +22,7 @@ class CGANModel(GANModel):
         netD: NoiseNet = "conv"
         hidden_D: tuple[int, ...] = (512, 512, 512)
         dropout: float = 0.4
-        norm_eps: float = 0.8  # as in the sources of this model, who meant the momentum; PyTorch's own is 1e-5
+        norm_eps: float = 0.8  # the tutorial passes 0.8 as eps (it meant momentum); kept to reproduce it
         conditional: bool = True
         lambda_mismatch: float = option(
             0.0, help="weight of D's loss on real images with a wrong label, beside that on fakes; 0: none", min=0
@@ -45,11 +41,11 @@ class CGANModel(GANModel):
         super().__init__(opt, spec)
         self.weight_D = self.gan.share_D
 
-    def more_D(self, batch: Batch, real_logits: Tensor) -> Terms:
+    def extra_loss_D(self, batch: Batch, real_logits: Tensor) -> Terms:
         """Return D's loss on real images with a wrong label: GAN-CLS, Algorithm 1 of arXiv:1605.05396."""
         if not self.opt.lambda_mismatch:
             return {}
         real, labels = batch["image"], batch["label"]
         others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
-        wrong = self.gan.loss_reject(self.judge(self.netD, real, others), real_logits)
+        wrong = self.gan.loss_reject(self.discriminate(self.netD, real, others), real_logits)
         return {"D_wrong": Weighted(wrong, self.weight_D * self.opt.lambda_mismatch)}

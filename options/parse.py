@@ -1,6 +1,5 @@
-"""Read the command line, YAML and cards into typed, frozen options."""
+"""Parse the command line, YAML files and data cards into typed, frozen options."""
 
-import argparse
 import dataclasses
 import os
 import sys
@@ -10,39 +9,44 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from options.base_options import BaseOptions, full_name, match_suffix, run_name
-from options.declare import flags
-from options.parser import Parser, shown
+from options.layers import (
+    OF_ONE_COMMAND,
+    Layer,
+    Layers,
+    first_options,
+    first_pass,
+    read_asked_config,
+    read_card,
+    resolve,
+)
+from options.parser import HELP, Parser
 from options.train_options import TrainOptions
 from options.upstream import RETIRED_TRAIN
-from util.config_file import SECTIONS, Entry, brief, read_config
+from util.config_file import SECTIONS, Entry, read_config, shown
 from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
 
-# A record that repeated these would repeat the deed.
-OF_ONE_COMMAND = ("config", "continue_train", "accept_data", "overwrite", "suffix")
-FIRST = ("model", "dataset_mode", "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
-OF_A_AND_B = ("aligned", "unaligned", "single")  # a model that draws from noise takes all images alike
-HELP = {"-h", "--help"}
 Run = TypeVar("Run", bound=BaseOptions)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Generic[Run]):
-    """Everything that was asked for: ``run`` by the script, ``model`` and ``data`` by their classes."""
+    """All options: ``run`` as declared by the script, ``model`` and ``data`` by their classes."""
 
     run: Run
     model: Any
     data: Any
     model_name: str
     dataset_mode: str
-    defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
-    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
-    given: frozenset[str] = frozenset()  # test.py: the options that the user gave
-    trained: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: all that is known of the training
+    defaults: dict[str, Any]  # the value of each option without the user's
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: the data spec that the run recorded
+    given: frozenset[str] = frozenset()  # options set by the user
+    trained: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: the options of the training
+    own: Any = None  # the options of another script that trains, such as the benchmark
 
     def sections(self) -> dict[str, dict[str, Any]]:
-        """Return all options by section and name, as ``options.yaml`` has them: without those of one command."""
+        """Return the options by section and name as saved in ``options.yaml``, without those of a single command."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
         return {s: {k: v for k, v in values.items() if k not in OF_ONE_COMMAND} for s, values in sections.items()}
 
@@ -53,117 +57,84 @@ def parse_train(
     find_model: Callable[[str], Any],
     find_dataset: Callable[[str], Any],
     recognize: Callable[[str], tuple[str, Path]],
+    own: type | None = None,
+    or_else: str = "",
 ) -> Config[TrainOptions]:
-    """Parse the command line of train.py in two passes: first which model and data, then everyone's options.
+    """Parse the command line of train.py in two passes: first the model and the data, then all options.
 
-    Precedence: command line, ``--config`` (with ``--continue_train``: the run's own options), the card of the
-    data set, the model's defaults, the declarations. Exits with status 2 and one line when something is wrong.
+    ``layers.LAYERS`` is the order of precedence; the run is that of ``--continue_train``. Exits with status 2 and one
+    line on a user's mistake.
 
     Args:
-        description: what ``--help`` begins with.
+        description: the first lines of ``--help``.
         argv: the words after the script's name; None takes the process's own.
         find_model, find_dataset: return the class of a name, or raise LookupError.
         recognize: returns dataset_mode and card file of a dataroot, or raises FileNotFoundError.
+        own: further options, of a script that trains.
+        or_else: alternatives to name when --model is missing.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description, RETIRED_TRAIN)
+    if own:
+        parser.add("own", own, Path(parser.prog).stem)
     asked = first_pass(parser, argv)
     try:
-        config = read_config(Path(asked["config"])) if "config" in asked else {}
-        for name in OF_ONE_COMMAND:
-            if name in config:
-                raise ValueError(f"{config[name].where}: {name} belongs on the command line")
-        first, folder, run_entries = texts(config) | asked, None, dict[str, Entry]()
+        config, folder, run = read_asked_config(asked), None, dict[str, Entry]()
         if "continue_train" in asked:
-            folder = _run_to_continue(first)
-            run_entries = read_config(folder / OPTIONS_FILE)
-            run = texts(run_entries)  # its model and data set class stay: another one is refused below
-            first = run | first | {k: run[k] for k in ("model", "dataset_mode") if k in run}
+            folder = _run_to_continue(first_options(asked, config))
+            run = read_config(folder / OPTIONS_FILE)
+        first = first_options(asked, config, run)
         if not (model := first.get("model")):
-            help_without_model(parser, argv)
+            help_without_model(parser, argv, or_else)
         model_class = find_model(model)
         if not model_class.trains:
-            raise ValueError(f"--model {model} shows what another model has learnt: python test.py --model {model}")
-        dataroot, dataset_mode = first.get("dataroot", ""), first.get("dataset_mode") or model_class.dataset_mode
-        card, recognized = dict[str, Entry](), ""
-        if dataroot:
-            recognized, card_file = recognize(dataroot)
-            dataset_mode = dataset_mode or suited(recognized, model_class.needs)
-            if card_file.exists():
-                card = {k: e for k, e in read_config(card_file).items() if k not in ("about", "licence")}
-        dataset_class = find_dataset(dataset_mode or "image_folder")
+            raise ValueError(f"--model {model} only shows a trained model: python test.py --model {model}")
+        mode, card, is_for_mode = read_card(first, model_class, recognize)
 
-        classes = {"run": TrainOptions, "model": model_class.Options, "data": dataset_class.Options}
-        titles = {"run": "training", "model": f"--model {model}", "data": f"--dataset_mode {dataset_mode}"}
-        for section, cls in classes.items():
-            parser.add(titles[section], cls, model_class.defaults)
-        if dataset_mode != recognized:  # the card was written for another reader of the same files
-            card = {k: e for k, e in card.items() if k in parser.flags}
-        defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults | parser.convert(card)
-        defaults |= {"dataset_mode": dataset_mode}
+        parser.add("run", TrainOptions, "training", model_class.defaults)
+        parser.add("model", model_class.Options, f"--model {model}", model_class.defaults)
+        parser.add("data", find_dataset(mode).Options, f"--dataset_mode {mode}", model_class.defaults)
+        layers: dict[Layer, dict[str, Any]] = {
+            "declaration": parser.defaults(),
+            "model": model_class.defaults,
+            "card": parser.convert(card, skip_unknown=not is_for_mode) | {"dataset_mode": mode},
+        }
         print_help(parser, argv)
-        written, typed = parser.convert(config), parser.parse(argv)
-        given = written | typed
-        stored = parser.convert(run_entries)
-        values = defaults | stored | given
+        layers |= {"config": parser.convert(config), "command line": parser.parse(argv), "run": parser.convert(run)}
+        values = resolve(layers)
         if values["dataroot"] is MISSING:
             raise ValueError("--dataroot is required: a folder of images, or the name of one in datasets/")
         if folder:
-            _check_resume(parser, stored, given, folder.name)
+            _check_resume(parser, layers, folder.name)
             values |= {"name": folder.name, "checkpoints_dir": folder.parent}
-        elif not values["name"]:
-            values["name"] = _name_run(values["checkpoints_dir"], dataroot, model)
-        if not folder:
-            values["name"] = full_name(values["name"], values["suffix"], values | {"model": model})
-        if values["init_from"] and not folder:
-            find_trained(values["checkpoints_dir"], values["init_from"])
-        known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
-        built = build(classes, values)
-        # A config may be the record of a run, with all options there are.
-        said = typed.keys() | {n for n, value in written.items() if value != defaults.get(n)}
-        warn_unheeded({n: why for n, why in built["run"].idle().items() if n in said})
-        return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)
+        else:
+            values["name"] = _name_run(values, model)
+        return _config_of(parser, layers, values, model)
     except (LookupError, OSError, ValueError) as error:
         parser.error(message_of(error))
 
 
-def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
-    """Return what the command line says of the options that decide which others there are, as it stands there."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name in ("config", "suffix", *FIRST):
-        first.add_argument(f"--{name}", default=None)
-    first.add_argument("--continue_train", action="store_const", const="yes", default=None)
-    try:
-        found = first.parse_known_args(argv)[0]
-    except argparse.ArgumentError as error:
-        if not HELP & set(argv):
-            parser.error(str(error))
-        return {}
-    return {name: value for name, value in vars(found).items() if value is not None}
-
-
-def texts(entries: Mapping[str, Entry]) -> dict[str, str]:
-    """Return what a file says of the options that decide which others there are.
-
-    Raises:
-        ValueError: a value is a list, a switch or nothing; the message says where.
-    """
-    found = {name: entries[name] for name in FIRST if name in entries}
-    for name, (value, where) in found.items():
-        if value is None or isinstance(value, bool | list | dict):
-            raise ValueError(f"{where}: {name}: {brief(value)} is not a text")
-    return {name: str(value) for name, (value, _) in found.items()}
+def _config_of(parser: Parser, layers: Layers, values: Mapping[str, Any], model: str) -> Config[TrainOptions]:
+    """Build the options of a training; warn of each set by the user that has no effect."""
+    defaults = resolve(layers, last="card")
+    # A config may be the record of a run, with every option in it.
+    changed = {name for name, value in layers["config"].items() if value != defaults.get(name)}
+    given = frozenset(layers["command line"].keys() | changed)
+    built = parser.build(values)
+    warn_unused({name: why for name, why in built["run"].idle().items() if name in given})
+    known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
+    return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known, given=given)
 
 
 def _run_to_continue(wanted: Mapping[str, str]) -> Path:
-    """Return the folder that ``--continue_train`` means: ``--name``, or the newest that fits the rest."""
+    """Return the folder of the run to resume: ``--name``, or the newest run that matches the other options."""
     checkpoints_dir = Path(wanted.get("checkpoints_dir", "checkpoints"))
     if "name" in wanted:
         folder = find_trained(checkpoints_dir, match_suffix(checkpoints_dir, wanted["name"], wanted.get("suffix", "")))
         if not (folder / OPTIONS_FILE).exists():
             raise FileNotFoundError(
-                f"--continue_train: {folder} holds weights alone, which say nothing of the optimizer and the epoch: "
-                f"--init_from {folder.name} --name NEW begins a run from them"
+                f"--continue_train: {folder} holds only weights, without optimizer and epoch: "
+                f"--init_from {folder.name} --name NEW starts a run from them"
             )
         return folder
     find_run(checkpoints_dir, "")  # raises when there is none at all
@@ -176,51 +147,47 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
     raise FileNotFoundError(f"--continue_train: no run in {checkpoints_dir}/ was started with {shown}")
 
 
-def _name_run(checkpoints_dir: Path, dataroot: str, model: str) -> str:
-    """Return a name that no run has yet, after the folder that ``dataroot`` leads to; "." and ".." have one too.
+def _name_run(values: Mapping[str, Any], model: str) -> str:
+    """Return the name of a new run: ``--name``, or a free one after the data folder, followed by ``--suffix``.
 
     Raises:
-        ValueError: that folder's name cannot name another.
+        ValueError: the data folder's name cannot name a run, or the suffix names no option.
+        FileNotFoundError: ``--init_from`` names no run.
     """
-    stem = Path(os.path.abspath(dataroot)).name  # noqa: PTH100  Path.resolve() would follow links
-    try:
-        return run_name(free_name(checkpoints_dir, f"{stem}_{model}"))
-    except ValueError as error:
-        raise ValueError(f"give the run a --name: {error}") from None
+    checkpoints_dir, name = values["checkpoints_dir"], values["name"]
+    if not name:
+        stem = Path(os.path.abspath(values["dataroot"])).name  # noqa: PTH100  Path.resolve() would follow links
+        try:
+            name = run_name(free_name(checkpoints_dir, f"{stem}_{model}"))
+        except ValueError as error:
+            raise ValueError(f"give the run a --name: {error}") from None
+    if values["init_from"]:
+        find_trained(checkpoints_dir, values["init_from"])
+    return full_name(name, values["suffix"], {**values, "model": model})
 
 
-def _check_resume(parser: Parser, stored: dict[str, Any], given: dict[str, Any], name: str) -> None:
-    """Refuse what would make a resumed run another run; warn of what may change its numbers."""
-    for key, value in given.items():
-        before, rule = stored.get(key, value), parser.flags[key].rule
+def _check_resume(parser: Parser, layers: Layers, name: str) -> None:
+    """Refuse options that a resumed run cannot change; warn of those that may change its numbers."""
+    for key, value in resolve(layers, first="config").items():
+        before, rule = layers["run"].get(key, value), parser.flags[key].rule
         if before == value or rule.resume == "free":
             continue
         message = f"--{key} {shown(value)}: run {name!r} was started with {shown(before)}"
         if rule.resume == "fixed":
             raise ValueError(f"{message}; to start a new run from its weights, use --init_from {name} --name NEW")
-        warn(f"{message}; the numbers may differ from an undisturbed run's")
+        warn(f"{message}; the numbers may differ from those of an uninterrupted run")
 
 
-def warn_unheeded(reasons: Mapping[str, str]) -> None:
-    """Warn of each option that a user gave for nothing, with the reason."""
+def warn_unused(reasons: Mapping[str, str]) -> None:
+    """Warn of each option that has no effect, with the reason."""
     for name, why in reasons.items():
-        warn(f"--{name} is left out of account: {why}")
-
-
-def build(classes: Mapping[str, type], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object of each class, filled from ``values``; their own checks may raise ValueError."""
-    return {section: cls(**{f.name: values[f.name] for f in flags(cls)}) for section, cls in classes.items()}
-
-
-def suited(recognized: str, needs: Sequence[str]) -> str:
-    """Return the data set class for a model with these ``needs`` where data was ``recognized`` as of another kind."""
-    return "image_folder" if "image" in needs and recognized in OF_A_AND_B else recognized
+        warn(f"--{name} has no effect: {why}")
 
 
 def help_without_model(parser: Parser, argv: Sequence[str], or_else: str = "") -> NoReturn:
-    """Show the options that all models share, or ask for --model, ``or_else`` for what may stand in its place."""
+    """Show the options that all models share, or ask for --model; ``or_else`` names alternatives."""
     models = ", ".join(list_names("models", "_model"))
-    parser.add("training", TrainOptions, {})
+    parser.add("training", TrainOptions)
     parser.epilog = f"models: {models}. --model X --help lists the options of model X too."
     print_help(parser, argv)
     parser.error(f"--model is required: one of {models}{or_else}")

@@ -8,7 +8,7 @@ import torch
 from data import create_dataset, find_dataset
 from data.findings import find, lines
 from models import create_model
-from models.base_model import SHOWN, SHOWN_CLASSES
+from models.base_model import COLUMNS, MAX_CLASSES
 from models.cgan_model import CGANModel
 from models.noise import NoiseModel
 from tests.bench import SMALL, Bench
@@ -117,8 +117,8 @@ def test_pictures_show_some_of_many_classes_in_parts(tmp_path, monkeypatch):
 def test_all_classes_are_shown_for_the_asking():
     opt = CGANModel.Options(netG="mlp", netD="mlp")
     model = create_model("cgan", opt, DataSpec((8, 8), 1, 1, tuple(map(str, range(30)))), torch.device("cpu"), 0)
-    assert len(model.grids(Batch())["fake"].rows) == SHOWN_CLASSES == 20
+    assert len(model.grids(Batch())["fake"].rows) == MAX_CLASSES == 20
     model.show_classes(0, ["3"])
     grid = model.grids(Batch())["fake"]
-    assert len(grid.images) == 29 * SHOWN
+    assert len(grid.images) == 29 * COLUMNS
     assert "3" not in grid.rows

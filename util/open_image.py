@@ -44,14 +44,11 @@ def open_image(path: str | Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         found = next((word for word in str(error).split() if word.strip("(").isdecimal()), "too many").strip("(")
         raise TooLargeError(_too_large(f"{found} pixels")) from None
-    except (UnidentifiedImageError, ValueError):
-        bare = io.BytesIO(_without_metadata(Path(path)))
+    except (UnidentifiedImageError, ValueError) as error:
         try:
-            image = Image.open(bare, formats=formats)
+            image = Image.open(io.BytesIO(_without_metadata(Path(path))), formats=formats)
         except (OSError, ValueError, SyntaxError):
-            image = None
-        if image is None:
-            raise
+            raise error from None
     if isinstance(image, TiffImageFile):
         image.filename = ""  # or Pillow would map it into memory, and misread it where it is grey and on its side
     return image

@@ -178,7 +178,7 @@ class Loader:
                     )
                 if min(height, width) < smallest:
                     raise ValueError(
-                        f"{name} is {width}x{height}, and --netD judges images of {smallest} pixels or more: leave it "
+                        f"{name} is {width}x{height}, and --netD takes images of {smallest} pixels or more: leave it "
                         "out, or use --netD n_layers with a smaller --n_layers_D, --netD pixel, or a larger --load_size"
                     )
 

@@ -2,12 +2,13 @@
 
 from torch import Tensor, nn
 
-from models.networks.norm import Norm, needs_bias, norm_layer
+from models.networks.architecture import DiscriminatorArchitecture
+from models.networks.norm import needs_bias, norm_layer
 from models.networks.sides import check_sides
 
 
 class PatchDiscriminator(nn.Module):
-    """Images -> one logit for each of many overlapping patches, side by side.
+    """Images -> a map of logits, one for each of many overlapping patches.
 
     In the notation of pix2pix (Sec. 6.1.2), with 3 layers and ndf 64: C64-C128-C256-C512, then one channel. The
     first ``num_layers`` halve the sides.
@@ -17,12 +18,12 @@ class PatchDiscriminator(nn.Module):
         receptive_field: side of a patch, pixels: 16, 34, 70, 142, 286 with 1 to 5 layers.
     """
 
-    def __init__(self, input_nc: int, ndf: int = 64, num_layers: int = 3, norm: Norm = "batch") -> None:
-        """Build the network for images of ``input_nc`` channels: with a condition, those of both images."""
+    def __init__(self, arch: DiscriminatorArchitecture, num_layers: int = 3) -> None:
         super().__init__()
+        ndf, norm = arch.ndf, arch.norm
         self.min_size = 3 * 2**num_layers
         self.receptive_field = 9 * 2**num_layers - 2
-        layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [nn.Conv2d(arch.input_nc, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
         before = ndf
         for i in range(1, num_layers + 1):
             width, stride = min(8, 2**i) * ndf, 2 if i < num_layers else 1
@@ -38,21 +39,21 @@ class PatchDiscriminator(nn.Module):
 
 
 class PixelDiscriminator(nn.Module):
-    """Images -> one logit for each pixel, which sees no other pixel but through the norm.
+    """Images -> one logit per pixel, which depends on other pixels through the norm alone.
 
     Attributes:
         min_size: both sides of the images must be at least this, pixels.
         receptive_field: side of a patch, pixels.
     """
 
-    def __init__(self, input_nc: int, ndf: int = 64, norm: Norm = "batch") -> None:
-        """Build the network for images of ``input_nc`` channels: with a condition, those of both images."""
+    def __init__(self, arch: DiscriminatorArchitecture) -> None:
         super().__init__()
+        ndf, norm = arch.ndf, arch.norm
         self.min_size = 2 if norm == "instance" else 1  # a single pixel has no variance
         self.receptive_field = 1
         bias = needs_bias(norm)
         self.net = nn.Sequential(
-            nn.Conv2d(input_nc, ndf, 1),
+            nn.Conv2d(arch.input_nc, ndf, 1),
             nn.LeakyReLU(0.2, True),
             nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
             norm_layer(norm, 2 * ndf),

@@ -2,9 +2,10 @@
 
 from torch import Tensor, nn
 
+from models.networks.architecture import GeneratorArchitecture
 from models.networks.dropout import Dropout
 from models.networks.norm import Norm, needs_bias, norm_layer
-from models.networks.sides import ReflectionPad2d, Upsample, check_sides, doubling
+from models.networks.sides import ReflectionPad2d, check_sides, doubling
 
 
 class ResnetGenerator(nn.Module):
@@ -20,30 +21,22 @@ class ResnetGenerator(nn.Module):
             instance norm sees the whole image.
     """
 
-    def __init__(
-        self,
-        input_nc: int,
-        output_nc: int,
-        ngf: int = 64,
-        num_blocks: int = 9,
-        norm: Norm = "instance",
-        dropout: bool = False,
-        upsample: Upsample = "deconv",
-    ) -> None:
-        """Build the network; ``dropout`` puts one of 0.5 into each block, which moves the block's later keys by 1."""
+    def __init__(self, arch: GeneratorArchitecture, num_blocks: int = 9) -> None:
+        """Build the network; dropout (0.5, in each block) shifts the block's later keys by 1."""
         super().__init__()
+        ngf, norm = arch.ngf, arch.norm
         self.size_multiple = 4
         self.min_size = 8  # 2 x 2 features are the least that reflection padding takes
         self.receptive_field = 25 + 16 * num_blocks
         bias = needs_bias(norm)
-        layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias)]
+        layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(arch.input_nc, ngf, 7, bias=bias)]
         layers += [norm_layer(norm, ngf), nn.ReLU(True)]
         for width in (ngf, 2 * ngf):
             layers += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), norm_layer(norm, 2 * width), nn.ReLU(True)]
-        layers += [ResnetBlock(4 * ngf, norm, dropout) for _ in range(num_blocks)]
+        layers += [ResnetBlock(4 * ngf, norm, bool(arch.dropout)) for _ in range(num_blocks)]
         for width in (2 * ngf, ngf):
-            layers += [doubling(upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
-        layers += [ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
+            layers += [doubling(arch.upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
+        layers += [ReflectionPad2d(3), nn.Conv2d(ngf, arch.output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
