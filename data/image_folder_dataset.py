@@ -13,7 +13,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError, is_grey
 from data.files.header import Header
-from data.files.image_paths import has_images, held_out, list_images, natural, read_list, survey
+from data.files.image_paths import Files, has_images, held_out, list_images, natural, read_list, survey
 from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
 from data.files.pixels import read_header, read_resized
 from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
@@ -97,8 +97,8 @@ class ImageFolderDataset(BaseDataset):
         pixels = read_resized(path, size, nc, self.opt.fit, self.spec.value_range)
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
-    def files(self) -> list[Path]:
-        return [self.folder / name for name in self.names]
+    def files(self) -> Files:
+        return Files(self.folder, self.names)
 
     def _split(self, root: Path, paths: list[str], has_classes: bool) -> list[str]:
         """Return the part of ``paths`` that belongs to this phase."""
@@ -113,7 +113,7 @@ class ImageFolderDataset(BaseDataset):
 
     def _headers(self) -> dict[Path, Header]:
         """Return the headers of a few files of those kinds that may hold numbers of any size."""
-        deep = [path for path in self.files() if path.suffix.lower() in (".tif", ".tiff")]
+        deep = Files(self.folder, [name for name in self.names if name.lower().endswith((".tif", ".tiff"))])
         headers = {}
         for i in spread(len(deep), LOOKED_AT) if deep else ():
             with contextlib.suppress(BadImageError):

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,11 @@ from data.files.orientation import LYING, orientation, turned, upright
 from data.files.tiff import START, read_tiff, tiff_header
 from util.open_image import check_bytes, open_image
 
-DEPTHS = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.float32)}  # bits -> the numbers of a pixel
+DEPTHS: dict[int, np.dtype[Any]] = {
+    8: np.dtype(np.uint8),
+    16: np.dtype(np.uint16),
+    32: np.dtype(np.float32),
+}  # bits -> the numbers of a pixel
 DEEP_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n)?(\d+)\s+(\d+)\s+65535\s")  # 16 bits, of which Pillow reads 8
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
 
