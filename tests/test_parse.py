@@ -603,7 +603,7 @@ def test_testing_takes_model_and_data_from_the_run(folder, run):
         ("--num_test -1", "--num_test: -1 is too small: at least 0"),
         ("--nz 5", "--nz 5: run 'old' was trained with 4"),
         ("--model cgam", "no file models/cgam_model.py; did you mean 'cgan'?"),
-        ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or say --model test"),
+        ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or use --model test"),
         ("--label rock", "there is no option --label here; did you mean '--labels'?"),
     ],
 )
