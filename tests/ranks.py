@@ -13,25 +13,29 @@ import torch
 from util import distributed
 
 
-def together(function: Callable[[], Any], folder: Path, num: int = 2) -> list[Any]:
-    """Call ``function`` in ``num`` processes of one gloo group; return what each returned."""
+def together(function: Callable[[], Any], folder: Path, num: int = 2, starts: bool = True) -> list[Any]:
+    """Call ``function`` in ``num`` processes; return what each returned.
+
+    They are of one gloo group, or ``function`` has to see to that itself by the environment.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    pids = [_fork(function, folder / f"{rank}.pickle", rank, num, port) for rank in range(num)]
+    pids = [_fork(function, folder / f"{rank}.pickle", rank, num, port, starts) for rank in range(num)]
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     assert statuses == [0] * num, statuses
     return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(num)]
 
 
-def _fork(function: Callable[[], Any], result: Path, rank: int, num: int, port: int) -> int:
+def _fork(function: Callable[[], Any], result: Path, rank: int, num: int, port: int, starts: bool) -> int:
     if pid := os.fork():
         return pid
     status = 1
     try:
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": num, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
         os.environ.update({name: str(value) for name, value in place.items()})
-        distributed.start("gloo", 60)
+        if starts:
+            distributed.start("gloo", 60)
         result.write_bytes(pickle.dumps(function()))
         distributed.meet()  # the first process has what the others meet by
         status = 0

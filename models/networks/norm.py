@@ -10,6 +10,7 @@ from torch.nn.functional import instance_norm
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import register_parametrization
 
+from util.console import warn
 from util.distributed import rank, total, world
 
 Norm = Literal["instance", "batch", "syncbatch", "none"]
@@ -57,10 +58,23 @@ def by_all(norm: nn.modules.batchnorm._BatchNorm, images: Tensor) -> Tensor:
 
 
 def synchronize(net: nn.Module) -> None:
-    """Have all batch norms of ``net`` use the statistics of all processes while they train."""
+    """Make all batch norms of ``net`` use the statistics of all processes in training."""
     for module in net.modules():
         if isinstance(module, BATCH_NORMS):
             module.forward = MethodType(_by_all_in_training, module)
+
+
+def share_statistics(net: nn.Module, choice: Literal["auto", "on", "off"]) -> None:
+    """Synchronize the batch norms of ``net`` as ``--sync_batchnorm`` says; say what it means when they are not."""
+    if world() == 1 or not has_batch_norm(net):
+        return
+    if choice == "off":
+        warn(
+            "--sync_batchnorm off: batch norm sees the images of one process only, so that gradients are not those of "
+            "one process with all images"
+        )
+    else:
+        synchronize(net)
 
 
 def _by_all_in_training(norm: nn.modules.batchnorm._BatchNorm, images: Tensor) -> Tensor:
