@@ -89,6 +89,11 @@ class TrainOptions(BaseOptions):
         resume="free",
     )
     continue_train: bool = option(False, help="resume this run from its latest state", resume="free")
+    resume_or_start: bool = option(
+        False,
+        help="resume the run of this --name if it has a state, else start it: for jobs that are restarted",
+        resume="free",
+    )
     accept_data: bool = option(
         False, help="with --continue_train: resume even if images were added or removed", resume="free"
     )

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import socket
 import traceback
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from util import distributed
 
 
 def together(function: Callable[[], Any], folder: Path, num: int = 2, starts: bool = True) -> list[Any]:
-    """Call ``function`` in ``num`` processes; return what each returned.
+    """Call ``function`` in ``num`` processes; return what each returned that was not killed.
 
     They are of one gloo group, or ``function`` has to see to that itself by the environment.
     """
@@ -23,8 +24,9 @@ def together(function: Callable[[], Any], folder: Path, num: int = 2, starts: bo
         port = free.getsockname()[1]
     pids = [_fork(function, folder / f"{rank}.pickle", rank, num, port, starts) for rank in range(num)]
     statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-    assert statuses == [0] * num, statuses
-    return [pickle.loads((folder / f"{rank}.pickle").read_bytes()) for rank in range(num)]
+    assert set(statuses) <= {0, -signal.SIGKILL}, statuses
+    files = [folder / f"{rank}.pickle" for rank, status in enumerate(statuses) if status == 0]
+    return [pickle.loads(file.read_bytes()) for file in files]
 
 
 def _fork(function: Callable[[], Any], result: Path, rank: int, num: int, port: int, starts: bool) -> int:
@@ -37,7 +39,8 @@ def _fork(function: Callable[[], Any], result: Path, rank: int, num: int, port: 
         if starts:
             distributed.start("gloo", 60)
         result.write_bytes(pickle.dumps(function()))
-        distributed.meet()  # the first process has what the others meet by
+        if starts:
+            distributed.meet()  # the first process has what the others meet by
         status = 0
     except BaseException:
         traceback.print_exc()

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,13 @@ USUAL = "--batch_size 1 --n_epochs 3 --print_freq 6 --save_latest_freq 8 --save_
 USUAL += " --sync_batchnorm off --netG conv --netD conv --image_size 32 --ngf 2 --ndf 2"
 
 
-def both(bench, options, folder, stops=0):
-    """Train in two processes, the second of which gets SIGTERM at step ``stops``; return how both ended."""
+def both(bench, options, folder, at=0, action=by(signal.SIGTERM)):
+    """Train in two processes, the second of which does ``action`` at step ``at``; return how both ended."""
 
     def train():
         command = f"--model cgan --dataroot hands {SMALL} {options}" if "--model" not in options else options
-        if stops and distributed.local_rank() == 1:
-            with interrupted(stops, by(signal.SIGTERM)):
+        if at and distributed.local_rank() == 1:
+            with interrupted(at, action):
                 return bench.train(command)
         return bench.train(command)
 
@@ -56,7 +57,7 @@ def test_a_run_of_two_processes_counts_the_images_of_both(undisturbed):
 
 
 def test_a_signal_to_one_process_stops_both_at_one_step_and_the_run_goes_on_as_if_nothing_had_been(undisturbed):
-    stopped = both(undisturbed, f"--name stopped {USUAL}", undisturbed.folder / "out", stops=7)
+    stopped = both(undisturbed, f"--name stopped {USUAL}", undisturbed.folder / "out", at=7)
     assert [outcome.status for outcome in stopped] == [128 + signal.SIGTERM] * 2
     assert "stopped after step 7" in stopped[0].out
     resumed = both(undisturbed, "--model cgan --name stopped --continue_train", undisturbed.folder / "out")
@@ -65,7 +66,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step_and_the_run_goes_on_as_i
 
 
 def test_one_process_goes_on_with_a_run_of_two_and_says_that_it_is_not_exact(undisturbed):
-    both(undisturbed, f"--name fewer {USUAL}", undisturbed.folder / "out", stops=7)
+    both(undisturbed, f"--name fewer {USUAL}", undisturbed.folder / "out", at=7)
     outcome = undisturbed.train("--name fewer --continue_train --num_processes 1")
     assert outcome.status == 0, outcome.err
     assert "resumes with 1 processes instead of 2" in outcome.err
@@ -103,3 +104,23 @@ def test_num_processes_starts_them(tmp_path):
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1, again.stderr
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, id="soon"), pytest.param(9, id="in the middle of epoch 2")])
+def test_after_a_killed_process_the_same_command_goes_on_as_if_nothing_had_been(undisturbed, step):
+    options = f"--name killed-{step} {USUAL} --resume_or_start"
+    survivor = both(undisturbed, options, undisturbed.folder / "out", at=step, action=by(signal.SIGKILL))[0]
+    assert survivor.status == 1
+    assert survivor.err.splitlines()[-1].startswith("train.py: error: another process has ended")
+    again = both(undisturbed, options, undisturbed.folder / "out")
+    assert [outcome.status for outcome in again] == [0, 0], again[0].err
+    assert_same_run(undisturbed.run_dir(f"killed-{step}"), undisturbed.run_dir("whole"))
+
+
+def test_a_process_that_hangs_is_given_up_after_dist_timeout(undisturbed):
+    options = f"--name hangs {USUAL} --dist_timeout 2"
+    start = time.monotonic()
+    outcomes = both(undisturbed, options, undisturbed.folder / "out", at=3, action=lambda: time.sleep(8))
+    assert time.monotonic() - start < 60
+    assert [outcome.status for outcome in outcomes] == [1, 1]
+    assert "--dist_timeout" in outcomes[0].err
