@@ -91,7 +91,7 @@ class TrainOptions(BaseOptions):
     continue_train: bool = option(False, help="resume this run from its latest state", resume="free")
     resume_or_start: bool = option(
         False,
-        help="resume the run of this --name if it has a state, else start it: for jobs that are restarted",
+        help="resume the run of this --name if it has a state, otherwise start it",
         resume="free",
     )
     accept_data: bool = option(

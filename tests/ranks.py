@@ -84,7 +84,7 @@ class Drawn:
 
             setattr(torch, name, lambda *sizes, draw=draw, **_: joined(draw, shape(sizes)))
             setattr(torch, f"{name}_like", lambda x, draw=draw, **_: joined(draw, tuple(x.shape)))
-        torch.randint_like = lambda x, *low_high, **_: integers(low_high, x.shape)
+        torch.randint_like = lambda x, *low_high, **_: integers(low_high, x.shape)  # type: ignore[assignment]
         torch.randint = lambda *args, **_: integers(args[:-1], args[-1])
 
     def __exit__(self, *_: object) -> None:

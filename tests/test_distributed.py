@@ -11,7 +11,7 @@ from util import distributed
 from util.types import Batch
 
 # What cannot draw the same numbers: dropout, histories, and the noise on images of two kinds in one batch.
-ALIKE = {"dropout": 0, "pool_size": 0}
+ALIKE: dict[str, float] = {"dropout": 0, "pool_size": 0}
 CASES = [(case, 1, 6) for case in LEARNERS]  # updates of all networks, with penalties
 CASES += [("cgan conv rpgan", 1, step) for step in (1, 3)]  # D's alone, without and with
 CASES += [(case, 2, 6) for case in ("cgan conv rpgan", "cvae_gan 28", "pix2pix", "wgan_gp", "cycle_gan rpgan")]
@@ -84,7 +84,7 @@ def second_derivatives():
     out = net(x)
     (slope,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
     slope.square().sum().backward()
-    grads = [p.grad for p in net.parameters()]
+    grads = [p.grad for p in net.parameters() if p.grad is not None]
     distributed.average(grads)
     return out.detach(), slope.detach(), [g * world for g in grads], [*net.buffers()]
 

@@ -20,9 +20,10 @@ REPOSITORY = Path(__file__).parents[1]
 # Steps of 2 images, one a process, 5 to an epoch; what batch norm knows differs from process to process.
 USUAL = "--batch_size 1 --n_epochs 3 --print_freq 6 --save_latest_freq 8 --save_epoch_freq 2 --ema .9 --flip"
 USUAL += " --sync_batchnorm off --netG conv --netD conv --image_size 32 --ngf 2 --ndf 2"
+TERMINATE = by(signal.SIGTERM)
 
 
-def both(bench, options, folder, at=0, action=by(signal.SIGTERM)):
+def both(bench, options, folder, at=0, action=TERMINATE):
     """Train in two processes, the second of which does ``action`` at step ``at``; return how both ended."""
 
     def train():

@@ -61,7 +61,7 @@ def synchronize(net: nn.Module) -> None:
     """Make all batch norms of ``net`` use the statistics of all processes in training."""
     for module in net.modules():
         if isinstance(module, BATCH_NORMS):
-            module.forward = MethodType(_by_all_in_training, module)
+            module.forward = MethodType(_by_all_in_training, module)  # type: ignore[method-assign]
 
 
 def share_statistics(net: nn.Module, choice: Literal["auto", "on", "off"]) -> None:
