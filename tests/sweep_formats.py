@@ -226,9 +226,9 @@ def of_tifffile() -> Iterator[Case]:
                 pixels[:, :, :-1] = np.minimum(pixels[:, :, :-1], pixels[:, :, -1:])
             seen = pixels if kind == "unspecified" else on_white(pixels, kind == "assocalpha")
             off = 1.0 if kind == "assocalpha" else 0.0  # as it may be rounded twice
-            kept: dict[str, Any] = {"photometric": "rgb" if channels == 3 else "minisblack", "planarconfig": "contig"}
-            kept |= {"extrasamples": [kind] if channels < 4 else [0, 0, 0, kind]}
-            yield _tiff(f"{kind}_{dtype}_{channels}.tif", pixels, kept, pixels if channels == 4 else seen, off)
+            tags: dict[str, Any] = {"photometric": "rgb" if channels == 3 else "minisblack", "planarconfig": "contig"}
+            tags |= {"extrasamples": [kind] if channels < 4 else [0, 0, 0, kind]}
+            yield _tiff(f"{kind}_{dtype}_{channels}.tif", pixels, tags, pixels if channels == 4 else seen, off)
     for dtype in ("uint8", "uint16", "uint32"):
         pixels = picture(dtype, 1)
         seen = np.iinfo(dtype).max - pixels
