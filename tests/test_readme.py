@@ -1,5 +1,6 @@
 """The README: its links lead somewhere, its commands are understood, and the Chinese one keeps step."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_commands_name_flags_models_and_runs_that_there_are(document):
         assert not script or (ROOT / script).exists(), command
         if script not in ("train.py", "test.py"):
             continue
-        values = dict(zip(words, words[1:], strict=False))
+        values = dict(itertools.pairwise(words))
         model = values.get("--model", "cgan")
         known = {f.name for f in flags(TrainOptions if script == "train.py" else TestOptions)}
         for mode in list_names("data", "_dataset"):
