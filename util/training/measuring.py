@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from util.metrics.evaluator import Evaluator
 from util.metrics.names import cost
 from util.metrics.record import Quality, describe_best
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.training.schedule import Plateau
 from util.types import Progress
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class Measured(NamedTuple):
     """The result of one measurement."""
 
-    figures: list[Figure]
+    scores: list[Score]
     is_best: bool  # so far
 
     @property
     def text(self) -> str:
-        return "  ".join(f"{f.name} {f.text}" for f in self.figures) + "  best so far" * self.is_best
+        return "  ".join(f"{f.name} {f.text}" for f in self.scores) + "  best so far" * self.is_best
 
 
 class Measuring:
@@ -54,7 +54,7 @@ class Measuring:
         yield
         self.seconds += time.perf_counter() - start
 
-    def measure(self, model: "BaseModel") -> list[Figure]:
+    def measure(self, model: "BaseModel") -> list[Score]:
         """Measure ``model``, which must be in evaluation mode.
 
         Raises:
@@ -63,9 +63,9 @@ class Measuring:
         assert self.evaluator
         return self.evaluator.measure(model)
 
-    def take(self, at: Progress, figures: list[Figure]) -> Measured:
+    def take(self, at: Progress, scores: list[Score]) -> Measured:
         """Record a measurement."""
-        return Measured(figures, self.quality.take(at, figures))
+        return Measured(scores, self.quality.take(at, scores))
 
     @property
     def best(self) -> str:
