@@ -1,5 +1,7 @@
 """Processes that train one model together take the steps that one process takes on all their images."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.testing import assert_close
@@ -11,7 +13,7 @@ from util import distributed
 from util.types import Batch
 
 # What cannot draw the same numbers: dropout, histories, and the noise on images of two kinds in one batch.
-ALIKE: dict[str, float] = {"dropout": 0, "pool_size": 0}
+ALIKE: dict[str, Any] = {"dropout": 0, "pool_size": 0}
 BY_BATCH = ("template_noise",)  # compares images with the average of a batch, which here is that of a process
 CASES = [(case, 1, 6) for case in LEARNERS if not case.startswith(BY_BATCH)]  # updates of all networks, with penalties
 CASES += [("cgan conv rpgan", 1, step) for step in (1, 3)]  # D's alone, without and with
