@@ -231,7 +231,8 @@ class Run:
     def leave(self) -> None:
         """Save, say how to resume, and end the process as the signal asked."""
         self.saver.save()
-        distributed.on_first(self.background.wait)  # or one that ends earlier would have the launcher stop the first
+        self.background.wait()
+        distributed.meet()  # or a process that ends earlier would have the launcher stop the first one
         self.reporter.bar.close()
         print(f"stopped after step {self.progress.step}; everything is saved. To resume: {self.commands['resume']}")
         raise SystemExit(128 + self.stop.signal)
