@@ -53,8 +53,8 @@ def train(config: Config[TrainOptions]) -> None:
     dataset = create_dataset(config.dataset_mode, config.data.like(earlier) if earlier else config.data)
     if earlier and dataset.labels is not None:
         dataset.relabel(earlier.classes)
-    spec = dataset.spec._replace(batch_size=opt.batch_size)
-    model = create_model(config.model_name, config.model, spec, device, opt.seed)
+    spec = dataset.spec
+    model = create_model(config.model_name, config.model, spec, device, opt.seed, opt.batch_size)
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)

@@ -117,7 +117,7 @@ class TranslationDataset(BaseDataset):
         if len(self.keys) == 1 and self.opt.value_range_B not in ((), ("auto",)):  # A alone is translated to B
             limits = tuple(float(v) for v in self.opt.value_range_B)
         size = self.crop_size, self.crop_size
-        self.spec = DataSpec(size, *nc, (), 0, depth, limits, limits_A, type_B, type_A)
+        self.spec = DataSpec(size, *nc, (), depth, limits, limits_A, type_B, type_A)
         if not self.crop_size:
             self.spec = self.spec._replace(image_size=self._common_size())
 
