@@ -5,6 +5,7 @@ from pathlib import Path
 from util.registry import did_you_mean
 
 OPTIONS_FILE = "options.yaml"
+STATE_FILE = "latest_state.pth"  # what --continue_train resumes from
 
 
 def list_runs(checkpoints_dir: Path) -> list[Path]:
