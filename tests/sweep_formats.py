@@ -216,7 +216,7 @@ def of_tifffile() -> Iterator[Case]:
         yield _tiff(f"tifffile_{dtype}_{channels}_{number}.tif", whole, settings, _numbers(pixels))
     for dtype, channels in itertools.product(("uint8", "uint16", "float32"), (3, 4, 6)):
         pixels = picture(dtype, channels)
-        kept: dict[str, Any] = {"planarconfig": "separate", "photometric": "rgb" if channels == 3 else "minisblack"}
+        kept = {"planarconfig": "separate", "photometric": "rgb" if channels == 3 else "minisblack"}
         yield _tiff(f"planes_{dtype}_{channels}.tif", np.moveaxis(pixels, 2, 0), kept, pixels)
         yield _tiff(f"pages_{dtype}_{channels}.tif", np.moveaxis(pixels, 2, 0), {"photometric": "minisblack"}, pixels)
     for dtype, kind in itertools.product(("uint8", "uint16"), ("unspecified", "assocalpha", "unassalpha")):
@@ -226,9 +226,9 @@ def of_tifffile() -> Iterator[Case]:
                 pixels[:, :, :-1] = np.minimum(pixels[:, :, :-1], pixels[:, :, -1:])
             seen = pixels if kind == "unspecified" else on_white(pixels, kind == "assocalpha")
             off = 1.0 if kind == "assocalpha" else 0.0  # as it may be rounded twice
-            kept = {"photometric": "rgb" if channels == 3 else "minisblack", "planarconfig": "contig"}
-            kept |= {"extrasamples": [kind] if channels < 4 else [0, 0, 0, kind]}
-            yield _tiff(f"{kind}_{dtype}_{channels}.tif", pixels, kept, pixels if channels == 4 else seen, off)
+            tags: dict[str, Any] = {"photometric": "rgb" if channels == 3 else "minisblack", "planarconfig": "contig"}
+            tags |= {"extrasamples": [kind] if channels < 4 else [0, 0, 0, kind]}
+            yield _tiff(f"{kind}_{dtype}_{channels}.tif", pixels, tags, pixels if channels == 4 else seen, off)
     for dtype in ("uint8", "uint16", "uint32"):
         pixels = picture(dtype, 1)
         seen = np.iinfo(dtype).max - pixels

@@ -90,9 +90,7 @@ class Run:
         options_file = self.folder / OPTIONS_FILE
         about = describe_process(model.device, speed, options_file if opt.continue_train else None)
         record = dump(sections | {"about": about})
-        if (
-            lock and not opt.continue_train
-        ):  # first of all, or a process that is killed would leave a folder that is no run
+        if lock and not opt.continue_train:  # first of all, or a process that is killed would leave no run
             write_text(options_file, record)
         self.reporter = (Reporter if lock else Silent)(self, sections, defaults)
         self.saver = Saver(self)
@@ -182,10 +180,10 @@ class Run:
 
     def measure(self) -> Measured:
         """Measure the model in the first process, and record the outcome."""
-        figures = distributed.from_first(lambda: self.beside_steps(EVALUATION, self._figures))
-        return self.measuring.take(self.progress, figures)
+        scores = distributed.from_first(lambda: self.beside_steps(EVALUATION, self._scores))
+        return self.measuring.take(self.progress, scores)
 
-    def _figures(self) -> list[Score]:
+    def _scores(self) -> list[Score]:
         return self.measuring.measure(self.model)
 
     def beside_steps(self, use: int, function: Callable[[], T]) -> T:
@@ -233,7 +231,8 @@ class Run:
     def leave(self) -> None:
         """Save, say how to resume, and end the process as the signal asked."""
         self.saver.save()
-        distributed.on_first(self.background.wait)  # or one that ends earlier would have the launcher stop the first
+        self.background.wait()
+        distributed.meet()  # or a process that ends earlier would have the launcher stop the first one
         self.reporter.bar.close()
         print(f"stopped after step {self.progress.step}; everything is saved. To resume: {self.commands['resume']}")
         raise SystemExit(128 + self.stop.signal)
