@@ -139,3 +139,12 @@ def test_every_model_that_draws_from_noise_steers_it_once_a_step_of_d(case):
     losses = train(model, case, range(1, 4))
     assert model.ada.count == 3 * model.batch_size  # real images that D learned from; G's update counts none
     assert all(loss["ada_p"] == 0 for loss in losses)
+
+
+def test_what_cannot_be_repeated_is_refused_on_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    at(1.0)(torch.zeros(2, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"--augment ada: .* leave out --deterministic"):
+        ada.check_repeatable(torch.device("cuda"))
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: False)
+    ada.check_repeatable(torch.device("cuda"))

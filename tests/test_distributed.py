@@ -22,7 +22,7 @@ CASES += [(case, 2, 6) for case in ("cgan conv rpgan", "cvae_gan 28", "pix2pix",
 
 def gradients_of_a_step(case, accumulate, step, batch, *ranks):
     """Return the gradients that each optimizer gets in a step of a fresh model, in one row, and the losses."""
-    options = {k: v for k, v in ALIKE.items() if hasattr(create(case).opt, k)}
+    options: dict[str, Any] = {k: v for k, v in ALIKE.items() if hasattr(create(case).opt, k)}
     if "dropout" in options:
         options["dropout"] = type(create(case).opt.dropout)(0)
     if case == "cvae_gan 32":

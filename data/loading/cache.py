@@ -199,25 +199,23 @@ def _decode_all(
                 stores[first][:] = ready.reshape(-1)
             continue
         known = bad[first]
-        promised = {key: [tuple(shape) for shape in shapes[key].tolist()] for key in keys}
-        ends = {key: shapes[key].prod(1).cumsum().tolist() for key in keys}
+        ends = {key: shapes[key].prod(1).cumsum() for key in keys}
 
         def decode(
             index: int,
             keys: tuple[str, ...] = keys,
             known: dict[int, str] = known,
-            promised: dict[str, list[tuple[int, ...]]] = promised,
-            ends: dict[str, list[int]] = ends,
+            ends: dict[str, np.ndarray] = ends,
         ) -> None:
             if index in known:
                 return
             for key in keys:
                 image = dataset.decode(key, index).numpy()
-                if image.shape != promised[key][index]:
+                if image.shape != (promised := tuple(shapes[key][index].tolist())):
                     name = dataset.image_names(key)[index]
-                    raise ValueError(f"{name} decodes to {image.shape}, not to {promised[key][index]}")
+                    raise ValueError(f"{name} decodes to {image.shape}, not to {promised}")
                 if stores:
-                    end = ends[key][index]
+                    end = int(ends[key][index])
                     stores[key][end - image.size : end] = image.reshape(-1)
 
         looked = _each(len(shapes[first]), decode, num_threads, "reading images")

@@ -30,11 +30,11 @@ class Quality:
         self.latest: dict[str, float] = {}  # by metric, the first scores of the last measurement in this epoch
 
     def take(self, at: Progress, scores: Sequence[Score]) -> bool:
-        """Record scores and say whether they are the best so far, whose networks are to be kept."""
+        """Record scores and return whether they are the best so far, whose networks are to be kept."""
         if distributed.is_first():
             self._append(at, scores)
-        self.latest = {f.metric: f.value for f in reversed(scores)}
-        score = next(f for f in scores if f.metric == self.metric)
+        self.latest = {score.metric: score.value for score in reversed(scores)}
+        score = next(s for s in scores if s.metric == self.metric)
         if self.best and self.best["name"] != score.name:
             self.best = None  # the run was resumed with another --best_metric
         to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
