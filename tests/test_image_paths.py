@@ -231,6 +231,11 @@ def test_a_set_with_class_folders_is_recognized_without_listing_it(tmp_path, mon
         (tmp_path / f"train/c{i}").mkdir(parents=True)
         (tmp_path / f"train/c{i}/0.png").touch()
     scanned, scandir = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: scanned.append(path) or scandir(path))
+
+    def noted(path):
+        scanned.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
     assert recognize(str(tmp_path))[0] == "image_folder"
     assert len([path for path in scanned if "/train/c" in str(path)]) < 5
