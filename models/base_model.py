@@ -20,6 +20,7 @@ from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
 
 Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of its loss, by name
 Objective = Callable[[Batch], Terms]
+Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 SHOWN = 8  # images a row on the training page
@@ -44,6 +45,7 @@ class BaseModel(nn.Module, ABC):
         accumulate: int = option(1, help="micro-batches that a batch is worked through in, to save memory", min=1)
 
     defaults: ClassVar[dict[str, Any]] = {}  # options of train.py and of the data that this model wants otherwise
+    presets: ClassVar[Presets] = {}  # option -> a choice of it -> defaults that go with it
     needs: ClassVar[tuple[str, ...]] = ()  # the images of a batch that it cannot do without: image, or A and B
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only

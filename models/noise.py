@@ -97,7 +97,7 @@ class GeneratorModel(NoiseModel):
         netD: NoiseNet = option("conv", help="discriminator: as for netG")
         norm_D: NormD = option("batch", help="normalization in D; mlp and conv28 have none")
         upsample: Upsample = option(
-            "deconv", help="conv, dcgan: how G doubles the sides; resize leaves no checkerboards"
+            "deconv", help="conv, dcgan: how G doubles the sides; resize and blur leave no checkerboards"
         )
         hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
         hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)
@@ -121,8 +121,10 @@ class GeneratorModel(NoiseModel):
             check_classes("--conditional", spec)
         elif opt.projection:
             raise ValueError("--projection compares labels with D's features: it needs --conditional")
-        if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
-            raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
+        if opt.upsample != "deconv" and opt.netG not in ("conv", "dcgan"):
+            raise ValueError(
+                f"--upsample {opt.upsample}: --netG {opt.netG} has no layer to replace, conv and dcgan have"
+            )
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))
         self.netG, self.netD = self.generator(), self.bounded(self.discriminator())
         self.optimizers = {

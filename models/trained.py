@@ -14,7 +14,14 @@ from options.test_options import TestOptions
 from util.training.checkpoint import find_net, import_net, import_run, load_net
 from util.types import DataSpec
 
-ARCHITECTURE = ("netG", "ngf", "norm", "dropout", "upsample")  # the options that a generator's weights depend on
+ARCHITECTURE = (
+    "netG",
+    "ngf",
+    "norm",
+    "dropout",
+    "upsample",
+    "antialias",
+)  # the options that a generator's weights depend on
 CHANNELS = ("input_nc", "output_nc")  # likewise, of the data
 
 

@@ -44,7 +44,8 @@ class TranslationModel(AdversarialModel):
         init_type: Init = option("normal", help="initial weights")
         init_gain: float = option(0.02, help="scale of the initial weights; kaiming knows none", above=0)
         dropout: bool = option(True, help="dropout of .5 in G")
-        upsample: Upsample = option("deconv", help="how G doubles the sides; resize leaves no checkerboards")
+        upsample: Upsample = option("deconv", help="how G doubles the sides; resize and blur leave no checkerboards")
+        antialias: bool = option(False, help="blur where G and D halve the sides, as CUT does; not for U-Nets")
 
     opt: Options
     needs: ClassVar[tuple[str, ...]] = ("A", "B")
@@ -52,9 +53,8 @@ class TranslationModel(AdversarialModel):
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:
         opt = self.opt
-        net = create_generator(
-            opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample, opt.init_type, opt.init_gain
-        )
+        shape = opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample
+        net = create_generator(*shape, opt.init_type, opt.init_gain, opt.antialias)
         if self.spec.batch_size == opt.accumulate:  # it never saw more than one image at a time
             use_image_statistics(net)
         self.warn_of_padding(net)
@@ -75,7 +75,8 @@ class TranslationModel(AdversarialModel):
         opt = self.opt
         if opt.n_layers_D != 3 and opt.netD != "n_layers":
             warn(f"--n_layers_D {opt.n_layers_D} is left out of account: it is for --netD n_layers")
-        net = create_discriminator(opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm, opt.init_type, opt.init_gain)
+        shape = opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm
+        net = create_discriminator(*shape, opt.init_type, opt.init_gain, opt.antialias)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:
             raise ValueError(

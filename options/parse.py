@@ -57,7 +57,8 @@ def parse_train(
     """Parse the command line of train.py in two passes: first which model and data, then everyone's options.
 
     Precedence: command line, ``--config`` (with ``--continue_train``: the run's own options), the card of the
-    data set, the model's defaults, the declarations. Exits with status 2 and one line when something is wrong.
+    data set, the model's defaults and presets, the declarations. Exits with status 2 and one line when something is
+    wrong.
 
     Args:
         description: what ``--help`` begins with.
@@ -99,12 +100,14 @@ def parse_train(
             parser.add(titles[section], cls, model_class.defaults)
         if dataset_mode != recognized:  # the card was written for another reader of the same files
             card = {k: e for k, e in card.items() if k in parser.flags}
-        defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults | parser.convert(card)
-        defaults |= {"dataset_mode": dataset_mode}
         print_help(parser, argv)
         written, typed = parser.convert(config), parser.parse(argv)
         given = written | typed
         stored = parser.convert(run_entries)
+        defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults
+        defaults |= (
+            _presets(model_class.presets, stored | given) | parser.convert(card) | {"dataset_mode": dataset_mode}
+        )
         values = defaults | stored | given
         if values["dataroot"] is MISSING:
             raise ValueError("--dataroot is required: a folder of images, or the name of one in datasets/")
@@ -125,6 +128,12 @@ def parse_train(
         return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known)
     except (LookupError, OSError, ValueError) as error:
         parser.error(message_of(error))
+
+
+def _presets(presets: Mapping[str, Mapping[str, Mapping[str, Any]]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults that go with the choices in ``given``."""
+    chosen = [defaults.get(given.get(option, ""), {}) for option, defaults in presets.items()]
+    return {name: value for defaults in chosen for name, value in defaults.items()}
 
 
 def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:

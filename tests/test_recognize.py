@@ -87,7 +87,7 @@ def test_the_known_state_dicts_are_recognized(name):
         assert (*found[:5], found.upsample) == (known["name"], 3, 3, 64, known["norm"], "deconv")
         assert found.dropout == (known["dropout"] if "resnet" in name else None)
     else:
-        assert recognize_discriminator(state) == (known["name"], 6, 64, known["num_layers"], known["norm"])
+        assert recognize_discriminator(state) == (known["name"], 6, 64, known["num_layers"], known["norm"], False)
 
 
 def with_old_statistics(net: nn.Module) -> dict[str, Tensor]:

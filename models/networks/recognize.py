@@ -26,6 +26,7 @@ class GeneratorArchitecture(NamedTuple):
     norm: Norm
     dropout: bool | None  # None: nothing tells, as in every U-Net
     upsample: Upsample
+    antialias: bool = False
 
     def flags(self) -> dict[str, str]:
         """Return, by what each is about, the flags that ask for this network; none for what nothing tells."""
@@ -36,6 +37,7 @@ class GeneratorArchitecture(NamedTuple):
             "width": f"--ngf {self.ngf}",
             "norm": f"--norm {self.norm}",
             "upsample": f"--upsample {self.upsample}",
+            "antialias": "--antialias" if self.antialias else "--no_antialias",
         }
         return flags if self.dropout is None else flags | {"dropout": "--dropout" if self.dropout else "--no_dropout"}
 
@@ -48,6 +50,7 @@ class DiscriminatorArchitecture(NamedTuple):
     ndf: int
     num_layers: int  # says nothing unless netD is n_layers
     norm: Norm
+    antialias: bool = False
 
     def flags(self) -> dict[str, str]:
         """Return, by what each is about, the flags that ask for this network."""
@@ -57,6 +60,7 @@ class DiscriminatorArchitecture(NamedTuple):
             "input_nc": f"--input_nc {self.input_nc}",
             "width": f"--ndf {self.ndf}",
             "norm": f"--norm {self.norm}",
+            "antialias": "--antialias" if self.antialias else "--no_antialias",
         }
         return flags | {"layers": f"--n_layers_D {self.num_layers}"} if layered else flags
 
@@ -157,8 +161,12 @@ def _shapes(state: Mapping[str, Any]) -> Shapes:
 
 
 def _resnet(shapes: Shapes) -> GeneratorArchitecture | None:
-    first, blocks = shapes.get("model.1.weight", ()), _run(shapes, "model.{}.conv_block.1.weight", 10)
-    doubling, last = f"model.{10 + blocks}", f"model.{17 + blocks}.weight"
+    first, antialias = shapes.get("model.1.weight", ()), "model.7.filt" in shapes
+    start = 12 if antialias else 10
+    blocks = _run(shapes, "model.{}.conv_block.1.weight", start)
+    doubling = f"model.{start + blocks}"
+    blurs = f"{doubling}.filt" in shapes
+    last = f"model.{start + blocks + (9 if blurs else 7)}.weight"
     if len(first) != 4 or len(shapes.get(last, ())) != 4:
         return None
     return GeneratorArchitecture(
@@ -167,8 +175,9 @@ def _resnet(shapes: Shapes) -> GeneratorArchitecture | None:
         output_nc=shapes[last][0],
         ngf=first[0],
         norm=_norm(shapes, "model.1", "model.2"),
-        dropout="model.10.conv_block.5.weight" not in shapes,  # without it, the second convolution stands there
-        upsample="resize" if f"{doubling}.1.weight" in shapes else "deconv",
+        dropout=f"model.{start}.conv_block.5.weight" not in shapes,  # without it, the second convolution stands there
+        upsample="blur" if blurs else "resize" if f"{doubling}.1.weight" in shapes else "deconv",
+        antialias=antialias,
     )
 
 
@@ -192,11 +201,13 @@ def _unet(shapes: Shapes) -> GeneratorArchitecture | None:
 
 
 def _patch(shapes: Shapes) -> DiscriminatorArchitecture | None:
-    first, layers = shapes.get("model.0.weight", ()), _run(shapes, "model.{}.weight", 2, 3) - 1
+    first, antialias = shapes.get("model.0.weight", ()), "model.2.filt" in shapes
+    layers = _run(shapes, "model.{}.filt", 2, 4) if antialias else _run(shapes, "model.{}.weight", 2, 3) - 1
     if len(first) != 4:
         return None
-    name = "basic" if layers == 3 else "n_layers"
-    return DiscriminatorArchitecture(name, first[1], first[0], layers, _norm(shapes, "model.2", "model.3"))
+    name, second = "basic" if layers == 3 else "n_layers", 3 if antialias else 2
+    norm = _norm(shapes, f"model.{second}", f"model.{second + 1}")
+    return DiscriminatorArchitecture(name, first[1], first[0], layers, norm, antialias)
 
 
 def _pixel(shapes: Shapes) -> DiscriminatorArchitecture | None:
@@ -223,9 +234,10 @@ def _matches(net: Architecture, shapes: Shapes) -> bool:
     try:
         with torch.device("meta"):  # shapes without memory
             if isinstance(net, GeneratorArchitecture):
-                state = create_generator(*net[:5], bool(net.dropout), net.upsample).state_dict()
+                dropout = bool(net.dropout)
+                state = create_generator(*net[:5], dropout, net.upsample, antialias=net.antialias).state_dict()
             else:
-                state = create_discriminator(*net).state_dict()
+                state = create_discriminator(*net[:5], antialias=net.antialias).state_dict()
     except ValueError:  # there is none with so few levels
         return False
     weights, own = ({k: v for k, v in s.items() if k.endswith("weight")} for s in (shapes, _shapes(state)))

@@ -27,18 +27,21 @@ def create_generator(
     upsample: Upsample = "deconv",
     init: Init = "normal",
     gain: float = 0.02,
+    antialias: bool = False,
 ) -> Generator:
     """Return the generator called ``name`` with initial weights: resnet_Nblocks for any N, unet_N for 32, 64, 128 ...
 
     Raises:
-        ValueError: there is no such generator; the message says which there are.
+        ValueError: there is no such generator, or none that blurs; the message says which there are.
     """
     blocks = re.fullmatch(r"resnet_([1-9]\d*)blocks", name)
     size = re.fullmatch(r"unet_([1-9]\d*)", name)
     net: Generator
     if blocks:
-        net = ResnetGenerator(input_nc, output_nc, ngf, int(blocks[1]), norm, dropout, upsample)
+        net = ResnetGenerator(input_nc, output_nc, ngf, int(blocks[1]), norm, dropout, upsample, antialias)
     elif size and int(size[1]) >= 32 and int(size[1]).bit_count() == 1:
+        if antialias or upsample == "blur":
+            raise ValueError(f"{name} has no antialiased form: use a resnet, or --no_antialias and --upsample resize")
         net = UNetGenerator(input_nc, output_nc, ngf, int(size[1]).bit_length() - 1, norm, dropout, upsample)
     else:
         rule = "resnet_Nblocks takes any N from 1, unet_N any power of two from 32"
@@ -55,6 +58,7 @@ def create_discriminator(
     norm: Norm = "instance",
     init: Init = "normal",
     gain: float = 0.02,
+    antialias: bool = False,
 ) -> Discriminator:
     """Return the discriminator called ``name`` with initial weights.
 
@@ -66,6 +70,7 @@ def create_discriminator(
         norm: no layer of D has it first or last.
         init: how the weights are drawn.
         gain: scale of the weights; kaiming knows none.
+        antialias: blur where the sides are halved; pixel does not halve them.
 
     Raises:
         ValueError: there is no such discriminator, or ``num_layers`` is below 1.
@@ -77,7 +82,7 @@ def create_discriminator(
         num_layers = 3 if name == "basic" else num_layers
         if num_layers < 1:
             raise ValueError(f"discriminator n_layers needs at least 1 layer, not {num_layers}")
-        net = PatchDiscriminator(input_nc, ndf, num_layers, norm)
+        net = PatchDiscriminator(input_nc, ndf, num_layers, norm, antialias)
     else:
         raise ValueError(f"no discriminator {name!r}{did_you_mean(name, DISCRIMINATORS)}")
     init_weights(net, init, gain)

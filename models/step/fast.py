@@ -50,6 +50,8 @@ def make_fast(model: BaseModel, speed: Speed) -> None:
     if speed == Speed():
         return
     for net in model.nets.values():
+        if next(net.parameters(), None) is None:
+            continue
         if speed.channels_last:
             net.to(memory_format=torch.channels_last)
         net.forward = FastForward(net, speed)

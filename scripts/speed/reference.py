@@ -2,6 +2,7 @@
 
 from models.adversarial import AdversarialModel
 from models.base_model import BaseModel
+from scripts.speed.reference_cut import CUTStep
 from scripts.speed.reference_steps import ClippedStep, CVAEGANStep, NoiseStep, ReferenceStep, TwiceDrawnStep
 from scripts.speed.reference_translation import CycleGANStep, Pix2PixStep, TemplateStep
 
@@ -15,9 +16,18 @@ STEPS: dict[str, type[ReferenceStep]] = {
     "pix2pix": Pix2PixStep,
     "colorization": Pix2PixStep,
     "cycle_gan": CycleGANStep,
+    "cut": CUTStep,
     "template": TemplateStep,
 }
-OURS_ALONE = ("diffaugment", "instance_noise", "label_smoothing", "lambda_mismatch", "r1_gamma", "r2_gamma")
+OURS_ALONE = (
+    "diffaugment",
+    "instance_noise",
+    "label_smoothing",
+    "lambda_mismatch",
+    "r1_gamma",
+    "r2_gamma",
+    "nce_includes_all_negatives_from_minibatch",
+)
 
 
 def create_reference(name: str, model: BaseModel) -> ReferenceStep:
