@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from models.networks.translation import create_generator
 from tests.bench import Bench, in_child, save_images
 from tests.document import links
 from tests.test_resume import assert_same_run, by, interrupted, state
@@ -25,6 +26,7 @@ MODELS = {
     "pix2pix": "--netG unet_32 --pool_size 3",
     "cycle_gan": "--netG resnet_1blocks --pool_size 3",
     "colorization": "--netG unet_32",
+    "cut": "--netG resnet_1blocks --nce_layers 0,4,8 --num_patches 16 --netF_nc 8 --CUT_mode FastCUT --nce_idt",
 }
 
 
@@ -83,6 +85,7 @@ def test_the_history_is_saved(home):
 def test_losses_have_the_names_that_users_know(home):
     names = {m: (home.run_dir(m) / "losses.csv").read_text().split("\n")[0].split(",")[3:] for m in MODELS}
     assert set(names["pix2pix"]) == set(names["colorization"]) == {"G_GAN", "G_L1", "D_real", "D_fake"}
+    assert set(names["cut"]) == {"G_GAN", "D_real", "D_fake", "NCE", "NCE_Y"}
     assert set(names["cycle_gan"]) == {"D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"}
 
 
@@ -119,6 +122,7 @@ def test_flags_without_a_meaning_warn_once_and_say_what_to_do(home):
         ("pix2pix", "real_A fake_B real_B"),
         ("cycle_gan", "real_A fake_B rec_A idt_B real_B fake_A rec_B idt_A"),
         ("colorization", "real_A real_B_rgb fake_B_rgb"),
+        ("cut", "real_A fake_B real_B idt_B"),
     ],
 )
 def test_every_image_is_shown_in_a_folder_of_its_kind(home, model, kinds):
@@ -369,6 +373,46 @@ def test_weights_that_are_saved_have_the_keys_of_the_reference(home):
         model.load_net(name, saved)
     layout = REFERENCE["layouts"][REFERENCE["networks"][next(iter(REFERENCE["networks"]))]["layout"]]
     assert all(re.fullmatch(r"model\.\d+(\.conv_block\.\d+)?\.(weight|bias)", key) for key, _ in layout)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_test_needs_no_discriminator_of_the_same_options(home, model):
+    """Weights of pytorch-CycleGAN-and-pix2pix do not say which --ndf and --netD they were trained with."""
+    folder = home.run_dir(f"their_{model}")
+    folder.mkdir()
+    for source in home.run_dir(model).glob("latest_net_G*.pth"):
+        (folder / source.name).write_bytes(source.read_bytes())
+    for side in ("", "_A", "_B"):
+        torch.save({"weight": torch.zeros(2)}, folder / f"latest_net_D{side}.pth")
+    sides = "--load_size 32 --crop_size 32"
+    _, out = shown(home, f"--model {model} --name their_{model} --dataroot pairs {sides} --device cpu")
+    assert "latest, moving average of G" in out
+
+
+@pytest.mark.parametrize("words", ["--model test", "--model cut", "--model cut --no_antialias_up"])
+def test_weights_of_cut_are_shown(bench, words):
+    """Default generators of CUT, and with --no_antialias_up; its F and D lie beside them, or nothing does."""
+    save_images(bench.folder / "pairs", ("testA", "testB"), num=2, size=32)
+    up = "deconv" if "_up" in words else "blur"
+    torch.manual_seed(0)
+    net = create_generator("resnet_9blocks", 3, 3, 4, upsample=up, antialias=True, gain=0.3).eval()
+    (bench.run_dir("cut")).mkdir(parents=True)
+    torch.save(net.state_dict(), bench.run_dir("cut") / "latest_net_G.pth")
+    dataroot = "pairs/testA" if "test" in words else "pairs"
+    options = f"--name cut --dataroot {dataroot} --device cpu --load_size 32 --crop_size 32"
+    folder, _ = shown(bench, f"{words} {options}")
+    (kind,) = (k for k in ("fake", "fake_B") if (folder / "images" / k).exists())
+    image = np.asarray(Image.open(folder / "images" / kind / "0.png"), np.float32) / 127.5 - 1
+    given = np.asarray(Image.open(bench.folder / "pairs" / "testA" / "0.png"), np.float32) / 127.5 - 1
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(given).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    assert abs(image - wanted.numpy()).max() < 1.5 / 127.5
+
+
+def test_fastcut_is_a_set_of_defaults(home):
+    record = (home.run_dir("cut") / "options.yaml").read_text()
+    assert "lambda_NCE: 10.0" in record and "flip_equivariance: true" in record
+    assert "nce_idt: true" in record  # as the command line says
 
 
 def test_a_run_may_begin_from_weights_alone(home):

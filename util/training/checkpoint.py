@@ -16,6 +16,7 @@ from util.saved_file import check_saved
 
 FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
 STATE_FILE = "latest_state.pth"
+FOR_TRAINING = "DF"  # first letters of networks without which a model can be shown: discriminators, CUT's features
 
 
 class Stateful(Protocol):
@@ -195,10 +196,11 @@ def import_net(path: Path, name: str, model: Any) -> None:
         raise ValueError(f"{path} does not fit network {name} ({reason})") from None
 
 
-def import_run(folder: Path, label: str, model: Any, ema: bool) -> str:
+def import_run(folder: Path, label: str, model: Any, ema: bool, to_train: bool = False) -> str:
     """Load a run's networks into ``model``, the averaged ones in their places if ``ema`` and the run has them.
 
-    Discriminators that were not saved stay as they are: weights that are passed on often come without.
+    Those that only training needs are loaded ``to_train``, if they were saved: weights that are passed on often come
+    without, or with a discriminator that other options made.
 
     Returns:
         Which weights they are, for people.
@@ -208,7 +210,7 @@ def import_run(folder: Path, label: str, model: Any, ema: bool) -> str:
     """
     averaged = []
     for name in model.nets:
-        if name.startswith("D") and not (folder / f"{label}_net_{name}.pth").exists():
+        if name[0] in FOR_TRAINING and not (to_train and (folder / f"{label}_net_{name}.pth").exists()):
             continue
         file = find_net(folder, label, [name], ema)
         import_net(file.path, name, model)

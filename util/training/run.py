@@ -78,7 +78,7 @@ class Run:
         self.divergence = Divergence(opt.on_nan, self.measuring.quality, self.progress)
         self.losses_csv, self.text_logs = LossCsv(self.folder), TextLogs(self.folder)
         if opt.init_from and not opt.continue_train:
-            import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
+            import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False, to_train=True)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.is_cut_short, self.clock = False, Stopwatch()
         self.background = Background()
