@@ -17,13 +17,14 @@ if __name__ == "__main__":
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
 from options.parse import Config, warn_unheeded
 from options.parse_tested import parse_test
-from options.test_options import OF_NOISE, OF_TRANSLATION, TestOptions
+from options.test_options import OF_ALL, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
+from util.results.origin import KIND
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
@@ -44,16 +45,17 @@ def test(config: Config[TestOptions]) -> None:
     import torch  # which a mistyped option need not wait for
 
     from data.findings import tell
-    from data.held_out import create_evaluator
+    from data.held_out import BATCH, open_held_out
     from models.noise import NoiseModel
     from models.trained import load_trained
     from util.console import interrupts_raise
     from util.device import pick_device
+    from util.metrics.evaluator import Evaluator
     from util.metrics.record import describe_best, read_best
     from util.modes import evaluating
     from util.results.interpolation import truncated
     from util.results.latents import show_latents
-    from util.results.origin import write_origin
+    from util.results.origin import describe_origin, place_for, write_origin
     from util.results.results import Results, draw_samples, read_labels, show_figures, untrained
     from util.results.translations import translate_all
     from util.training.summary import diagnose
@@ -73,21 +75,23 @@ def test(config: Config[TestOptions]) -> None:
         model.use_tiles(opt.tile, opt.tile_overlap)
     evaluator = None
     if opt.metrics:  # before anything is drawn: what cannot be measured is told of at once
-        evaluator = create_evaluator(
+        num = min(config.data.max_dataset_size or opt.eval_images, opt.eval_images)
+        held_out = partial(
+            open_held_out,
             config.dataset_mode,
-            config.data.like(model.spec),
+            replace(config.data.like(model.spec), phase=opt.phase, max_dataset_size=num),
             opt,
-            opt.phase,
             model.device,
-            open_train=partial(open_data, config, model, "train"),
-            batch_size=opt.batch_size,
-            one_by_one=not opt.eval,
-            classes=model.spec.classes,
-            limit=config.data.max_dataset_size,
+            # Without --eval as the reference tests: batch norm with the statistics of one image.
+            (opt.batch_size or BATCH) if opt.eval else 1,
+            model.spec.classes,
         )
+        evaluator = Evaluator(opt, held_out, partial(open_data, config, model, "train"), batch_size=opt.batch_size)
         evaluator.check(model)
-    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle)
-    write_origin(results.folder, opt.run_dir, opt.label, config.data.dataroot)
+    origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
+    folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)
+    results = Results(folder, opt.name, subtitle)
+    write_origin(results.folder, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
@@ -104,6 +108,14 @@ def test(config: Config[TestOptions]) -> None:
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
+
+
+def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what sets results apart from others of the same checkpoint, and the other options that change them."""
+    options = vars(config.data) | vars(config.run) | {"model": config.model_name}
+    kind = {name: options.get(name, "") for name in KIND}
+    others = config.given - OF_ALL - OF_PLACE - kind.keys()
+    return kind, {name: options[name] for name in sorted(others & options.keys())}
 
 
 def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
@@ -123,7 +135,7 @@ def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", 
         dataset.keep(range(limit))
     # Without --eval as the reference tests: batch norm with the statistics of one image.
     batch_size = (opt.batch_size or 8) if opt.eval else 1
-    return create_loader(dataset, opt, min(batch_size, len(dataset)), model.device)
+    return create_loader(dataset, opt, batch_size, model.device, trains=False)
 
 
 if __name__ == "__main__":

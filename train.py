@@ -13,6 +13,7 @@ if __name__ == "__main__":
     begin("train.py")
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from data import create_dataset, create_loader, find_dataset, recognize
 from models import create_model, find_model
@@ -32,11 +33,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
     from data.findings import tell
-    from data.held_out import create_evaluator
+    from data.held_out import open_held_out
     from models.step.plan import plan_speed
     from models.step.stepper import Stepper
     from util.console import interrupts_raise
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
+    from util.metrics.evaluator import Evaluator
+    from util.training.loop import train_model
     from util.training.run import Run
     from util.training.run_folder import check_run_folder
 
@@ -56,14 +59,14 @@ def train(config: Config[TrainOptions]) -> None:
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}, "found": found}
     evaluator = None
     if opt.eval_freq:
-        data = config.data.like(spec).uncut()
-        evaluator = create_evaluator(config.dataset_mode, data, opt, opt.eval_phase, device, lambda: loader)
+        held_out = replace(config.data.like(spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
+        evaluator = Evaluator(
+            opt, lambda: open_held_out(config.dataset_mode, held_out, opt, device), open_train=lambda: loader
+        )
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
-        for epoch in run.epochs(len(loader), preview, stepper):
-            for batch in run.batches(loader.epoch(epoch, first=run.progress.epoch_step)):
-                run.log(stepper(batch, run.progress.step))
+        train_model(run, loader, stepper, preview)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from models.augment.diffaugment import Kind, augment
 from models.base_model import BaseModel, Terms
 from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
+from models.networks.fast import eager, plain
 from models.networks.norm import add_spectral_norm, has_batch_norm
-from models.step.fast import plainly
 from options import option
 from util.console import warn
 from util.types import DataSpec, Weighted
@@ -76,6 +76,10 @@ class AdversarialModel(BaseModel):
     @property
     def is_bounded(self) -> bool:
         return self.gan.is_bounded
+
+    @property
+    def n_critic(self) -> int:
+        return self.opt.n_critic
 
     def bounded(self, netD: D) -> D:
         """Return a new discriminator with what the options ask for to keep it in bounds.
@@ -148,14 +152,13 @@ class AdversarialModel(BaseModel):
             suffix: what the names gp, r1, r2 of the terms end in.
         """
         opt, terms = self.opt, Terms()
-        with plainly():
-            if self.gan.needs_gp:
-                value = gradient_penalty(critic(netD, *real[1:]), real[0], fake[0])
-                terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
-            for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
-                if gamma:
-                    value = zero_centred_penalty(critic(netD, *condition), self.seen(images))
-                    terms[f"{name}{suffix}"] = Weighted(value, gamma / 2 * opt.penalty_freq)
+        if self.gan.needs_gp:
+            value = gradient_penalty(critic(plain(netD), *real[1:]), real[0], fake[0])
+            terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
+        for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
+            if gamma:
+                value = zero_centred_penalty(critic(eager(netD), *condition), self.seen(images))
+                terms[f"{name}{suffix}"] = Weighted(value, gamma / 2 * opt.penalty_freq)
         return terms
 
 

@@ -1,8 +1,7 @@
 """The interface of every model, and the mechanics of a step that models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +11,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.profiler import record_function
 
-from models.adam import Adam
-from models.rmsprop import RMSprop
+from models.optimizers import Adam, RMSprop, frozen, settle
 from options import option
 from util.profiling import PARTS
 from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
@@ -50,6 +48,7 @@ class BaseModel(nn.Module, ABC):
     dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only
     watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
+    made_of_B: ClassVar[tuple[str, ...]] = ()  # pictures of ``forward`` that follow from an image B alone
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
     recipe: ClassVar[str] = ""  # options with which it does better than with its defaults, which are its source's
 
@@ -57,6 +56,11 @@ class BaseModel(nn.Module, ABC):
     def is_bounded(self) -> bool:
         """Whether the losses "D..." are never negative, and near 0 when D has won."""
         return False
+
+    @property
+    def n_critic(self) -> int:
+        """Steps until every network has been updated."""
+        return 1
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
@@ -165,33 +169,3 @@ class BaseModel(nn.Module, ABC):
             self.scaler.step(optimizer)
             self.scaler.update()
         return total
-
-
-@contextmanager
-def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Run the block with gradients of ``parameters`` switched off."""
-    frozen_now = [p for p in parameters if p.requires_grad]
-    for p in frozen_now:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in frozen_now:
-            p.requires_grad_(True)
-
-
-def settle(optimizer: Optimizer) -> None:
-    """Put what ``optimizer`` holds where its parameters are, and as they lie in memory.
-
-    Fused updates and recorded steps read a learning rate on the parameters' device alone, and pair the elements of a
-    parameter with those of its moments in the order of memory, without a look at the strides.
-    """
-    for group in optimizer.param_groups:
-        device = group["params"][0].device
-        group["lr"] = group["lr"].to(device)
-        if "capturable" in group:
-            group["capturable"] = device.type == "cuda"
-        for p in group["params"]:
-            for key, value in optimizer.state[p].items() if p in optimizer.state else ():
-                if value.shape == p.shape and value.stride() != p.stride():
-                    optimizer.state[p][key] = torch.empty_like(p).copy_(value)

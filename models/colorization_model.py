@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from models.pix2pix_model import Pix2PixModel
-from util.color import lab_to_rgb
+from util.color import lab_to_rgb, rgb_to_lab
 from util.types import Batch, Visuals
 
 
@@ -16,6 +16,11 @@ class ColorizationModel(Pix2PixModel):
     def forward(self, batch: Batch) -> Visuals:
         real_A, fake_B = batch["A"], self.translate(batch["A"])
         return {"real_A": real_A, "real_B_rgb": rgb(real_A, batch["B"]), "fake_B_rgb": rgb(real_A, fake_B)}
+
+    def recolor(self, images: Tensor) -> Tensor:
+        """Return RGB images float (N, 3, H, W) in [-1, 1] with their own lightness and G's colours."""
+        A = rgb_to_lab(images)[:, :1] / 50 - 1
+        return rgb(A, self.translate(A))
 
 
 def rgb(A: Tensor, B: Tensor) -> Tensor:

@@ -56,6 +56,7 @@ class CUTModel(TranslationModel):
     opt: Options
     dataset_mode = "unaligned"
     watched = "NCE"
+    made_of_B = ("real_B", "idt_B")
     defaults: ClassVar = {"n_epochs": 200, "n_epochs_decay": 200}
     presets: ClassVar = {"CUT_mode": {"FastCUT": FASTCUT}}
 

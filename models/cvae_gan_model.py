@@ -90,6 +90,8 @@ class CVAEGANModel(NoiseModel):
             "G_cls": Weighted(cross_entropy(self.netC(images), classes), self.opt.lambda_cls),
         }
 
+    has_encoder = True
+
     def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
         """Encode images (N, C, H, W) in [-1, 1] and decode the mean of their z as ``labels`` say, int64 (N,)."""
         mean, logvar = self.netE(images)

@@ -36,6 +36,7 @@ class CycleGANModel(TranslationModel):
     dataset_mode = "unaligned"
     watched = "cycle_A"
     averaged = ("netG_A", "netG_B")
+    made_of_B = ("real_B", "fake_A", "rec_B", "idt_A")
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)

@@ -10,12 +10,20 @@ from models.adversarial import AdversarialModel
 from models.base_model import SHOWN
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode, LabelInput
-from models.networks.noise import NoiseNet, Shape, check_size, create_discriminator, create_generator
+from models.networks.noise import (
+    CLASSED,
+    COMPARING,
+    NoiseNet,
+    Shape,
+    check_size,
+    create_discriminator,
+    create_generator,
+)
 from models.networks.sides import Upsample
 from options import option
 from util.console import warn
 from util.seeding import generator
-from util.types import Batch, DataSpec, Grid, Visuals
+from util.types import Autoencoded, Batch, DataSpec, Grid, Visuals
 
 
 class NoiseModel(AdversarialModel):
@@ -52,6 +60,12 @@ class NoiseModel(AdversarialModel):
                 f"--batch_size {self.spec.batch_size} in {self.opt.accumulate} parts: the batch norm of linear layers "
                 "needs two images or more at a time"
             )
+
+    has_encoder: ClassVar[bool] = False
+
+    def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
+        """Encode and decode images (N, C, H, W) of classes ``labels`` (N,); only where ``has_encoder``."""
+        raise NotImplementedError
 
     def noise(self, num: int) -> Tensor:
         """Return ``num`` new latent vectors, float (num, nz), standard normal."""
@@ -92,12 +106,16 @@ class GeneratorModel(NoiseModel):
     class Options(NoiseModel.Options):
         netG: NoiseNet = option(
             "conv",
-            help="generator: conv or dcgan (32, 64, 128, 256 px), mlp (any size), conv28, conv32, conv_k8 (128 px)",
+            help="generator: conv or dcgan (32, 64, 128, 256 px), res or sngan (32, 64, 96 to 256 px), mlp (any size), "
+            "conv28, conv32, conv_k8 (128 px)",
         )
         netD: NoiseNet = option("conv", help="discriminator: as for netG")
-        norm_D: NormD = option("batch", help="normalization in D; mlp and conv28 have none")
+        norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
         upsample: Upsample = option(
             "deconv", help="conv, dcgan: how G doubles the sides; resize and blur leave no checkerboards"
+        )
+        res_blocks: int = option(
+            0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
         )
         hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
         hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)
@@ -159,22 +177,24 @@ class GeneratorModel(NoiseModel):
     def generator(self) -> nn.Module:
         opt, spec = self.opt, self.spec
         check_size("--netG", opt.netG, spec.image_size)
-        shape = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G)
-        return create_generator(opt.netG, opt.nz, shape, opt.norm_eps, opt.upsample, self.label_code(opt.netG))
+        shape = Shape(spec.output_nc, spec.image_size, opt.ngf, opt.hidden_G, opt.res_blocks)
+        code = self.label_code(opt.netG, "onehot" if opt.netG in CLASSED else opt.label_input)
+        return create_generator(opt.netG, opt.nz, shape, opt.norm_eps, opt.upsample, code)
 
     def discriminator(self) -> nn.Module:
         opt, spec = self.opt, self.spec
         check_size("--netD", opt.netD, spec.image_size)
-        shape = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D)
-        code = self.label_code(opt.netD, "onehot" if opt.projection else opt.label_input)
-        return create_discriminator(opt.netD, shape, opt.norm_eps, opt.dropout, opt.norm_D, code, opt.projection)
+        shape = Shape(spec.output_nc, spec.image_size, opt.ndf, opt.hidden_D, opt.res_blocks)
+        projection = opt.projection or opt.netD in COMPARING
+        code = self.label_code(opt.netD, "onehot" if projection else opt.label_input)
+        return create_discriminator(opt.netD, shape, opt.norm_eps, opt.dropout, opt.norm_D, code, projection)
 
-    def label_code(self, net: NoiseNet, kind: LabelInput | None = None) -> LabelCode | None:
-        """Return how labels enter ``net``, by default as ``--label_input`` says; None when there are none."""
+    def label_code(self, net: NoiseNet, kind: LabelInput) -> LabelCode | None:
+        """Return how labels enter ``net``; None when there are none."""
         num = self.spec.num_classes
         if not num:
             return None
-        return LabelCode(num, kind or self.opt.label_input, self.opt.label_dim or (num if net == "mlp" else 100))
+        return LabelCode(num, kind, self.opt.label_dim or (num if net == "mlp" else 100))
 
 
 def check_classes(who: str, spec: DataSpec) -> None:

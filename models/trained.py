@@ -1,18 +1,26 @@
 """Build a model from what was saved of it, by a run of ours or by pytorch-CycleGAN-and-pix2pix."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
 
-from models import create_model
+from models import create_model, find_model
 from models.base_model import BaseModel
+from models.generator import TrainedGenerator
 from models.networks.recognize import GeneratorArchitecture, compare, describe, recognize_generator
 from options.parse import Config
-from options.test_options import TestOptions
-from util.training.checkpoint import find_net, import_net, import_run, load_net
+from options.parser import Parser
+from options.test_options import TestOptions, epoch_label
+from util.config_file import read_config, read_section
+from util.device import pick_device
+from util.foreign import OPTIONS_TABLE, read_options_table
+from util.runs import OPTIONS_FILE, find_trained
 from util.types import DataSpec
+from util.weights import find_net, import_net, import_run, load_net
 
 ARCHITECTURE = (
     "netG",
@@ -54,6 +62,78 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
     if _is_backwards(config):
         model.reverse()
     return Trained(model, weights)
+
+
+def load_generator(
+    run: str | Path, epoch: str | int = "latest", *, ema: bool = True, direction: str = "", device: str = "auto"
+) -> TrainedGenerator:
+    """Return the generator of a run, ready to be called.
+
+        G = load_generator("checkpoints/rps_cgan")
+        images = G(num=8, labels="rock", seed=1)      # pictures; of a run that translates: G(picture)
+
+    Args:
+        run: the run's folder; a folder that holds weights alone, such as latest_net_G.pth; or that file itself.
+        epoch: latest, best, the number of a saved epoch, or iter_N; a file says it by its name.
+        ema: take the moving average of G when the run has one.
+        direction: of CycleGAN: AtoB or BtoA; "": that of the training.
+        device: auto (a GPU when there is one), cpu, cuda, cuda:1, mps.
+
+    Raises:
+        FileNotFoundError: there is no such run; the message names the nearest.
+        ValueError: the weights are missing, damaged, or none of a generator.
+    """
+    folder, label, suffix = Path(run), str(epoch), ""
+    if folder.suffix == ".pth":
+        label, suffix, ema = _read_file_name(folder)
+        folder = folder.parent
+    folder = find_trained(folder.resolve().parent, folder.resolve().name)
+    record = folder / OPTIONS_FILE
+    entries = read_config(record) if record.exists() else read_options_table(folder / OPTIONS_TABLE)
+    trained = {name: entry.value for name, entry in entries.items()}
+    name = str(trained.get("model", "")) if record.exists() else "test"
+    if not name:
+        raise ValueError(f"{record} does not say of which --model the run is: it was not written by train.py")
+    if direction not in ("", "AtoB", "BtoA"):
+        raise ValueError(f"direction {direction!r} is neither AtoB nor BtoA")
+    learnt = trained.setdefault("direction", "AtoB")
+    if suffix == "_B" and record.exists():
+        direction = "BtoA" if learnt == "AtoB" else "AtoB"
+    reader = Parser("")
+    reader.add("model", find_model(name).Options, {})
+    stored = reader.convert({key: entry for key, entry in entries.items() if key in reader.flags})
+    run_options = TestOptions(
+        name=folder.name,
+        checkpoints_dir=folder.parent,
+        epoch=epoch_label(label),
+        ema=ema,
+        model_suffix="" if record.exists() else suffix,
+    )
+    config = Config(
+        run=run_options,
+        model=find_model(name).Options(**{n: f.default for n, f in reader.flags.items()} | stored),
+        data=SimpleNamespace(direction=direction or learnt),
+        model_name=name,
+        dataset_mode="",
+        defaults={},
+        spec=read_section(record, "spec") if record.exists() else {},
+        trained=trained | {"batch_size": int(trained.get("batch_size", 1))},
+    )
+    model, weights = load_trained(config, pick_device(device))
+    return TrainedGenerator(model, folder, label, weights, trained)
+
+
+def _read_file_name(path: Path) -> tuple[str, str, bool]:
+    """Return label and suffix (_A, _B or "") of a generator's file, and whether it is a moving average."""
+    found = re.fullmatch(r"(.+)_net_([A-Z])(_[AB])?(_ema)?\.pth", path.name)
+    if found is None:
+        raise ValueError(f"{path}: a generator's file is called LABEL_net_G.pth, LABEL being latest or an epoch")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}")
+    if found[2] != "G":
+        what = {"D": "a discriminator", "C": "a classifier", "E": "an encoder"}.get(found[2], f"network {found[2]}")
+        raise ValueError(f"{path} is {what}, which makes no images: give {found[1]}_net_G.pth, or the run's folder")
+    return found[1], found[3] or "", bool(found[4])
 
 
 def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -> Any:

@@ -19,6 +19,7 @@ OF_ALL = {  # which run and checkpoint, and on what: what all scripts that load 
     *("name", "checkpoints_dir", "config", "suffix", "model", "dataset_mode", "epoch", "load_iter", "ema"),
     *("dataroot", "results_dir", "device", "num_threads", "cache", "cache_dir", "verbose"),
 }
+OF_PLACE = {"phase", "load_iter", "batch_size"}  # what names the folder of results, or does not change them
 OF_NOISE = {"labels", "interpolate", "interpolation", "truncation", "nearest"}  # what only drawing from noise heeds
 OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # and only translating
 

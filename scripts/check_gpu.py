@@ -205,7 +205,7 @@ def repeats(device: "torch.device") -> str:
     """Train twice with --deterministic: the weights must be equal bit for bit."""
     import torch
 
-    from util.training.checkpoint import load_safely
+    from util.weights import load_safely
 
     with tempfile.TemporaryDirectory() as folder:
         options = ("--model", "cgan", "--n_epochs", "2", "--deterministic", "--precision", "fp32")

@@ -91,7 +91,7 @@ def open_phase(config: Config[TestOptions], phase: str, limit: int, device: torc
     options = replace(config.data.like(spec), phase=phase, max_dataset_size=limit)
     dataset = create_dataset(config.dataset_mode, options)
     dataset.relabel(spec.classes)
-    return create_loader(dataset, config.run, min(BATCH, len(dataset)), device)
+    return create_loader(dataset, config.run, BATCH, device, trains=False)
 
 
 def draw(config: Config[TestOptions], device: torch.device) -> Drawn:

@@ -28,7 +28,7 @@ from options.parser import shown
 from options.test_options import OF_ALL, TestOptions
 from util.console import one_line_errors, warn
 from util.device import pick_device
-from util.displays.display import LossCsv, read_losses, thinned
+from util.displays.logs import LossCsv, read_losses, thinned
 from util.files import write_text
 from util.images import make_labelled_grid, save_png
 from util.metrics.record import METRICS_FILE, best_figure, read_best, read_metrics
@@ -101,7 +101,7 @@ def _tested(config: Config[TestOptions]) -> list[tuple[str, Figure]]:
     """Return what ``test.py --metrics`` wrote of a run's checkpoints as they are now, and which results it is in."""
     run, found = config.run, []
     for path in sorted((run.results_dir / run.name).glob(f"*/{METRICS_FILE}")):
-        label = path.parent.name.partition("_")[2]
+        label = path.parent.name.partition("_")[2].partition("-")[0]
         dataroot = str(config.trained.get("dataroot", config.data.dataroot))
         if why := strangeness(path.parent, run.run_dir, label, dataroot):
             warn(f"the figures in {path.parent} {why}: left out")
@@ -148,7 +148,7 @@ def _samples(configs: list[Config[TestOptions]], folder: Path) -> Any:
 
 def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Batch:
     dataset = create_dataset(config.dataset_mode, config.data.like(spec))
-    return create_loader(dataset, config.run, min(PREVIEW, len(dataset)), device).preview(PREVIEW)
+    return create_loader(dataset, config.run, PREVIEW, device, trains=False).preview(PREVIEW)
 
 
 def _differences(configs: list[Config[TestOptions]]) -> list[list[str]]:

@@ -26,7 +26,7 @@ from util.console import one_line_errors, warn
 from util.files import write_text
 from util.metrics.record import METRICS_FILE, read_best
 from util.metrics.score import Figure, read_figures
-from util.results.origin import strangeness
+from util.results.origin import find_results, strangeness
 from util.runs import OPTIONS_FILE
 
 ROOT = Path(__file__).parents[1]
@@ -60,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             if not (folder / OPTIONS_FILE).exists():
                 raise FileNotFoundError(f"there is no run {name} in {args.checkpoints_dir}/")
             label = "best" if read_best(folder) else "latest"
-            results = args.results_dir / name / f"test_{label}"
             if args.measure:
                 where = ["--checkpoints_dir", str(args.checkpoints_dir), "--results_dir", str(args.results_dir)]
                 test.main(["--name", name, "--epoch", label, "--metrics", args.measure, *where])
             dataroot = str(read_config(folder / OPTIONS_FILE)["dataroot"].value)
+            results = find_results(args.results_dir / name / f"test_{label}", folder, label, dataroot)
             if results.exists() and (why := strangeness(results, folder, label, dataroot)):
                 warn(f"the row of {name} stays as it is: {results} {why}; --measure kid,accuracy makes them anew")
             else:

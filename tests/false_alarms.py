@@ -16,7 +16,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from models.step.fast import make_fast, plainly
+from models.step.fast import FastNetworks
 from models.step.plan import Speed
 from models.step.selfcheck import EXACT, LOW_PRECISION, StepCheck
 from tests.tiny_models import create, make_batch
@@ -48,7 +48,7 @@ def run(case: str, kind: str, checks: int) -> tuple[list[float], list[str]]:
     """Train, checking every step after the first twelve; return the worst ratio of each check and its group."""
     model, meter = create(case), LossMeter()
     ema = MovingAverage(model, model.averaged, 0.99)
-    make_fast(model, Speed(torch.bfloat16, channels_last=True) if kind == "bf16" else Speed())
+    networks = FastNetworks(model, Speed(torch.bfloat16, channels_last=True) if kind == "bf16" else Speed())
     check, ratios, groups = StepCheck(model, ema, meter), [], []
 
     def take(step: int) -> Losses:
@@ -60,7 +60,7 @@ def run(case: str, kind: str, checks: int) -> tuple[list[float], list[str]]:
     ways: dict[str, tuple[Callable[[int], Losses], Callable[[int], Losses]]] = {
         "same": (take, take),
         "kernels": (take, torch.backends.mkldnn.flags(enabled=False)(take)),
-        "bf16": (plainly()(take), take),
+        "bf16": (take, networks.in_use()(take)),
     }
     plain, fast = ways[kind]
     for step in range(1, 12 + checks + 1):
@@ -71,7 +71,7 @@ def run(case: str, kind: str, checks: int) -> tuple[list[float], list[str]]:
             finding = check(lambda step=step: plain(step), lambda step=step: fast(step), bounds)[0]  # type: ignore[misc]
             ratios.append(finding.ratio)
             groups.append(finding.group)
-        take(step)
+        fast(step)
     return ratios, groups
 
 

@@ -5,7 +5,7 @@ import torch
 
 from models.losses.adversarial import OBJECTIVES
 from tests.tiny_models import create
-from util.training.advice import AGAIN, LOOKS, REPORTS, STAYS, Advice, diversity
+from util.training.advice import AGAIN, D_WON_REPORTS, GRID_LOOKS, NEVER_DIVERSE_LOOKS, Advice, diversity
 from util.types import Batch, Grid
 
 
@@ -24,7 +24,7 @@ def said(watch, losses, times):
 def test_d_has_won_when_its_loss_is_near_0_for_long():
     watch = advice()
     won = {"D_real": 0.02, "D_fake": 0.03, "G": 8.0}
-    assert said(watch, won, REPORTS - 1) == []
+    assert said(watch, won, D_WON_REPORTS - 1) == []
     (text,) = said(watch, won, AGAIN)
     assert text.startswith("warning: D has won")
     assert "--diffaugment" in text
@@ -33,7 +33,7 @@ def test_d_has_won_when_its_loss_is_near_0_for_long():
 
 
 def test_a_critic_near_0_has_not_won():
-    assert said(advice(is_bounded=False), {"D_real": 0.01, "D_fake": 0.0}, 3 * REPORTS) == []
+    assert said(advice(is_bounded=False), {"D_real": 0.01, "D_fake": 0.0}, 3 * D_WON_REPORTS) == []
 
 
 def test_which_losses_of_d_say_that_it_has_won():
@@ -50,7 +50,7 @@ def test_g_repeats_itself_when_its_samples_become_alike():
     assert [bool(t) for t in texts] == [False] * 5 + [True]
     assert texts[-1].startswith("warning: G repeats itself: its samples differ by 13 % of what real images do")
     assert not any(looks(advice(), [0.01, 0.05, 0.1, 0.2, 0.3]))  # it has only begun
-    assert any(looks(advice(), [0.01] * (LOOKS + 3)))  # it never begins
+    assert any(looks(advice(), [0.01] * (NEVER_DIVERSE_LOOKS + 3)))  # it never begins
     assert advice().samples({"fake_B": Grid(pictures(16, 0.0), 8)}) == ""
 
 
@@ -62,8 +62,8 @@ def test_a_grid_that_stays_is_told_of_once():
     def texts(images, times):
         return [text for text in (watch.patterns({"fake": Grid(images, 8)}) for _ in range(times)) if text]
 
-    assert texts(real, 3 * STAYS) == []
-    assert texts(real + 0.5 * board, STAYS - 1) == []  # as of a G that has only begun
+    assert texts(real, 3 * GRID_LOOKS) == []
+    assert texts(real + 0.5 * board, GRID_LOOKS - 1) == []  # as of a G that has only begun
     assert texts(real, 1) == []
     (text,) = texts(real + 0.5 * board, AGAIN)
     assert text.startswith("warning: the samples show a grid: ") and "--upsample resize" in text

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from torch.testing import assert_close
 
+from data.loading.loader import Loader
 from models.adversarial import AdversarialModel
+from models.step.stepper import Stepper
 from scripts import benchmark
 from scripts.speed import end_to_end, job, worker
 from scripts.speed.end_to_end import figures
@@ -198,7 +200,9 @@ class Here:
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(stderr),
             mock.patch("os.fsync"),
-            mock.patch.multiple(Run, epochs=Run.epochs, log=Run.log),  # which are watched here
+            mock.patch.object(Loader, "epoch", Loader.epoch),  # this and the next are watched here
+            mock.patch.object(Stepper, "__call__", Stepper.__call__),
+            mock.patch.object(Run, "__exit__", Run.__exit__),
         ):
             try:
                 runpy.run_path(command[1], run_name="__main__")

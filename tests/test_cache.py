@@ -169,7 +169,7 @@ def test_of_many_bad_files_the_first_are_named(tmp_path):
 
 
 def test_nothing_but_bad_files(tmp_path):
-    with pytest.raises(ValueError, match=r"5 of 5 images cannot be read: 0\.png .* more than a tenth of numbers"):
+    with pytest.raises(ValueError, match=r"5 of 5 images cannot be read: 0\.png .* all of numbers"):
         build_cache(Counted(5, bad=(0, 1, 2, 3, 4)), "ram", tmp_path, CPU, 0)
 
 

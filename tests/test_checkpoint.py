@@ -7,19 +7,22 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from tests.bench import SMALL, in_child
-from util.displays.display import LossCsv, TextLogs, Visualizer
-from util.training.checkpoint import FORMAT, Checkpoint, export_nets, import_net, import_run, load_safely, save_whole
+from tests.test_resume import interrupted
+from util.displays.display import Visualizer
+from util.displays.logs import LossCsv, TextLogs
+from util.training.checkpoint import FORMAT, Checkpoint
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
-from util.training.run import Run
 from util.training.schedule import Plateau
 from util.types import Progress
+from util.weights import export_nets, import_net, import_run, load_safely, save_whole
 
 
 class TinyModel(nn.Module):
@@ -35,6 +38,11 @@ class TinyModel(nn.Module):
 
     def load_net(self, name, state):
         self.nets[name].load_state_dict(state)
+
+
+def tiny(width: int = 3) -> Any:
+    """Return what these tests take for a BaseModel."""
+    return TinyModel(width)
 
 
 def create_parts(folder, width=3):
@@ -188,19 +196,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_networks_are_plain_state_dicts(tmp_path):
-    model = TinyModel()
+    model = tiny()
     export_nets(tmp_path, ["5"], model.nets)
     content = torch.load(tmp_path / "5_net_G.pth", weights_only=True)
     assert list(content) == ["weight", "bias"]
-    other = TinyModel()
+    other = tiny()
     import_net(tmp_path / "5_net_G.pth", "G", other)
     assert torch.equal(other.netG.weight, model.netG.weight)
 
 
 def test_the_moving_average_is_taken_where_there_is_one(tmp_path):
-    model, average = TinyModel(), TinyModel()
+    model, average = tiny(), tiny()
     export_nets(tmp_path, ["latest"], model.nets | {"G_ema": average.netG})
-    other = TinyModel()
+    other = tiny()
     assert import_run(tmp_path, "latest", other, ema=True) == "moving average of G"
     assert torch.equal(other.netG.weight, average.netG.weight)
     assert import_run(tmp_path, "latest", other, ema=False) == "weights as trained"
@@ -211,18 +219,18 @@ def test_the_moving_average_is_taken_where_there_is_one(tmp_path):
 
 def test_networks_that_are_missing_or_different_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; nothing was saved there yet"):
-        import_run(tmp_path, "5", TinyModel(), ema=False)
-    export_nets(tmp_path, ["latest", "10"], TinyModel().nets)
+        import_run(tmp_path, "5", tiny(), ema=False)
+    export_nets(tmp_path, ["latest", "10"], tiny().nets)
     with pytest.raises(ValueError, match=r"there is no 5_net_G.pth in .*; --epoch can be 10, latest"):
-        import_run(tmp_path, "5", TinyModel(), ema=False)
+        import_run(tmp_path, "5", tiny(), ema=False)
     with pytest.raises(ValueError, match=r"10_net_G.pth does not fit network G \(size mismatch") as error:
-        import_run(tmp_path, "10", TinyModel(width=4), ema=False)
+        import_run(tmp_path, "10", tiny(width=4), ema=False)
     assert "\n" not in str(error.value)
     contents: list[object] = [None, 5, [], {"weight": 5}, torch.ones(2)]
     for junk in contents:
         torch.save(junk, tmp_path / "10_net_G.pth")
         with pytest.raises(ValueError, match=r"10_net_G.pth does not hold a network"):
-            import_run(tmp_path, "10", TinyModel(), ema=False)
+            import_run(tmp_path, "10", tiny(), ema=False)
 
 
 # --- no space left
@@ -353,24 +361,20 @@ def test_a_damaged_network_is_one_line_of_test_py_too(trained, damage):
 
 def test_a_second_process_is_kept_out_and_harms_nothing(trained):
     folder = trained.run_dir("a")
-    log = Run.log
 
     def intrude(options):
         outcome = trained.train(f"--name a --batch_size 2 {options}")
         assert outcome.err == "train.py: error: checkpoints/a is in use by another process\n"
         return outcome
 
-    def logged(self, losses):
-        log(self, losses)
-        if self.progress.step == 7:
-            before = files(folder)
-            assert in_child(lambda: intrude("--continue_train --n_epochs 4")) == 1
-            assert in_child(lambda: intrude(f"--overwrite --model cgan --dataroot hands --n_epochs 1 {SMALL}")) == 1
-            assert files(folder) == before
+    def intrude_twice():
+        before = files(folder)
+        assert in_child(lambda: intrude("--continue_train --n_epochs 4")) == 1
+        assert in_child(lambda: intrude(f"--overwrite --model cgan --dataroot hands --n_epochs 1 {SMALL}")) == 1
+        assert files(folder) == before
 
     trained.small("--name b --n_epochs 3")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "log", logged)
+    with interrupted(7, intrude_twice):
         assert trained.train("--name a --continue_train --n_epochs 3").status == 0
     assert (folder / "losses.csv").read_bytes() == (trained.run_dir("b") / "losses.csv").read_bytes()
 

@@ -9,10 +9,12 @@ import torch
 
 from tests.bench import Bench
 from tests.test_checkpoint import create_parts
-from util.displays.display import LossCsv, read_losses
+from util.displays.logs import LossCsv, read_losses
 from util.metrics.record import Quality
-from util.training.checkpoint import Checkpoint, load_safely, save_whole
+from util.training.checkpoint import Checkpoint
+from util.training.divergence import Divergence
 from util.types import Progress
+from util.weights import load_safely, save_whole
 
 NONSENSE: list[object] = [None, -3, -(10**18), 2.5, True, "3", float("nan"), 10**30, [], torch.ones(2)]
 COUNTS = [
@@ -23,7 +25,7 @@ COUNTS = [
     ("plateau", "num_bad_epochs"),
     ("plateau", "last_epoch"),
     ("quality", "since"),
-    ("quality", "restarts"),
+    ("divergence", "restarts"),
     ("quality", "bytes"),
     ("moving_average", "updates"),
     ("losses_csv", "rows"),
@@ -34,9 +36,20 @@ COUNTS = [
 
 @pytest.fixture
 def saved(tmp_path):
-    checkpoint = Checkpoint(tmp_path, create_parts(tmp_path) | {"quality": Quality(tmp_path, "fid")})
+    checkpoint = Checkpoint(
+        tmp_path, create_parts(tmp_path) | {"quality": Quality(tmp_path, "fid"), "divergence": Divergence("stop")}
+    )
     checkpoint.save()
     return checkpoint, load_safely(checkpoint.path)
+
+
+def test_restarts_are_read_where_earlier_versions_counted_them(saved):
+    checkpoint, content = saved
+    del content["divergence"]
+    content["quality"]["restarts"] = 3
+    save_whole(content, checkpoint.path)
+    checkpoint.load()
+    assert checkpoint.parts["divergence"].factor == 0.125
 
 
 @pytest.mark.parametrize(("part", "name"), COUNTS)
@@ -60,7 +73,7 @@ def test_a_count_that_is_none_is_named(saved, part, name):
         ("plateau", "factor", -1.0),
         ("plateau", "factor", None),
         ("plateau", "best", "x"),
-        ("quality", "restarts", 10**6),
+        ("divergence", "restarts", 10**6),
         ("quality", "best", {"value": 3}),
         ("quality", "best", 7),
         ("quality", "latest", None),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import combine_A_and_B as script
+from data.files import combine as script
 
 ROOT = Path(__file__).resolve().parent.parent
 

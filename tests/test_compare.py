@@ -12,7 +12,7 @@ from scripts import compare, reproduce
 from tests.bench import save_images
 from tests.document import Document, links
 from tests.test_quality import stub  # noqa: F401  the features of both
-from util.displays.display import thinned
+from util.displays.logs import thinned
 from util.types import Progress
 
 OLD = "| elsewhere | `command` | data | 1 | 1 s | none | |"

@@ -14,7 +14,7 @@ from models.networks.patch_features import PatchFeatures, random_places
 from models.networks.recognize import recognize_discriminator, recognize_generator
 from models.networks.sides import BlurDown, BlurUp
 from models.networks.translation import create_discriminator, create_generator
-from models.step.fast import make_fast
+from models.step.fast import FastNetworks
 from models.step.plan import Speed
 from tests.tiny_models import RESNET, create, make_batch, train
 from tests.tiny_models import build as build_model
@@ -272,11 +272,12 @@ def test_features_without_a_network_of_their_own():
 @pytest.mark.parametrize("netF", ["mlp_sample", "sample"])
 def test_low_precision_changes_little(netF):
     plain, fast = create("cut", netF=netF), create("cut", netF=netF)
-    make_fast(fast, Speed(torch.bfloat16, channels_last=True))
+    networks = FastNetworks(fast, Speed(torch.bfloat16, channels_last=True))
     seed_all(1)
     expected = plain.optimize_parameters(make_batch("cut"), 1)
     seed_all(1)
-    losses = fast.optimize_parameters(make_batch("cut"), 1)
+    with networks.in_use():
+        losses = fast.optimize_parameters(make_batch("cut"), 1)
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
         assert_close(loss, expected[name], rtol=0.05, atol=0.02, msg=name)

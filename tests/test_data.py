@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-import data
 from data import create_dataset, find_dataroot, find_dataset, recognize
 from data.loading.cache import Place, build_cache
 from data.loading.loader import Loader
@@ -240,7 +239,7 @@ def test_an_empty_folder_is_refused(name, tmp_path):
 
 
 def test_a_dataroot_is_a_path_or_a_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr("data.files.dataroot.DATASETS", tmp_path / "datasets")
     for folder in ("datasets/hands", "datasets/digits", "datasets/.cache", "here/hands"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)

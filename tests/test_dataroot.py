@@ -3,7 +3,8 @@
 import pytest
 
 import data
-import datasets.download
+import data.download.download
+from data.files import dataroot
 
 
 def test_a_path_wins_over_a_name(tmp_path, monkeypatch):
@@ -14,19 +15,19 @@ def test_a_path_wins_over_a_name(tmp_path, monkeypatch):
 
 def test_a_name_is_looked_up_in_datasets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert data.find_dataroot("rps_mini") == data.DATASETS / "rps_mini"
+    assert data.find_dataroot("rps_mini") == dataroot.DATASETS / "rps_mini"
 
 
 def test_a_known_set_that_is_not_there_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr("data.files.dataroot.DATASETS", tmp_path / "datasets")
     asked = []
 
     def download(name, folder):
         asked.append((name, folder))
         return folder / name
 
-    monkeypatch.setattr(datasets.download, "download", download)
+    monkeypatch.setattr(data.download.download, "download", download)
     assert data.find_dataroot("cifar10") == tmp_path / "datasets/cifar10"
     assert asked == [("cifar10", tmp_path / "datasets")]
 

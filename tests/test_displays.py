@@ -110,7 +110,7 @@ def test_a_package_that_is_not_there_is_said_in_one_line(bench, monkeypatch):
 
 
 def test_the_record_of_the_run_is_no_display(bench, monkeypatch):
-    monkeypatch.setattr("util.displays.display.append_text", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("util.displays.logs.append_text", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     outcome = bench.train(f"--model cgan --dataroot hands --batch_size 2 {SMALL} --n_epochs 1")
     assert outcome.status == 1
     assert outcome.err.splitlines()[-1] == "train.py: error: disk full"

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from util.training.checkpoint import load_safely
 from util.training.divergence import check_finite
+from util.weights import load_safely
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

@@ -23,9 +23,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from data.download import cifar, fetch
+from data.download import cifar, download, fetch
 from data.download.catalogue import ENTRIES, Entry, Remote
-from datasets import download
 
 ROOT = Path(__file__).resolve().parent.parent
 NOISE = Random(0).randbytes(300_000)  # does not shrink, so that archives are as large

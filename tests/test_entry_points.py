@@ -244,9 +244,13 @@ def test_an_image_depends_on_its_number_and_the_seed_alone(trained):
 
 
 def test_results_of_other_epochs_and_phases_have_folders_of_their_own(trained):
-    assert results(trained, trained.test("--epoch 1 --num_test 2")).name == "test_1"
-    assert results(trained, trained.test("--phase val --num_test 2")).name == "val_latest"
-    again = results(trained, trained.test("--num_test 2"))
+    def show(words):
+        return results(trained, trained.test(f"{words} --results_dir apart"))
+
+    assert show("--epoch 1 --num_test 2").name == "test_1"
+    assert show("--phase val --num_test 2").name == "val_latest"
+    assert show("--num_test 4").name == "test_latest"
+    again = show("--num_test 2")
     assert again.name == "test_latest"
     assert len(list(again.rglob("fake/*/*.png"))) == 2  # those of before are gone
     assert not list(again.parent.glob(".*"))

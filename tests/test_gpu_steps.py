@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from models.step.fast import make_fast
+from models.step.fast import FastNetworks
 from models.step.plan import Speed
 from tests.tiny_models import LEARNERS, create, make_batch
 from util.types import Batch
@@ -61,14 +61,14 @@ def move(model: Any, mode: FakeTensorMode) -> None:
 @pytest.mark.parametrize("speed", [Speed(), Speed(torch.bfloat16, channels_last=True)], ids=str)
 def test_a_step_takes_nothing_from_the_host(case, speed):
     model, images = create(case), make_batch(case)
-    make_fast(model, speed)
+    networks = FastNetworks(model, speed)
     mode = FakeTensorMode()
     move(model, mode)
     with mode:
         batch = Batch(
             {key: torch.empty(value.shape, dtype=value.dtype, device="cuda") for key, value in images.items()}
         )
-    with gpu(mode):
+    with gpu(mode), networks.in_use():
         losses = model.optimize_parameters(batch, 6)
         assert {loss.device.type for loss in losses.values()} == {"cuda"}
         assert {loss.dtype for loss in losses.values()} == {torch.float32}

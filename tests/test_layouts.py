@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import data
 from data import create_dataset, find_dataroot, find_dataset, recognize
 from data.files.phases import is_of_a_phase, phase_of
 from data.findings import find
@@ -130,7 +129,7 @@ def test_other_folders_are_no_wrappers(tmp_path, names):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gztar"])
 def test_an_archive_is_unpacked_once(tmp_path, monkeypatch, capsys, kind):
-    monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr("data.files.dataroot.DATASETS", tmp_path / "datasets")
     save(tmp_path / "in/pets", "Train/cat/0.png", "Train/dog/0.png", "valid/cat/1.png")
     archive = shutil.make_archive(str(tmp_path / "pets"), kind, tmp_path / "in")
     assert recognize(archive)[0] == "image_folder"
@@ -145,7 +144,7 @@ def test_an_archive_is_unpacked_once(tmp_path, monkeypatch, capsys, kind):
 
 
 def test_a_damaged_or_hostile_archive_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setattr("data.files.dataroot.DATASETS", tmp_path / "datasets")
     for name in ("a.zip", "b.tgz", "c.tar"):
         (tmp_path / name).write_bytes(b"PK\3\4 no archive" * 9)
         with pytest.raises(ValueError, match=rf"{name} is damaged or no archive"):

@@ -11,7 +11,7 @@ from models.networks.cvae import SIZES as CVAE_SIZES
 from models.networks.cvae import Encoder, create_decoder, create_judge
 from models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from models.networks.labels import LabelCode, label_projection
-from models.networks.noise import SIZES, Shape, create_discriminator, create_generator
+from models.networks.noise import COMPARING, SIZES, Shape, create_discriminator, create_generator
 from models.networks.one_size import (
     Conv28Discriminator,
     Conv28Generator,
@@ -49,7 +49,8 @@ def test_every_network_makes_and_judges_its_sizes(kind, size, labelled):
     shape = Shape(3, (size, size), 2, (6, 5))
     labels = () if labelled == "no" else (torch.tensor([3, 0]),)
     netG = create_generator(kind, 5, shape, 1e-5, "deconv", code() if labels else None)
-    netD = create_discriminator(kind, shape, 1e-5, 0.0, "none", code() if labels else None, labelled == "projected")
+    projected = labelled == "projected" or kind in COMPARING
+    netD = create_discriminator(kind, shape, 1e-5, 0.0, "none", code() if labels else None, projected)
     images = netG(torch.randn(2, 5), *labels)
     assert images.shape == (2, 3, size, size)
     assert images.abs().max() <= 1
@@ -62,7 +63,7 @@ def test_every_network_makes_and_judges_its_sizes(kind, size, labelled):
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
-@pytest.mark.parametrize("kind", ["conv", "dcgan", "conv32", "conv_k8"])
+@pytest.mark.parametrize("kind", ["conv", "dcgan", "conv32", "conv_k8", "res"])
 def test_the_norm_of_d_is_the_one_that_was_asked_for(kind, norm):
     size = SIZES[kind][0]
     netD = create_discriminator(kind, Shape(3, (size, size), 1, ()), 0.5, 0.0, norm, None, False)

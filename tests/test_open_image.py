@@ -11,10 +11,10 @@ import pytest
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from data.files.combine import read
 from data.files.decode import BadImageError, decode_image, is_grey
+from data.files.pairs import SkippedError
 from data.files.pixels import read_header, read_pixels
-from datasets.combine_A_and_B import read
-from datasets.pairs import SkippedError
 from tests.test_pixels import H, W, png
 from util.open_image import FORMATS, open_image
 

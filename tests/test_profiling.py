@@ -6,12 +6,11 @@ import signal
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 import torch
 
 from tests.bench import SMALL, Bench
+from tests.test_resume import interrupted
 from util.profiling import describe
-from util.training.run import Run
 
 
 def test_a_run_traces_the_steps_that_it_is_asked_for(bench: Bench) -> None:
@@ -78,15 +77,7 @@ def test_on_a_gpu_the_kernels_count_and_not_once_more_the_operations_that_starte
 
 
 def test_a_run_that_ends_before_its_trace_says_so(bench: Bench) -> None:
-    log = Run.log
-
-    def stop(self: Run, losses: Any) -> None:
-        log(self, losses)
-        if self.progress.step == 13:
-            signal.raise_signal(signal.SIGTERM)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "log", stop)
+    with interrupted(13, lambda: signal.raise_signal(signal.SIGTERM)):
         outcome = bench.train(
             f"--model cgan --dataroot hands --batch_size 2 {SMALL} --n_epochs 5 --profile 6 --name cut"
         )

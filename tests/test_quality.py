@@ -148,7 +148,7 @@ def test_a_run_of_before_measurements_goes_on(bench):
 @pytest.fixture
 def worse(bench, monkeypatch):
     """A run whose learning rate is raised a hundred times after two epochs of six; its figures."""
-    monkeypatch.setattr("util.training.run.lr_factor", lambda policy, epoch, *_: 1.0 if epoch <= 2 else 300.0)
+    monkeypatch.setattr("util.training.loop.lr_factor", lambda policy, epoch, *_: 1.0 if epoch <= 2 else 300.0)
     bench.small(f"--name worse {EVERY} --n_epochs 6 --lr .002 --save_epoch_freq 1 --eval_freq 6")
     return [row for row in figures(bench.run_dir("worse")) if row["metric"] == "kid"]
 
@@ -290,7 +290,7 @@ def test_a_run_can_go_back_and_on_at_a_lower_rate(bench, spoiled):
     assert ["0.5 of the learning rate" in line for line in warnings] == [True, False]
     assert "0.25 of the learning rate" in warnings[1]
     final = state(bench.run_dir("a"))
-    assert final["quality"]["restarts"] == 2
+    assert final["divergence"]["restarts"] == 2
     assert float(final["optimizer_G"]["param_groups"][0]["lr"]) == pytest.approx(0.25 * 2e-4)
     steps = [int(row["step"]) for row in figures(bench.run_dir("a"))]
     assert steps == sorted(steps)
@@ -362,7 +362,7 @@ def test_pairs_and_collections_are_measured(bench):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("--model gan --metrics accuracy", "this model is not told which class to draw; use shares"),
+        ("--model gan --metrics accuracy", "this model takes no labels; use shares"),
         ("--model gan --metrics kid --val_fraction .1", "2 held-out images are too few"),
         ("--model gan --metrics ssim", "this data has no pairs"),
     ],

@@ -18,10 +18,10 @@ import pytest
 import torch
 import yaml
 
+from models.step.stepper import Stepper
 from tests.bench import SMALL, Bench, in_child
 from util import background
 from util.training.checkpoint import Checkpoint
-from util.training.run import Run
 
 REPOSITORY = Path(__file__).parents[1]
 # Steps of 2 images, 5 to an epoch. Reports at steps 3, 6, 9, 12, 15; saves at 4, 8, 12 and at the end.
@@ -39,15 +39,16 @@ def undisturbed(tmp_path_factory):
 @contextlib.contextmanager
 def interrupted(step, action):
     """Within the block, do ``action`` after the optimization of that step."""
-    log = Run.log
+    call = Stepper.__call__
 
-    def logged(self, losses):
-        log(self, losses)
-        if self.progress.step == step:
+    def stepped(self, batch, number):
+        losses = call(self, batch, number)
+        if number == step:
             action()
+        return losses
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "log", logged)
+        patch.setattr(Stepper, "__call__", stepped)
         yield
 
 
@@ -152,7 +153,7 @@ def test_a_run_gone_on_with_in_another_precision_says_so(undisturbed):
     undisturbed.small(f"--name other-precision {USUAL} --precision fp32")
     outcome = undisturbed.train("--name other-precision --continue_train --precision bf16 --n_epochs 4")
     assert outcome.status == 0
-    assert "goes on with bf16, channels last, not bit for bit as with fp32 so far" in outcome.err
+    assert "resumes on bf16, channels last; results will differ in the last bits from those on fp32" in outcome.err
 
 
 def test_a_run_may_be_killed_again_and_again(undisturbed):
@@ -266,7 +267,7 @@ def test_the_script_itself_goes_on_in_a_process_of_its_own(undisturbed):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=undisturbed.folder, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "going on with checkpoints/real on cpu" in done.stdout
+    assert "resuming checkpoints/real on cpu" in done.stdout
     assert_same_run(undisturbed.run_dir("real"), undisturbed.run_dir("whole"))
 
 
@@ -292,7 +293,7 @@ def test_a_run_that_is_asked_to_stop_saves_first(undisturbed, number, step):
         outcome = undisturbed.train(options)
     assert outcome.status == 128 + number
     assert outcome.out.splitlines()[-1] == (
-        f"stopped after step {step}; all is saved. To go on: python train.py --name {name} --continue_train"
+        f"stopped after step {step}; everything is saved. To resume: python train.py --name {name} --continue_train"
     )
     assert state(undisturbed.run_dir(name))["progress"]["step"] == step
     assert undisturbed.train(f"--name {name} --continue_train").status == 0
@@ -380,7 +381,7 @@ def test_the_command_to_go_on_that_is_printed_works(undisturbed):
     options = f"--model cgan --dataroot hands --batch_size 2 {SMALL} {USUAL} --checkpoints_dir 'my runs'"
     with interrupted(2, by(signal.SIGTERM)):
         outcome = undisturbed.train(options, "--name", "it's (mine) & 手")
-    command = outcome.out.splitlines()[-1].split("To go on: ")[1]
+    command = outcome.out.splitlines()[-1].split("To resume: ")[1]
     python, script, *words = shlex.split(command)
     assert (python, script) == ("python", "train.py")
     assert undisturbed.train("", *words).status == 0

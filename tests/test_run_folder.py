@@ -21,9 +21,9 @@ def killed(bench, monkeypatch, place):
     if place == "while options.yaml is written":
         monkeypatch.setattr(Path, "replace", kill)
     elif place == "before the displays":
-        monkeypatch.setattr(util.training.run, "create_displays", kill)
+        monkeypatch.setattr("util.training.reporter.create_displays", kill)
     elif place == "after the displays":
-        monkeypatch.setattr(util.training.run, "Visualizer", kill)
+        monkeypatch.setattr("util.training.reporter.Visualizer", kill)
     else:
         monkeypatch.setattr(util.training.run, "format_options", kill)
     assert in_child(lambda: bench.train(OPTIONS)) == -signal.SIGKILL

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel
-from models.step.fast import make_fast
+from models.step.fast import FastNetworks
 from models.step.plan import Speed
 from tests.tiny_models import create, make_batch
 from util.seeding import seed_all
@@ -39,7 +39,7 @@ def gradient(model: BaseModel, net: str) -> Tensor:
 @pytest.mark.parametrize("case", sorted({case for case, _ in COSINES}))
 def test_a_step_in_bf16_is_nearly_one_in_fp32(case):
     plain, fast = create(case), create(case)
-    make_fast(fast, Speed(torch.bfloat16, channels_last=True))
+    networks = FastNetworks(fast, Speed(torch.bfloat16, channels_last=True))
     cosines: dict[str, list[float]] = {net: [] for net in plain.nets}
     for step in range(1, STATES + 1):
         batch = make_batch(case, seed=step)
@@ -49,7 +49,8 @@ def test_a_step_in_bf16_is_nearly_one_in_fp32(case):
         seed_all(0, step)
         expected = plain.optimize_parameters(Batch(batch), step)
         seed_all(0, step)
-        losses = fast.optimize_parameters(Batch(batch), step)
+        with networks.in_use():
+            losses = fast.optimize_parameters(Batch(batch), step)
         for name, value in expected.items():
             assert abs(float(losses[name] - value)) <= LOSS * max(float(value.abs()), 0.1), (step, name)
         for net, values in cosines.items():

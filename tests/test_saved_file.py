@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from util.training.checkpoint import load_net, load_safely
+from util.weights import load_net, load_safely
 
 
 def unreached(*_args, **_more):

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from util.training.checkpoint import load_safely
 from util.training.schedule import Plateau, lr_factor
+from util.weights import load_safely
 
 LR = 2e-4
 # What pytorch-CycleGAN-and-pix2pix uses in epochs 1 to 20 with --n_epochs 10 --n_epochs_decay 10 --lr_decay_iters 5.

@@ -9,6 +9,7 @@ import torch
 
 import models.step.plan
 from models.step.plan import SHORT, Speed, is_bf16_fast, plan_speed
+from options.train_options import TrainOptions
 from util.types import DataSpec
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -30,13 +31,11 @@ def machine(monkeypatch, tmp_path):
 
 
 def plan(device: torch.device, num_steps: int = SHORT, sides: tuple[int, int] = (8, 8), **options: Any) -> Speed:
-    usual: dict[str, Any] = {"precision": "auto", "compile": "auto", "cuda_graphs": "auto", "check_steps": "auto"}
-    usual |= {"deterministic": False, "verbose": False}
     optimizer = options.pop("optimizer", "adam")
     model: Any = SimpleNamespace(
         device=device, spec=DataSpec(sides, 3, 3), opt=SimpleNamespace(optimizer=optimizer), scaler=None
     )
-    return plan_speed(SimpleNamespace(**(usual | options)), model, num_steps)
+    return plan_speed(TrainOptions(**options), model, num_steps)
 
 
 def test_a_run_on_a_gpu_uses_all_there_is_and_checks_it(machine, capsys):
@@ -79,8 +78,7 @@ def test_fp16_scales_losses_and_needs_an_optimizer_that_undoes_it(machine):
     model: Any = SimpleNamespace(
         device=CPU, spec=DataSpec((8, 8), 3, 3), opt=SimpleNamespace(optimizer="adam"), scaler=None
     )
-    usual: dict[str, Any] = {"cuda_graphs": "off", "check_steps": "off", "deterministic": False, "verbose": False}
-    plan_speed(SimpleNamespace(precision="fp16", compile="off", **usual), model, 1)
+    plan_speed(TrainOptions(precision="fp16"), model, 1)
     assert model.scaler.is_enabled()
     with pytest.raises(ValueError, match="--precision fp16 needs --optimizer adam, not rmsprop"):
         plan(CPU, precision="fp16", optimizer="rmsprop")

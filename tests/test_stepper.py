@@ -10,9 +10,8 @@ from torch.testing import assert_close
 
 from models.step.graphs import WARM_UP
 from models.step.plan import Speed
-from models.step.stepper import make_states
 from tests.stand_in_graphs import Bench, bench
-from tests.tiny_models import create, make_batch, snapshot
+from tests.tiny_models import make_batch, snapshot
 from util.seeding import seed_all
 from util.types import Batch, Losses
 
@@ -198,23 +197,6 @@ def test_compiling_is_told_of_once_for_each_variant(bench: Bench, monkeypatch: A
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: function)
     bench.train("wgan_gp", Speed(compiled=True), 9)  # n_critic 3
     assert capsys.readouterr().out.count("compiling, once: ") == 2
-
-
-@pytest.mark.parametrize("case", ["cgan conv", "wgan", "wgan_gp", "cycle_gan"])
-def test_states_of_optimizers_that_are_made_first_change_nothing(case):
-    """wgan has RMSprop, the others Adam."""
-    plain, early = create(case), create(case)
-    for optimizer in early.optimizers.values():
-        make_states(optimizer)
-        params = [p for group in optimizer.param_groups for p in group["params"]]
-        assert len(optimizer.state) == len(params)
-        assert all(p.grad is None for p in params)
-    assert_close(dict(early.named_parameters()), dict(plain.named_parameters()), rtol=0, atol=0)
-    for step in range(1, 8):
-        for model in (plain, early):
-            seed_all(0, step)
-            model.optimize_parameters(make_batch(case, seed=step), step)
-    assert_close(snapshot(early), snapshot(plain), rtol=0, atol=0)
 
 
 def test_a_stepper_is_settled_once_every_variant_is_recorded(bench: Bench) -> None:

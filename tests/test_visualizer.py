@@ -3,9 +3,11 @@ import threading
 import time
 
 from util.background import Background
-from util.displays.display import Display, LossCsv, TextLogs, Visualizer, read_losses
-from util.training.checkpoint import Checkpoint, load_safely
+from util.displays.display import Display, Visualizer
+from util.displays.logs import LossCsv, TextLogs, read_losses
+from util.training.checkpoint import Checkpoint
 from util.types import Progress
+from util.weights import load_safely
 
 
 def rows(path):
@@ -107,10 +109,9 @@ class Noting(Display):
 
 
 def test_a_display_that_fails_is_off_and_the_others_are_not(tmp_path, capsys):
-    LossCsv(tmp_path).write(at(1), {"D": 1.0})
     displays = [Noting("start after 1"), Noting("losses"), Noting("close"), Noting()]
     visualizer = Visualizer(displays, tmp_path)
-    visualizer.start(at(1))
+    visualizer.start(at(1), [(at(1), {"D": 1.0})])
     visualizer.losses(at(2), {"D": 1.0})
     visualizer.losses(at(3), {"D": 1.0})
     visualizer.close()
@@ -148,7 +149,7 @@ def test_displays_are_called_behind_the_run_in_order_with_what_there_was(tmp_pat
     display, failing, do = Slow(), Slow("losses"), Background()
     visualizer = Visualizer([failing, display], tmp_path, do)
     when = Progress(1, 0, 0, 0)
-    visualizer.start(when)
+    visualizer.start(when, [])
     assert display.calls == ["start after 0"]
     for _ in range(20):
         when.advance(2)

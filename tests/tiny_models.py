@@ -1,6 +1,8 @@
 """Every model in a size that trains in no time, for the tests of models."""
 
+import dataclasses
 import io
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,9 +10,12 @@ from torch.testing import assert_close
 
 from models import create_model, find_model
 from models.base_model import BaseModel
+from util.config_file import dump
 from util.registry import list_names
+from util.runs import OPTIONS_FILE
 from util.seeding import seed_all
 from util.types import Batch, DataSpec
+from util.weights import export_nets
 
 CPU = torch.device("cpu")
 NUM = 4  # images a batch
@@ -114,6 +119,11 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         {"netG": "dcgan", "netD": "dcgan", "ngf": 4, "ndf": 4, "nz": 8, "n_critic": 3, "conditional": True},
         RGB_32,
     ),
+    "gan res": ({"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1}, RGB_32),
+    "r3gan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
+    "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
+    "sngan": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2}, RGB_32),
+    "sngan conditional": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2, "conditional": True}, RGB_32),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")
@@ -178,3 +188,14 @@ def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     )
     assert images.shape[2:] == spec.image_size
     assert images.abs().max() <= 1
+
+
+def save_run(case: str, folder: Path, **options: Any) -> Any:
+    """Write a run folder as train.py would, of a case with initial weights; return its model in evaluation mode."""
+    model = create(case, **options)
+    folder.mkdir(parents=True)
+    export_nets(folder, ["latest"], model.nets)
+    run = {"model": case.split()[0], "dataset_mode": model.dataset_mode, "batch_size": model.spec.batch_size}
+    sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
+    (folder / OPTIONS_FILE).write_text(dump(sections))
+    return model.eval()

@@ -1,4 +1,4 @@
-"""Check what a saved state holds before a run goes on with it."""
+"""Check the values of a saved state before a run resumes from it."""
 
 import math
 from collections.abc import Mapping

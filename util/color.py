@@ -1,5 +1,7 @@
 """Convert between sRGB and CIE L*a*b*, on whole batches and on their device."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -31,22 +33,27 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     fy = (L + 16) / 116
     f = torch.stack([fy + a / 500, fy, fy - b / 200], -3)
     xyz = torch.where(f > _EDGE, f**3, 3 * _EDGE**2 * (f - 4 / 29))
-    linear = _mixed(torch.linalg.inv(_to_white()), xyz).clamp(0, 1)
+    linear = _mixed(_from_white(), xyz).clamp(0, 1)
     rgb = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
     return rgb.clamp(0, 1) * 2 - 1
 
 
-def _to_white() -> Tensor:
+@cache  # numbers, not tensors: constants wherever this is compiled or exported
+def _to_white() -> list[list[float]]:
     """Return the matrix (3, 3) to XYZ in the white point's units: white is (1, 1, 1), so that grey has no colour."""
     matrix = torch.tensor(_TO_XYZ, dtype=torch.float64)
-    return matrix / matrix.sum(1, keepdim=True)
+    return (matrix / matrix.sum(1, keepdim=True)).tolist()
 
 
-def _mixed(matrix: Tensor, images: Tensor) -> Tensor:
-    """Multiply the colour (3,) of each pixel of (..., 3, H, W) by ``matrix`` (3, 3).
+@cache
+def _from_white() -> list[list[float]]:
+    return torch.linalg.inv(torch.tensor(_to_white(), dtype=torch.float64)).tolist()
+
+
+def _mixed(rows: list[list[float]], images: Tensor) -> Tensor:
+    """Multiply the colour (3,) of each pixel of (..., 3, H, W) by the matrix (3, 3) of ``rows``.
 
     Written out, because a matrix product would round in TF32 on some GPUs.
     """
-    rows = matrix.tolist()
     r, g, b = images.unbind(-3)
     return torch.stack([row[0] * r + row[1] * g + row[2] * b for row in rows], -3)

@@ -127,7 +127,7 @@ def dump(sections: dict[str, dict[str, Any]]) -> str:
 
 
 def is_changed(name: str, value: Any, defaults: dict[str, Any]) -> bool:
-    """Say whether option ``name`` has a default and ``value`` is another."""
+    """Return whether option ``name`` has a default and ``value`` differs from it."""
     return name in defaults and plain(defaults[name]) != plain(value)
 
 

@@ -1,4 +1,4 @@
-"""What a script says to its user when it must stop."""
+"""Errors and warnings of one line, Ctrl-C, and terminals that show little."""
 
 import io
 import os

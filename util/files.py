@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, append-only logs, and the lock on a run folder."""
 
+import csv
 import hashlib
+import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -106,3 +108,10 @@ class FolderLock:
 
     def release(self) -> None:
         self._file.close()
+
+
+def csv_line(values: Sequence[Any]) -> str:
+    """Return a row of a CSV file, with its end of line."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue()

@@ -37,6 +37,14 @@ def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
+def from_image(image: Image.Image, channels: int) -> Tensor:
+    """Turn a picture into float (C, H, W) in [-1, 1], grey (1 channel) or RGB (3), transparent parts white."""
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    pixels = np.array(image.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1) / 127.5 - 1
+
+
 def enlargement(size: int, shown: int = SHOWN_SIZE) -> int:
     """Return the least whole factor that makes an image of ``size`` pixels at least ``shown`` pixels large."""
     return max(1, math.ceil(shown / size))
@@ -104,7 +112,7 @@ def save_image(
         value_range: (lo, hi), the numbers that -1 and 1 stand for; (): 0 and the largest of ``bit_depth``.
         value_type: of whole numbers, for depth 32.
     """
-    if value_range and bit_depth < 32:  # the same as whole numbers of all that the depth holds
+    if value_range and bit_depth < 32:  # the same as the whole range of the depth
         lo, hi = value_range
         image = ((image.detach().double() + 1) / 2 * (hi - lo) + lo) / (2**bit_depth - 1) * 2 - 1
     channels = len(image)

@@ -1,4 +1,4 @@
-"""Where the time of training steps goes: a trace of some of them, and a table."""
+"""Profile training steps: a trace of some of them, and a table of where the time goes."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,7 +53,7 @@ class Profiler:
                 self.profile.stop()
 
     def close(self) -> None:
-        """Say so when the run has ended before the last step to trace."""
+        """Warn when the run ended before the last step to trace."""
         if self.left:
             self.left, self.profile.on_trace_ready = 0, None
             self.profile.stop()

@@ -65,7 +65,7 @@ def _read_pickle(file: IO[bytes], size: int) -> dict[str, int]:
 
 
 class _Stub:
-    """Stands for all that would take memory."""
+    """Stands in for everything that would take memory."""
 
     def __new__(cls, *_: Any) -> "_Stub":
         return super().__new__(cls)
@@ -105,7 +105,7 @@ class _Reader(pickle._Unpickler):
 
 
 class _Bounded:
-    """A file of which no more is read at once than there is: ``read`` makes room for all that it is asked for."""
+    """A file whose ``read`` never asks for more than there is: it allocates whatever it is asked for."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self.file, self.size = file, size

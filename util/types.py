@@ -12,7 +12,7 @@ Visuals = dict[str, Tensor]  # name -> float (N, C, H, W) in [-1, 1]
 
 
 class DataSpec(NamedTuple):
-    """What a model must know about its data before it has seen any."""
+    """What a model needs to know about its data."""
 
     image_size: tuple[int, int]  # height and width in pixels; (0, 0): they differ from image to image
     input_nc: int  # channels of the images that go in (A)
@@ -20,7 +20,7 @@ class DataSpec(NamedTuple):
     classes: tuple[str, ...] = ()  # class names in the order of their indices; () when there are no labels
     batch_size: int = 0  # images per training step; 0: not known
     bit_depth: int = 8  # of the images as they are read and saved: 8, 16, or 32 for float numbers
-    value_range: tuple[float, ...] = ()  # (lo, hi): the numbers that -1 and 1 stand for; (): all that bit_depth holds
+    value_range: tuple[float, ...] = ()  # (lo, hi): the numbers that -1 and 1 stand for; (): all of bit_depth
     value_range_A: tuple[float, ...] = ()  # the same of A; value_range is of B, and of images that are not pairs
     value_type: str = ""  # what whole numbers are, beyond bit_depth: int16, int32 ...; "": nothing else
     value_type_A: str = ""
@@ -80,7 +80,7 @@ class Weighted(NamedTuple):
 
 @dataclass
 class Progress:
-    """How far a run has come. Counts start at 0; ``epoch`` is the one under way, counted from 1."""
+    """The progress of a run. Counts start at 0; ``epoch`` is the current one, counted from 1."""
 
     epoch: int = 0
     step: int = 0  # optimization steps in all
@@ -95,7 +95,7 @@ class Progress:
         self._last = num_images
 
     def due(self, freq: int) -> bool:
-        """Say whether the last step reached or passed a multiple of ``freq`` images; 0 means never."""
+        """Return whether the last step reached or passed a multiple of ``freq`` images; 0 means never."""
         return freq > 0 and self.images // freq > (self.images - self._last) // freq
 
     def state_dict(self) -> dict[str, int]:
@@ -109,6 +109,9 @@ class Progress:
         vars(self).update(counts)
 
 
+Report = tuple[Progress, dict[str, float]]  # mean losses, and when
+
+
 class Grid(NamedTuple):
     """Images to be shown together, row by row."""
 
@@ -118,7 +121,7 @@ class Grid(NamedTuple):
 
 
 class Autoencoded(NamedTuple):
-    """What a model makes of real images by way of its latent space."""
+    """Real images encoded and decoded by a model."""
 
     z: Tensor  # the mean of each image's z, (N, nz)
     images: Tensor  # decoded from it, float (N, C, H, W) in [-1, 1]

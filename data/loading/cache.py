@@ -24,7 +24,7 @@ from util.files import write_text
 Place = Literal["auto", "gpu", "ram", "disk", "off"]
 Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are bad together -> all of them
 Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
-MAX_BAD = 0.1  # more bad files than this part of all is no accident
+MAX_BAD = 0.1  # to train where more than this part of the files is bad is hardly meant
 SHOWN = 20  # bad files that are named
 PART, PARTS = 16, 200  # images that a thread decodes before it reports, at least; and reports of a large data set
 SHARE = 0.25  # of free memory that a cache may take when nobody said where to put it
@@ -78,7 +78,7 @@ def _uniform(shapes: np.ndarray) -> bool:
 
 
 def build_cache(
-    dataset: BaseDataset, place: Place, folder: Path, device: torch.device, num_threads: int
+    dataset: BaseDataset, place: Place, folder: Path, device: torch.device, num_threads: int, max_bad: float = MAX_BAD
 ) -> Cache | None:
     """Look at every image once; drop the bad ones from ``dataset``, and keep what was decoded.
 
@@ -89,9 +89,10 @@ def build_cache(
         folder: where ``disk`` puts its file, to be found again by later runs on the same data.
         device: the device that trains.
         num_threads: how many images are decoded at once.
+        max_bad: the part of the files that may be bad; one must be good.
 
     Raises:
-        ValueError: more than a tenth of the files are bad, or an image is not of the shape that was promised.
+        ValueError: more of the files are bad, or an image is not of the shape that was promised.
     """
     # By the first key of those that share their bad images.
     groups = {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
@@ -100,22 +101,29 @@ def build_cache(
         num = sum(int(s.prod(1).sum()) for s in shapes.values())
         place = choose_place(num * dataset.dtype.itemsize, device)
     stores: dict[str, Tensor] = {}
+
+    def decode(stores: dict[str, np.ndarray]) -> Problems:
+        found = _decode_all(dataset, groups, shapes, bad, stores, num_threads)
+        _check_bad(dataset, found, max_bad)
+        return found
+
     if place == "off":
-        bad = _decode_all(dataset, groups, shapes, bad, {}, num_threads)
+        problems = decode({})
     elif place == "disk":
-        stores, bad = _on_disk(dataset, groups, shapes, bad, folder, num_threads)
+        stores, problems = _on_disk(dataset, shapes, folder, decode)
+        _check_bad(dataset, problems, max_bad)
     else:
         stores = {key: torch.empty(int(s.prod(1).sum()), dtype=dataset.dtype) for key, s in shapes.items()}
         arrays = {key: store.numpy() for key, store in stores.items()}
-        bad = _decode_all(dataset, groups, shapes, bad, arrays, num_threads)
+        problems = decode(arrays)
         if place == "gpu":
             stores = {key: store.to(device) for key, store in stores.items()}
     rows: dict[str, Tensor] = {}
     for first, keys in groups.items():
-        good = [i for i in range(len(shapes[first])) if i not in bad[first]]
-        if bad[first]:
-            print(f"skipped: {_listed(dataset.image_names(first), bad[first])}")
-            dataset.leave_out("that cannot be read", [dataset.image_names(first)[i] for i in bad[first]])
+        good = [i for i in range(len(shapes[first])) if i not in problems[first]]
+        if problems[first]:
+            print(f"skipped: {_listed(dataset.image_names(first), problems[first])}")
+            dataset.leave_out("that cannot be read", [dataset.image_names(first)[i] for i in problems[first]])
             dataset.keep_images(first, good)
         rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
     return Cache(stores, shapes, rows) if stores else None
@@ -168,7 +176,7 @@ def _decode_all(
     """Decode what is not ``bad`` into ``stores``, or just look when there are none; return all that is bad.
 
     Raises:
-        ValueError: more than a tenth is bad, or an image is of another shape than ``shapes`` says.
+        ValueError: an image is of another shape than ``shapes`` says.
     """
     found: Problems = {}
     for first, keys in groups.items():
@@ -199,15 +207,19 @@ def _decode_all(
                     end = ends[key][index]
                     stores[key][end - image.size : end] = image.reshape(-1)
 
-        num = len(shapes[first])
-        found[first] = dict(sorted((known | _each(num, decode, num_threads, "reading images")).items()))
-        if len(found[first]) > MAX_BAD * num:
-            names = dataset.image_names(first)
-            raise ValueError(
-                f"{_listed(names, found[first])}. That is more than a tenth of {dataset.opt.dataroot}: "
-                "is this the right folder?"
-            )
+        looked = _each(len(shapes[first]), decode, num_threads, "reading images")
+        found[first] = dict(sorted((known | looked).items()))
     return found
+
+
+def _check_bad(dataset: BaseDataset, bad: Problems, max_bad: float) -> None:
+    for first, found in bad.items():
+        names = dataset.image_names(first)
+        if len(found) > max_bad * len(names) or (found and len(found) == len(names)):
+            part = "all" if len(found) == len(names) else "more than a tenth"
+            raise ValueError(
+                f"{_listed(names, found)}. That is {part} of {dataset.opt.dataroot}: is this the right folder?"
+            )
 
 
 def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -> dict[int, str]:
@@ -245,11 +257,9 @@ def _listed(names: Sequence[str], bad: dict[int, str]) -> str:
 
 def _on_disk(
     dataset: BaseDataset,
-    groups: Groups,
     shapes: dict[str, np.ndarray],
-    bad: Problems,
     folder: Path,
-    num_threads: int,
+    decode: Callable[[dict[str, np.ndarray]], Problems],
 ) -> tuple[dict[str, Tensor], Problems]:
     """Map files of decoded images into memory, which an earlier run may have written; return them and what is bad."""
     digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -258,7 +268,7 @@ def _on_disk(
     record = folder / f"{digest}.json"  # written last: where it stands, the files are whole
     if not (record.exists() and all(f.exists() for f in files.values())):
         _remove_leftovers(folder)
-        write_text(record, json.dumps(_write_files(dataset, groups, shapes, bad, files, num_threads)))
+        write_text(record, json.dumps(_write_files(dataset.dtype, shapes, files, decode)))
     # Mapped copy on write: torch wants it writable, and the files stay as they are.
     stores = {key: torch.from_numpy(np.load(file, mmap_mode="c")) for key, file in files.items()}
     noted = json.loads(record.read_text())
@@ -266,22 +276,20 @@ def _on_disk(
 
 
 def _write_files(
-    dataset: BaseDataset,
-    groups: Groups,
+    images_dtype: torch.dtype,
     shapes: dict[str, np.ndarray],
-    bad: Problems,
     files: dict[str, Path],
-    num_threads: int,
+    decode: Callable[[dict[str, np.ndarray]], Problems],
 ) -> Problems:
     """Decode into files under temporary names, and name them when all is there; return what is wrong with the bad."""
     unfinished = {key: file.with_suffix(f".{os.getpid()}.tmp") for key, file in files.items()}
     create: Callable[..., np.ndarray] = np.lib.format.open_memmap
-    dtype = torch.empty(0, dtype=dataset.dtype).numpy().dtype
+    dtype = torch.empty(0, dtype=images_dtype).numpy().dtype
     try:
         stores = {key: create(unfinished[key], "w+", dtype, (int(s.prod(1).sum()),)) for key, s in shapes.items()}
         for file in unfinished.values():
             _reserve(file)
-        found = _decode_all(dataset, groups, shapes, bad, stores, num_threads)
+        found = decode(stores)
         for key, store in stores.items():
             store.flush()  # type: ignore[attr-defined]
             unfinished[key].replace(files[key])

@@ -4,12 +4,12 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
-from models.networks import dcgan, mlp, one_size
+from models.networks import dcgan, mlp, one_size, res, sngan
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode
 from models.networks.sides import Upsample
 
-NoiseNet = Literal["conv", "dcgan", "mlp", "conv28", "conv32", "conv_k8"]
+NoiseNet = Literal["conv", "dcgan", "mlp", "conv28", "conv32", "conv_k8", "res", "sngan"]
 
 SIZES: dict[NoiseNet, tuple[int, ...]] = {  # the sides that a network can make, pixels; mlp makes any
     "conv": dcgan.SIZES,
@@ -17,7 +17,12 @@ SIZES: dict[NoiseNet, tuple[int, ...]] = {  # the sides that a network can make,
     "conv28": (28,),
     "conv32": (32,),
     "conv_k8": (128,),
+    "res": res.SIZES,
+    "sngan": sngan.SIZES,
 }
+
+COMPARING: tuple[NoiseNet, ...] = ("res", "sngan")  # whose D knows labels by projection alone
+CLASSED: tuple[NoiseNet, ...] = ("sngan",)  # whose G knows them by a norm for each class, one-hot
 
 
 class Shape(NamedTuple):
@@ -27,6 +32,7 @@ class Shape(NamedTuple):
     image_size: tuple[int, int]  # height and width in pixels; equal for all networks but mlp
     width: int  # ngf or ndf
     hidden: tuple[int, ...]  # mlp: widths of the hidden layers, instead
+    num_blocks: int = 0  # res: residual blocks at each side
 
 
 def check_size(flag: str, kind: NoiseNet, image_size: tuple[int, int]) -> None:
@@ -60,6 +66,10 @@ def create_generator(
             return one_size.Conv32Generator(nz, nc, ngf, eps, code)
         case "conv_k8":
             return one_size.ConvK8Generator(nz, nc, ngf, eps, code)
+        case "res":
+            return res.ResGenerator(nz, nc, size, ngf, eps, code, shape.num_blocks)
+        case "sngan":
+            return sngan.SNGANGenerator(nz, nc, size, ngf, eps, code)
 
 
 def create_discriminator(
@@ -80,3 +90,7 @@ def create_discriminator(
             return one_size.Conv32Discriminator(nc, ndf, eps, dropout, code, norm, projection)
         case "conv_k8":
             return one_size.ConvK8Discriminator(nc, ndf, eps, dropout, code, norm, projection)
+        case "res":
+            return res.ResDiscriminator(nc, size, ndf, eps, dropout, code, norm, shape.num_blocks)
+        case "sngan":
+            return sngan.SNGANDiscriminator(nc, size, ndf, code)

@@ -5,12 +5,13 @@ import os
 import shutil
 import sysconfig
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.amp import GradScaler
 
 from models.base_model import BaseModel
+from options.train_options import TrainOptions
 from util.console import warn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -35,11 +36,11 @@ class Speed(NamedTuple):
         return ", ".join([*parts, *["steps recorded as CUDA graphs"] * self.recorded])
 
 
-def plan_speed(opt: Any, model: BaseModel, num_steps: int) -> Speed:
+def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
     """Decide what ``--precision``, ``--compile`` and ``--cuda_graphs`` leave open; say why what was asked for is off.
 
     Args:
-        opt: TrainOptions.
+        opt: of train.py.
         model: on its device; its losses are scaled from now on if its networks compute in fp16.
         num_steps: of the whole run.
 

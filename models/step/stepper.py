@@ -3,8 +3,8 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import torch
@@ -12,17 +12,10 @@ from torch import nn
 from tqdm import tqdm
 
 from models.base_model import BaseModel
+from models.optimizers import make_states
 from models.step.compile_trial import CompileTrial
-from models.step.fast import (
-    is_of_compiler,
-    leave_compiled,
-    leave_low_precision,
-    make_fast,
-    plainly,
-    start_compiled,
-    uncompiled,
-)
-from models.step.graphs import WARM_UP, CannotRecordError, Recorder, first_line, renew_generator
+from models.step.fast import FastNetworks, why_not_compiled
+from models.step.graphs import WARM_UP, CannotRecordError, Recorder, renew_generator
 from models.step.plan import Speed
 from models.step.selfcheck import COMPILED, DOUBTFUL, EXACT, LOW_PRECISION, Bounds, Finding, StepCheck
 from util.console import warn
@@ -48,7 +41,7 @@ class Stepper:
         meter: LossMeter | None = None,
         num_steps: int = 0,
     ) -> None:
-        """Make the model's networks fast.
+        """Prepare the steps; between them the model has its own networks.
 
         Args:
             model: with its first or restored state.
@@ -58,7 +51,7 @@ class Stepper:
             num_steps: of the whole run, to judge whether compiling pays.
         """
         self.model, self.speed, self.ema, self.meter = model, speed, ema, meter or LossMeter()
-        make_fast(model, speed)
+        self.networks = FastNetworks(model, speed)
         self.taken: Counter[Hashable] = Counter()  # steps of each variant
         self.replayed: Counter[Hashable] = Counter()  # of these, replays of its latest recording
         self.recorder: Recorder | None = None
@@ -122,7 +115,8 @@ class Stepper:
             self.recorder.forget()
 
     def _step(self, batch: Batch, step: int) -> Losses:
-        losses = self.model.optimize_parameters(batch, step)
+        with self.networks.in_use():
+            losses = self.model.optimize_parameters(batch, step)
         if self.ema:
             self.ema.update()
         self.meter.add(losses)
@@ -137,9 +131,9 @@ class Stepper:
         try:
             return self._unless_recording_fails(variant, batch, step)
         except Exception as error:
-            if not is_of_compiler(error):
+            reason = why_not_compiled(error) if self.speed.compiled else ""
+            if not reason:
                 raise
-            reason = first_line(error)
         # Outside the except block: until it ends, the error holds everything that the failed step computed.
         # Backward graphs compile lazily, so D may already be updated; this step then updates it twice.
         warn(f"--compile is switched off: {reason}")
@@ -169,18 +163,29 @@ class Stepper:
         free_memory(self.model)
 
     def _leave_compiled(self) -> None:
-        leave_compiled(self.model)
-        self.speed, self.trial = self.speed._replace(compiled=False), None
+        self.trial = None
+        self._change(self.speed._replace(compiled=False))
+
+    def _change(self, speed: Speed) -> None:
+        """From now on take steps as ``speed`` says."""
+        self.speed, self.networks = speed, FastNetworks(self.model, speed)
         self._forget()
+
+    @contextmanager
+    def _networks_of(self, speed: Speed) -> Iterator[None]:
+        """Take steps in the block with networks as ``speed`` has them."""
+        networks, self.networks = self.networks, FastNetworks(self.model, speed)
+        try:
+            yield
+        finally:
+            self.networks = networks
 
     def _try_compiling(self, trial: CompileTrial, step: int) -> None:
         """Compile the networks once the steps have shown that it pays, and stop when they are no faster for it."""
         decision = trial(step, bool(self.taken) and self._is_recorded)
         if decision == "compile":
-            self.speed = self.speed._replace(compiled=True)
-            start_compiled(self.model)
+            self._change(self.speed._replace(compiled=True))
             self.taken.clear()
-            self._forget()
         elif decision == "leave":
             self._leave_compiled()
         if trial.is_over:
@@ -191,19 +196,17 @@ class Stepper:
         if self.taken[variant] != WARM_UP - 1 or has_dropout(self.model):
             return
         plain, dtype = partial(self._plain, batch, step), self.speed.dtype
+        uncompiled = self._networks_of(self.speed._replace(compiled=False))(plain)
         if self.speed.compiled:
-            told = self._differ("compiled", uncompiled(self.model)(plain), plain, COMPILED[dtype], step)
+            told = self._differ("compiled", uncompiled, plain, COMPILED[dtype], step)
             if told:
                 warn(f"--compile is switched off at step {step}: {told}")
                 self._leave_compiled()
         if dtype != torch.float32:
-            low = uncompiled(self.model)(plain)
-            told = self._differ("low-precision", plainly()(plain), low, LOW_PRECISION, step)
+            told = self._differ("low-precision", self._networks_of(Speed())(plain), uncompiled, LOW_PRECISION, step)
             if told:
                 warn(f"--precision is fp32 from step {step} on: {told}")
-                leave_low_precision(self.model)
-                self.speed = self.speed._replace(dtype=torch.float32)
-                self._forget()
+                self._change(self.speed._replace(dtype=torch.float32))
 
     def _check_recording(self, variant: Hashable, batch: Batch, step: int) -> None:
         """Check the replay that comes next, if that is due.
@@ -256,23 +259,6 @@ class Stepper:
 def has_dropout(model: BaseModel) -> bool:
     """Return whether a network of ``model`` draws random numbers: others when it is compiled, or in other precision."""
     return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())
-
-
-def make_states(optimizer: torch.optim.Optimizer) -> None:
-    """Let an optimizer allocate its states before the first step.
-
-    Among the activations of a step they would keep whole blocks of memory from being given to a recording.
-    """
-    params = [p for group in optimizer.param_groups for p in group["params"]]
-    if optimizer.state or not params:
-        return
-    for p in params:
-        p.grad = torch.zeros_like(p)
-    optimizer.step()  # without a gradient and moments no weight moves
-    optimizer.zero_grad(set_to_none=True)
-    for state in optimizer.state.values():
-        for tensor in state.values():
-            tensor.zero_()
 
 
 def free_memory(model: BaseModel) -> None:

@@ -8,7 +8,7 @@ gib X for the memory in use at most.
 
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,30 +30,43 @@ def main() -> None:
 
 
 def watch(stamp: Callable[..., None]) -> None:
-    """Have the loop's own calls noted: ``Run.epochs``, and the first ``Run.log``, which follows the first step."""
+    """Note the begin of each epoch, the end of the first step, and the end of the training."""
     import torch
 
-    from util.training.run import Run as Watched
+    from data.loading.loader import Loader
+    from models.step.stepper import Stepper
+    from util.training.run import Run
 
-    Run: Any = Watched
+    epoch, step, leave = Loader.epoch, Stepper.__call__, Run.__exit__
+    seen: set[str] = set()
 
-    epochs, log = Run.epochs, Run.log
+    def once(word: str, number: float | None = None) -> None:
+        if word not in seen:
+            seen.add(word)
+            stamp(word, number)
 
-    def noted_epochs(run: Any, steps: int, *rest: Any) -> Iterator[int]:
-        stamp("steps", steps)
-        for epoch in epochs(run, steps, *rest):
-            stamp("epoch")
-            yield epoch
-        stamp("end")
+    def noted_epoch(loader: Loader, number: int, first: int = 0) -> Any:
+        once("steps", len(loader))
+        stamp("epoch")
+        return epoch(loader, number, first)
 
-    def noted_log(run: Any, losses: Any) -> None:
-        if torch.cuda.is_initialized():
+    def noted_step(stepper: Stepper, batch: Any, number: int) -> Any:
+        losses = step(stepper, batch, number)
+        if torch.cuda.is_initialized() and "step" not in seen:
             torch.cuda.synchronize()
-        stamp("step")
-        Run.log = log
-        log(run, losses)
+        once("step")
+        return losses
 
-    Run.epochs, Run.log = noted_epochs, noted_log
+    def noted_leave(run: Run, *error: Any) -> None:
+        once("end")
+        leave(run, *error)
+
+    for owner, name, noted in (
+        (Loader, "epoch", noted_epoch),
+        (Stepper, "__call__", noted_step),
+        (Run, "__exit__", noted_leave),
+    ):
+        setattr(owner, name, noted)
 
 
 if __name__ == "__main__":

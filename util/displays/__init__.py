@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from util.config_file import plain
 from util.displays.display import Display
@@ -11,17 +11,20 @@ from util.displays.tensorboard_display import TensorBoardDisplay
 from util.displays.visdom_display import VisdomDisplay
 from util.displays.wandb_display import WandbDisplay
 
+if TYPE_CHECKING:
+    from options.train_options import TrainOptions
+
 
 def create_displays(
-    opt: Any, sections: dict[str, dict[str, Any]], options: Options, commands: dict[str, str]
+    opt: "TrainOptions", sections: dict[str, dict[str, Any]], options: Options, commands: dict[str, str]
 ) -> list[Display]:
     """Make the displays that were asked for; what they need is imported when they start.
 
     Args:
-        opt: the options of train.py (TrainOptions; util does not import options).
+        opt: of train.py.
         sections: all options as values.
         options: the same as texts, and whether they are not at their defaults.
-        commands: how to go on with this run, and to test it.
+        commands: how to resume this run, and to test it.
     """
     folder = Path(opt.run_dir)
     config = {section: {name: plain(value) for name, value in values.items()} for section, values in sections.items()}

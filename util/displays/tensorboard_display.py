@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from util.displays.display import Display, Report
+from util.displays.display import Display
 from util.displays.html_display import Options
 from util.images import make_labelled_grid
 from util.metrics.score import Figure
-from util.types import Grid, Progress
+from util.types import Grid, Progress, Report
 
 
 class TensorBoardDisplay(Display):

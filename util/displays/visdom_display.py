@@ -15,13 +15,14 @@ import numpy as np
 from dominate import tags
 from tqdm import tqdm
 
-from util.displays.display import Display, Report, thinned
+from util.displays.display import Display
 from util.displays.html_display import Options
+from util.displays.logs import thinned
 from util.displays.visdom_server import VisdomServer, is_listening
 from util.images import make_labelled_grid
 from util.metrics.record import METRICS_FILE, read_metrics
 from util.metrics.score import Figure
-from util.types import Grid, Progress
+from util.types import Grid, Progress, Report
 
 TIMEOUT = 5  # seconds: what a server that hangs costs the run, once
 MAX_POINTS = 1000  # a curve: its window is sent and drawn anew each time, which is quicker than visdom's way of adding
@@ -50,7 +51,7 @@ class VisdomDisplay(Display):
         self.server: VisdomServer | None = None
         self.client: Any = None
         self.reports: list[Report] = []
-        self.shown = 0  # so many of them
+        self.shown = 0  # how many of them
         self.measured: dict[str, list[Report]] = {}  # metric -> its figures
         self.next_refresh = 0.0
 
@@ -134,7 +135,7 @@ class VisdomDisplay(Display):
                 self.server.stop()
 
     def _show_curves(self) -> None:
-        """Draw the curves of all losses, thinned to ``MAX_POINTS``, unless all that was reported is shown."""
+        """Draw the curves of all losses, thinned to ``MAX_POINTS``, unless they show every report already."""
         if self.shown == len(self.reports):
             return
         start = time.monotonic()
@@ -194,7 +195,7 @@ class VisdomDisplay(Display):
             raise OSError(f"{self.address}: {_reason(error)}") from None
 
     def _check_page(self) -> None:
-        """Warn in one line when browsers will see nothing, although the server takes all that is sent to it."""
+        """Warn in one line when browsers will see nothing, although the server accepts what it is sent."""
         if self._status("/") == 403:
             warn = "answers 403, as it does with tornado 6.6 and newer; where the server is: pip install 'tornado<6.6'"
         elif self._status("/static/js/react-react.min.js") == 404:

@@ -63,7 +63,7 @@ class VisdomServer:
 
 
 def is_listening(host: str, port: int) -> bool:
-    """Say whether anything accepts connections there."""
+    """Return whether anything accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from util.displays.display import Display, Report
+from util.displays.display import Display
 from util.files import write_text
 from util.images import make_labelled_grid
 from util.metrics.score import Figure
-from util.types import Grid, Progress
+from util.types import Grid, Progress, Report
 
 ID_FILE = "wandb_id.txt"
 SETTINGS = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,14 @@ from util.modes import evaluating
 from util.seeding import forked
 from util.types import Batch, DataSpec
 
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+
 STEPS, BATCH, SHIFT = 500, 64, 4
 
 
 class Answers(NamedTuple):
-    """What a classifier says of images, and what they are."""
+    """A classifier's answers, and the true labels."""
 
     probabilities: Tensor  # of the classes, (N, num_classes)
     labels: Tensor  # int64 (N,)
@@ -30,14 +33,14 @@ class Answers(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """What a classifier says of many images."""
+    """A classifier's answers to many images, summed up."""
 
     share: Tensor  # of each class among its answers, float (num_classes,)
     entropy: float  # of the shares, in bits: log2(num_classes) when all are equal
     confidence: float  # mean probability of the answers
 
 
-def kept_classifier(train: Any, cache_dir: Path) -> nn.Module:
+def kept_classifier(train: "Loader", cache_dir: Path) -> nn.Module:
     """Return a classifier of a data set's classes, on its device: trained the first time it is asked for.
 
     Args:
@@ -57,7 +60,7 @@ def kept_classifier(train: Any, cache_dir: Path) -> nn.Module:
     return net.to(device).eval()
 
 
-def classify_all(classifier: nn.Module, loader: Any) -> Answers:
+def classify_all(classifier: nn.Module, loader: "Loader") -> Answers:
     """Return what a classifier says of all labelled images of a loader."""
     parts = [(classify(classifier, b["image"]), b["label"]) for b, _ in loader.in_order(len(loader.dataset))]
     return Answers(*(torch.cat(part) for part in zip(*parts, strict=True)))

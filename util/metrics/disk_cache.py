@@ -1,4 +1,4 @@
-"""What is computed from images once, and kept in ``--cache_dir``."""
+"""Cache results on disk, in ``--cache_dir``."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from util.training.checkpoint import load_safely, save_whole
+from util.weights import load_safely, save_whole
 
 VERSION = "1"  # changed with what features or classifiers are
 
@@ -15,9 +15,9 @@ def kept(cache_dir: Path, what: str, key: Sequence[str], compute: Callable[[], M
     """Return what ``compute`` once returned for ``key``; a damaged file is made anew.
 
     Args:
-        cache_dir: folder of all that is kept.
+        cache_dir: where cached files go.
         what: it is, such as features.
-        key: texts, all that it depends on: above all the fingerprint of the images.
+        key: everything that the result depends on, such as the fingerprint of the images.
         compute: returns tensors and plain values by name.
     """
     digest = hashlib.sha256("\0".join([VERSION, what, *key]).encode("utf-8", "surrogateescape")).hexdigest()[:20]

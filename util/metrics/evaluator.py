@@ -1,8 +1,9 @@
-"""How good a model is: its images, drawn or translated, against held-out real ones."""
+"""Measure a model: its generated or translated images against held-out real ones."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,13 @@ from util.metrics.precision_recall import precision_recall
 from util.metrics.score import Figure
 from util.metrics.spectrum import fine_power, fineness
 
+if TYPE_CHECKING:
+    from data.base_dataset import BaseDataset
+    from data.loading.loader import Loader
+    from models.base_model import BaseModel
+    from models.noise import NoiseModel
+    from options.base_options import BaseOptions
+
 BATCH = 32  # images that a model draws at a time
 FEWEST = 4  # held-out images
 SIDES = {"": ("fake_B", "real_B"), "_A": ("fake_A", "real_A")}  # what translations are compared with what
@@ -35,21 +43,21 @@ class Judge(NamedTuple):
 
 
 class Evaluator:
-    """Measures a model again and again on the same held-out images, noise and labels."""
+    """Measures a model repeatedly, always on the same held-out images, noise and labels."""
 
     def __init__(
         self,
-        opt: Any,
-        held_out: Any,
-        open_train: Callable[[], Any],
+        opt: "BaseOptions",
+        open_held_out: Callable[[], "Loader"],
+        open_train: Callable[[], "Loader"],
         extractor: Extractor | None = None,
         batch_size: int = 0,
     ) -> None:
-        """Prepare all that does not depend on the model, or take it from ``cache_dir``.
+        """Prepare everything that does not depend on the model, or read it from ``cache_dir``.
 
         Args:
-            opt: options of train.py or test.py (BaseOptions; util does not import options).
-            held_out: a loader of the images to compare with.
+            opt: options of train.py or test.py.
+            open_held_out: returns a loader of the images to compare with.
             open_train: returns a loader of the training images, for the classifier.
             extractor: of features; None: as the options say.
             batch_size: images that a model draws at a time; 0: BATCH.
@@ -58,9 +66,10 @@ class Evaluator:
             LookupError: a metric needs what is not installed.
             ValueError: a metric cannot be had of such data.
         """
-        self.opt, self.held_out, dataset = opt, held_out, held_out.dataset
+        start = time.perf_counter()
+        self.opt, self.held_out = opt, open_held_out()
+        dataset, self.device = self.held_out.dataset, self.held_out.device
         self.batch_size = batch_size or BATCH
-        self.device: torch.device = held_out.device
         self.metrics: tuple[str, ...] = tuple(dict.fromkeys(opt.metrics))
         self.draws = "image" in dataset.keys
         self.classes: tuple[str, ...] = dataset.spec.classes if dataset.labels is not None else ()
@@ -74,9 +83,9 @@ class Evaluator:
             self.pair_metrics["lpips"] = create_lpips(self.device)
         self.judge = self._judge(open_train()) if any(m in OF_CLASSES for m in self.metrics) else None
         self._real: dict[tuple[str, str], Tensor] = {}
-        self.seconds = 0.0  # that it took to prepare
+        self.seconds = time.perf_counter() - start  # that it took to prepare
 
-    def _check(self, dataset: Any) -> None:
+    def _check(self, dataset: "BaseDataset") -> None:
         """Raise ValueError for a metric that this data gives nothing for."""
         for metric in self.metrics:
             if metric in OF_PAIRS and (self.draws or not dataset.paired or "B" not in dataset.keys):
@@ -98,14 +107,14 @@ class Evaluator:
         if "fid" in self.metrics and self.opt.features == "efficientnet_lite0":
             raise ValueError("--metrics fid is by Inception's features: use frechet with --features efficientnet_lite0")
 
-    def check(self, model: Any) -> None:
+    def check(self, model: "BaseModel") -> None:
         """Raise ValueError when a metric does not suit ``model``."""
         if "accuracy" in self.metrics and not model.spec.classes:
-            raise ValueError("--metrics accuracy: this model is not told which class to draw; use shares")
+            raise ValueError("--metrics accuracy: this model takes no labels; use shares")
 
     @torch.no_grad()
-    def measure(self, model: Any) -> list[Figure]:
-        """Return the figures of ``model``, which must be in the mode to measure it in.
+    def measure(self, model: "BaseModel") -> list[Figure]:
+        """Return the figures of ``model``, which must be in evaluation mode.
 
         Raises:
             FloatingPointError: its images are not finite.
@@ -117,7 +126,7 @@ class Evaluator:
         answers: list[Tensor] = []
         labels: list[Tensor] = []
         pairs: dict[str, list[Tensor]] = {}
-        drawn = self._drawn(model) if self.draws else self._translated(model)
+        drawn = self._drawn(cast("NoiseModel", model)) if self.draws else self._translated(model)
         for side, fake, real in drawn:
             if not fake.isfinite().all():
                 raise FloatingPointError("training diverged: G makes images that are not finite; try a lower --lr")
@@ -138,12 +147,12 @@ class Evaluator:
         figures += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
         return sorted(figures, key=lambda figure: self.metrics.index(figure.metric))
 
-    def _drawn(self, model: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def _drawn(self, model: "NoiseModel") -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield images from noise with the labels they were drawn for; labels as the held-out images have them."""
         num = self.opt.eval_images
         z, labels = model.latents(num, self.opt.seed), torch.zeros(num, dtype=torch.int64)
         if self.classes:
-            known = self.held_out.dataset.labels
+            known = cast(Tensor, self.held_out.dataset.labels)
             labels = known[torch.arange(num) * len(known) // num]  # of each class in proportion, whatever num is
         labels = labels.to(model.device)
         with tqdm(total=num, desc="evaluating", unit="img", leave=False, disable=None) as bar:
@@ -151,7 +160,7 @@ class Evaluator:
                 yield "", model.sample(points, wanted if model.spec.classes else None), wanted
                 bar.update(len(points))
 
-    def _translated(self, model: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def _translated(self, model: "BaseModel") -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield translations with real images of the same domain, which show the same where the data has pairs."""
         dataset = self.held_out.dataset
         left = {kind: len(dataset.image_names(key)) for kind, key in SHOWS.items()}
@@ -167,7 +176,7 @@ class Evaluator:
                     left[kind] = max(0, left[kind] - len(names))
                 bar.update(len(names))
 
-    def _of_sets(self, model: Any, side: str, fake: Tensor) -> Iterator[Figure]:
+    def _of_sets(self, model: "BaseModel", side: str, fake: Tensor) -> Iterator[Figure]:
         """Yield what the features (N, D) of a set of images say."""
         assert self.extractor
         name = self.extractor.name
@@ -206,14 +215,16 @@ class Evaluator:
                 figures.append(figure("shares", f"share_{name}", share))
         return figures
 
-    def _of_spectra(self, model: Any, side: str, fake: Tensor) -> Iterator[Figure]:
+    def _of_spectra(self, model: "BaseModel", side: str, fake: Tensor) -> Iterator[Figure]:
         """Yield what the spectra of a set of images say, as ``fine_power`` gives them."""
         real = self._of_real("fine_power", 0, fine_power, model, side)
         for metric, value in fineness(fake, real)._asdict().items():
             if metric in self.metrics:
                 yield Figure(metric, metric + side, value, None, len(fake), len(real), "pixels", 0, self.opt.seed)
 
-    def _of_real(self, name: str, size: int, function: Callable[[Tensor], Tensor], model: Any, side: str) -> Tensor:
+    def _of_real(
+        self, name: str, size: int, function: Callable[[Tensor], Tensor], model: "BaseModel", side: str
+    ) -> Tensor:
         """Return ``function`` of the held-out images, (M, D), kept from the first time on."""
         if (name, side) not in self._real:
 
@@ -227,7 +238,7 @@ class Evaluator:
             self._real[name, side] = found.to(self.device)
         return self._real[name, side]
 
-    def _real_images(self, model: Any, side: str) -> Iterator[Tensor]:
+    def _real_images(self, model: "BaseModel", side: str) -> Iterator[Tensor]:
         if not self.draws:
             yield from (real for of, _, real in self._translated(model) if of == side)
             return
@@ -237,7 +248,7 @@ class Evaluator:
                 yield batch["image"]
                 bar.update(len(names))
 
-    def _judge(self, train: Any) -> Judge:
+    def _judge(self, train: "Loader") -> Judge:
         """Return a classifier of the data's classes, and how good it is."""
         net = kept_classifier(train, Path(self.opt.cache_dir))
         accuracy, num = classify_all(net, self.held_out).accuracy, len(self.held_out.dataset)

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate, normalize
 
 from util.metrics.names import Features
 from util.modes import evaluating
-from util.training.checkpoint import load_safely
+from util.weights import load_safely
 
 BATCH = 64  # images per pass
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from util.training.checkpoint import load_safely
+from util.weights import load_safely
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{ALEXNET}"

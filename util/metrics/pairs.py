@@ -1,4 +1,4 @@
-"""How far an image is from the one it should be."""
+"""Distances between an image and its ground truth."""
 
 from collections.abc import Callable
 

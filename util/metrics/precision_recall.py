@@ -10,7 +10,7 @@ ROWS = 2048  # of a matrix of distances that are held at a time
 
 
 class PrecisionRecall(NamedTuple):
-    """Which part of the drawn images looks real, and which part of the real ones is drawn."""
+    """Precision: fraction of generated images that look real; recall: fraction of real ones that are covered."""
 
     precision: float
     recall: float

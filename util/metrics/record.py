@@ -9,8 +9,7 @@ from typing import Any
 from util.background import Do, at_once
 from util.checks import count, number
 from util.config_file import brief, dump, read_section
-from util.displays.display import csv_line
-from util.files import append_text, cut_back, length, write_text
+from util.files import append_text, csv_line, cut_back, length, write_text
 from util.metrics.names import cost
 from util.metrics.score import COLUMNS, Figure, from_cells
 from util.types import Progress
@@ -20,7 +19,7 @@ COUNTS = ("epoch", "step", "images")
 
 
 class Quality:
-    """What a run remembers of its measurements; ``metrics.csv`` has a row for each figure of each."""
+    """The measurements of a run and which was best; ``metrics.csv`` has a row per score."""
 
     def __init__(self, folder: Path, metric: str) -> None:
         """Args: metric: which of --metrics says what is best; its first figure counts."""
@@ -28,7 +27,6 @@ class Quality:
         self.best: dict[str, Any] | None = None  # figure, and when, as best.yaml has it
         self.since = 0  # measurements after the best one
         self.latest: dict[str, float] = {}  # by metric, the first figures of the last measurement in this epoch
-        self.restarts = 0  # how often the run went back to an earlier state, at half the learning rate each time
 
     def take(self, at: Progress, figures: Sequence[Figure]) -> bool:
         """Record figures and say whether they are the best so far, whose networks are to be kept."""
@@ -40,7 +38,7 @@ class Quality:
         self.latest = {f.metric: f.value for f in reversed(figures)}
         figure = next(f for f in figures if f.metric == self.metric)
         if self.best and self.best["name"] != figure.name:
-            self.best = None  # the run was gone on with by another --best_metric
+            self.best = None  # the run was resumed with another --best_metric
         to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
         if not cost(self.metric, figure.value) < to_beat:  # nor is a value that is none
             self.since += 1
@@ -59,7 +57,6 @@ class Quality:
             "best": self.best,
             "since": self.since,
             "latest": dict(self.latest),
-            "restarts": self.restarts,
             "bytes": length(self.folder / METRICS_FILE),
         }
 
@@ -67,8 +64,7 @@ class Quality:
         self.since, self.latest = count(state, "since"), {k: float(v) for k, v in state["latest"].items()}
         self.best = _checked(state["best"]) if state["best"] else None
         if self.best and self.best["metric"] != self.metric:
-            self.since = 0  # gone on with by another --best_metric, of which nothing is known yet
-        self.restarts = count(state, "restarts", most=1000)
+            self.since = 0  # resumed with another --best_metric, of which nothing is known yet
         cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
 
 

@@ -1,4 +1,4 @@
-"""A measured number with all that it depends on."""
+"""A measured number with the settings that it depends on."""
 
 import csv
 from collections.abc import Sequence

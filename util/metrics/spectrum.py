@@ -1,4 +1,4 @@
-"""How much fine detail images have beside real ones: the grain of noise, and the grid of checkerboards."""
+"""Fine detail relative to real images: grain (noise) and grid (checkerboards)."""
 
 from typing import NamedTuple
 

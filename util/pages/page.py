@@ -1,4 +1,4 @@
-"""What the training page and the result pages share: the frame of a page, its style, and links to files.
+"""The frame, style and file links that the training page and the result pages share.
 
 Pages open from disk (``file://``): nothing is fetched, all they use lies beside them.
 """

@@ -1,7 +1,7 @@
 """What test.py shows of a latent space: walks, the nearest training images, and what an encoder makes of real ones."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,22 +12,32 @@ from util.results.interpolation import truncated, walk
 from util.results.results import Results
 from util.types import Batch, Grid
 
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+    from models.noise import NoiseModel
+    from options.test_options import TestOptions
+
 COMPARED = 32  # pixels: the size at which images are compared
 BESIDE = 16  # samples that are shown beside their nearest training images
 SWAPPED = 10  # real images whose class is swapped
 
 
 def show_latents(
-    results: Results, model: Any, labels: list[int], z: Tensor, opt: Any, open_phase: Callable[[str], Any]
+    results: Results,
+    model: "NoiseModel",
+    labels: list[int],
+    z: Tensor,
+    opt: "TestOptions",
+    open_phase: Callable[[str], "Loader"],
 ) -> None:
     """Add to the page what the options of test.py ask for beside the samples.
 
     Args:
         results: where it goes.
-        model: a NoiseModel in the mode to test it in.
+        model: in the mode to test it in.
         labels: classes in the order to cycle through; [] for a model without classes.
         z: the points of noise (N, nz) of the samples.
-        opt: the options of test.py (TestOptions; util does not import options).
+        opt: of test.py.
         open_phase: "train", "val" or "test" -> a loader of that part of the data.
     """
     if opt.interpolate:
@@ -37,7 +47,7 @@ def show_latents(
         loader = open_phase("train")
         batches = (batch for batch, _ in loader.in_order(len(loader.dataset)))
         draw_nearest(results, model, labels, z[:BESIDE], batches, opt.nearest)
-    if hasattr(model, "autoencode"):
+    if model.has_encoder:
         try:
             loader = open_phase(opt.phase)
         except FileNotFoundError as error:
@@ -46,7 +56,7 @@ def show_latents(
             draw_reconstructions(results, model, [batch for batch, _ in loader.in_order(len(loader.dataset))])
 
 
-def draw_walk(results: Results, model: Any, labels: list[int], points: Tensor) -> None:
+def draw_walk(results: Results, model: "NoiseModel", labels: list[int], points: Tensor) -> None:
     """Draw the walk along ``points`` (N, nz), the same for each class: a row a class, N columns."""
     rows = list(dict.fromkeys(labels))
     parts = [model.sample(points, torch.full((len(points),), k, device=model.device)) for k in rows]
@@ -58,7 +68,7 @@ def draw_walk(results: Results, model: Any, labels: list[int], points: Tensor) -
 
 
 def draw_nearest(
-    results: Results, model: Any, labels: list[int], z: Tensor, batches: Iterable[Batch], num: int
+    results: Results, model: "NoiseModel", labels: list[int], z: Tensor, batches: Iterable[Batch], num: int
 ) -> None:
     """Show beside the images of ``z`` (N, nz) the ``num`` training images nearest to each, a row each."""
     chosen = torch.tensor([labels[i % len(labels)] for i in range(len(z))], device=z.device) if labels else None
@@ -93,7 +103,7 @@ def _small(images: Tensor) -> Tensor:
     return adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
 
-def draw_reconstructions(results: Results, model: Any, batches: list[Batch]) -> None:
+def draw_reconstructions(results: Results, model: "NoiseModel", batches: list[Batch]) -> None:
     """Show real images, what is decoded of them, and what becomes of them in each other class; print the errors."""
     error = kl = 0.0
     num = sum(len(batch["image"]) for batch in batches)

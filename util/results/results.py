@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from util.pages.results_page import ResultsPage
 from util.registry import did_you_mean
 from util.runs import OPTIONS_FILE
 from util.types import Grid
+
+if TYPE_CHECKING:
+    from models.noise import NoiseModel
 
 MAX_BYTES = 251  # of a file's name, to which .png is added
 SHOWN = 20  # images a class on the page; the folders hold all
@@ -135,12 +138,14 @@ class Results:
         return self.final / "index.html"
 
 
-def draw_samples(results: Results, model: Any, labels: list[int], z: Tensor, seed: int, batch_size: int) -> None:
+def draw_samples(
+    results: Results, model: "NoiseModel", labels: list[int], z: Tensor, seed: int, batch_size: int
+) -> None:
     """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
 
     Args:
         results: where they go.
-        model: a NoiseModel in the mode to test it in.
+        model: in the mode to test it in.
         labels: classes in the order to cycle through; [] for a model without classes.
         z: points of noise (N, nz).
         seed: what ``z`` follows from, for the record.

@@ -1,43 +1,85 @@
 """What test.py makes of a model that translates: a file for each image of each kind, and a row of the page."""
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
 
+from util.files import written_whole
 from util.images import save_image
 from util.results.results import Results, safe_name
+from util.types import DataSpec
+
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+    from models.base_model import BaseModel
+    from options.test_options import TestOptions
+
+COLUMNS = ("input", "kind", "output", "width", "height")  # of samples.csv
 
 
-def translate_all(results: Results, model: Any, loader: Any, opt: Any) -> None:
-    """Write the model's pictures of every sample as images/<kind>/<path of the sample>.png, at the data's own depth.
+class Source(NamedTuple):
+    """The images that pictures are made of and named after."""
+
+    names: Sequence[str]
+    files: Sequence[Path]
+    stems: dict[str, str]
+    rows: list[tuple[str, dict[str, Path]]]  # of the page: name, kind -> picture
+
+
+def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
+    """Write the model's pictures of every image as images/<kind>/<path of the image>.png, at the data's own depth.
+
+    Where A and B do not belong together image by image, each image is shown once, under its own name. samples.csv
+    says which file each picture was made of.
 
     Args:
         results: where they go.
         model: a model whose ``forward`` returns pictures in the order of the batch.
-        loader: of the data, a data.loading.loader.Loader.
-        opt: the options of test.py (TestOptions; util imports neither data nor options).
+        loader: of the data.
+        opt: of test.py.
     """
-    names, spec = loader.dataset.names, loader.dataset.spec
-    stems = file_stems(names)
-    results.page.add_section("Images", f"{len(names)} samples; each kind is in a folder of its own below images/")
-    with tqdm(total=len(names), desc="translating", unit="img", leave=False, disable=None) as bar:
-        for batch, some in loader.in_order(len(names)):
+    dataset, done = loader.dataset, 0
+    of_B: tuple[str, ...] = () if dataset.paired else model.made_of_B
+    keys = dataset.keys if of_B else dataset.keys[:1]
+    sources = {key: _source(dataset.image_names(key), dataset.image_files(key)) for key in keys}
+    total = sum(len(source.names) for source in sources.values())
+    results.page.add_section("Images", f"{total} samples; each kind is in a folder of its own below images/")
+    with (
+        written_whole(results.folder / "samples.csv", "w") as file,
+        tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=None) as bar,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for batch, some in loader.in_order(len(dataset)):
             pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in model(batch).items()}
-            for i, name in enumerate(some):
-                shown = {}
-                for kind, images in pictures.items():
-                    path = results.path(kind, stems[name])
-                    shown[kind], *_ = save_image(path, images[i], spec.bit_depth, *_numbers_of(kind, spec))
-                results.page.add_row(name, shown, opt.display_winsize or None)
+            for key, source in sources.items():
+                kinds = [kind for kind in pictures if (kind in of_B) == (key == "B")]
+                for i, name in enumerate(source.names[done : done + len(some)]):
+                    shown: dict[str, Path] = {}
+                    for kind in kinds:
+                        image, path = pictures[kind][i], results.path(kind, source.stems[name])
+                        written = save_image(path, image, dataset.spec.bit_depth, *_numbers_of(kind, dataset.spec))
+                        shown[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
+                        table.writerow([source.files[done + i], kind, output, image.shape[2], image.shape[1]])
+                    source.rows.append((name, shown))
+            done += len(some)
             bar.update(len(some))
+    for source in sources.values():
+        for name, shown in source.rows:
+            results.page.add_row(name, shown, opt.display_winsize or None)
 
 
-def _numbers_of(kind: str, spec: Any) -> tuple[tuple[float, ...], str]:
+def _source(names: Sequence[str], files: Sequence[Path]) -> Source:
+    return Source(names, files, file_stems(names), [])
+
+
+def _numbers_of(kind: str, spec: DataSpec) -> tuple[tuple[float, ...], str]:
     """Return the range and the type of the numbers in pictures of a kind, which ends in the side that it is like."""
     is_A = kind.endswith("A") or kind == "real"
     return (spec.value_range_A, spec.value_type_A) if is_A else (spec.value_range, spec.value_type)

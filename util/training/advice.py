@@ -1,4 +1,4 @@
-"""Warnings that say what to try, from what is reported anyway: nothing here is computed in a step."""
+"""Warnings that suggest what to try, computed from reports and pictures, never in a step."""
 
 from collections.abc import Mapping
 
@@ -9,17 +9,20 @@ from torch.nn.functional import adaptive_avg_pool2d
 from util.metrics.spectrum import fine_power, fineness
 from util.types import Batch, Grid
 
-COMPARED = 32  # pixels: the size at which images are compared
-WON, REPORTS = 0.05, 20  # D's loss, and in how many reports in a row it must be below, for D to have won
-PART = 0.5  # of the diversity that G once had, and ...
-POOR = 0.4  # ... of that of real images, below which G repeats itself
-NEVER, LOOKS = 0.1, 10  # of that of real images, and how many looks G gets to be above
-GRID, STAYS = 8.0, 5  # power on the Nyquist lines, relative to real images', and looks in a row at which it is above
-AGAIN = 50  # reports, or looks, before the same is said again
+COMPARED = 32  # pixels: images are compared at this size
+D_WON = 0.05  # D has won when its loss is below this ...
+D_WON_REPORTS = 20  # ... in this many reports in a row
+COLLAPSED_VS_PEAK = 0.5  # G repeats itself when its diversity is below this fraction of the most it ever had ...
+COLLAPSED_VS_REAL = 0.4  # ... and below this fraction of that of real images
+NEVER_DIVERSE = 0.1  # or when it has stayed below this fraction of that of real images ...
+NEVER_DIVERSE_LOOKS = 10  # ... for this many looks
+GRID = 8.0  # samples show a grid when their power on the Nyquist lines is this many times that of real images ...
+GRID_LOOKS = 5  # ... in this many looks in a row
+AGAIN = 50  # reports, or looks, before a warning is repeated
 
 
 class Advice:
-    """Watches losses and samples; says the same thing but once in a while."""
+    """Watches losses and samples; repeats a warning only once in a while."""
 
     def __init__(self, preview: Batch, is_bounded: bool) -> None:
         """Start to watch.
@@ -36,27 +39,28 @@ class Advice:
         self.silent = dict.fromkeys(("won", "repeats", "grid"), 0)
 
     def losses(self, means: Mapping[str, float]) -> str:
-        """Return what to say of a report's losses, "" for nothing."""
+        """Return a warning about a report's losses; "" for none."""
         of_D = [v for name, v in means.items() if name.startswith("D_")]
-        low = self.is_bounded and bool(of_D) and 0 <= sum(of_D) / len(of_D) < WON
+        low = self.is_bounded and bool(of_D) and 0 <= sum(of_D) / len(of_D) < D_WON
         self.won = self.won + 1 if low else 0
         return self._say(
             "won",
-            self.won >= REPORTS,
-            f"D has won: its loss was below {WON} for {self.won} reports, so G learns little; try --diffaugment "
+            self.won >= D_WON_REPORTS,
+            f"D has won: its loss was below {D_WON} for {self.won} reports, so G learns little; try --diffaugment "
             "color,translation, --gan_mode rpgan with --r1_gamma 1 --r2_gamma 1 and no batch norm in D, "
             "--spectral_norm, --instance_noise .1, or a --lr_D that is a quarter of --lr",
         )
 
     def samples(self, grids: Mapping[str, Grid]) -> str:
-        """Return what to say of the samples "fake" that are shown, a row a class or rows of any; "" for nothing."""
+        """Return a warning about the diversity of the samples "fake"; "" for none."""
         if "fake" not in grids or not self.real or len(grids["fake"].images) < 4:
             return ""
         grid = grids["fake"]
         rows = torch.arange(len(grid.images)) // grid.columns if grid.rows else None
         part = diversity(grid.images, rows) / self.real
         self.looks += 1
-        poor = (part < POOR and part < PART * self.most) or (part < NEVER and self.looks > LOOKS)
+        is_collapsed = part < COLLAPSED_VS_REAL and part < COLLAPSED_VS_PEAK * self.most
+        poor = is_collapsed or (part < NEVER_DIVERSE and self.looks > NEVER_DIVERSE_LOOKS)
         self.poor_looks = self.poor_looks + 1 if poor else 0
         self.most = max(self.most, part)
         return self._say(
@@ -67,14 +71,14 @@ class Advice:
         )
 
     def patterns(self, grids: Mapping[str, Grid]) -> str:
-        """Return what to say of a pattern of single pixels in the samples "fake" that are shown, "" for nothing."""
+        """Return a warning about a checkerboard in the samples "fake"; "" for none."""
         if "fake" not in grids or self.fine is None:
             return ""
         found = fineness(fine_power(grids["fake"].images), self.fine).grid
         self.patterned = self.patterned + 1 if found > GRID else 0
         return self._say(
             "grid",
-            self.patterned >= STAYS,
+            self.patterned >= GRID_LOOKS,
             f"the samples show a grid: {found:.0f} times the power of real images in patterns that repeat every two "
             "pixels; try --upsample resize (with --netG conv or dcgan) and --netD dcgan",
         )

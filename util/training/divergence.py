@@ -1,18 +1,15 @@
-"""What a run does when a loss, a weight or an image is not finite: end, or go back and on at a lower rate."""
+"""What a run does when a loss, a weight or an image is not finite: end, or go back and continue at a lower rate."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
-from util.metrics.record import Quality
-from util.types import Progress
+from util.checks import count
 
-RESTARTED, MAX_RESTARTS = 0.5, 5  # of the learning rate that remains after each return to an earlier state
+RESTARTED = 0.5  # of the learning rate remains after each return to the last save
+MAX_RESTARTS = 5
 
 
 def check_finite(modules: Mapping[str, nn.Module]) -> None:
@@ -32,41 +29,32 @@ def check_finite(modules: Mapping[str, nn.Module]) -> None:
 
 
 class Divergence:
-    """Answers a FloatingPointError as ``--on_nan`` says."""
+    """Counts how often a run went back to its last save, each time at half the learning rate."""
 
-    def __init__(self, on_nan: Literal["stop", "restart"], quality: Quality, at: Progress) -> None:
-        """Args: quality: remembers the restarts, and is saved with the run; at: where the run is."""
-        self.on_nan, self.quality, self.at = on_nan, quality, at
+    def __init__(self, on_nan: Literal["stop", "restart"]) -> None:
+        """Args: on_nan: whether it may go back at all."""
+        self.on_nan = on_nan
+        self.restarts = 0
 
     @property
     def factor(self) -> float:
         """What is left of the learning rate."""
-        return float(RESTARTED**self.quality.restarts)
+        return float(RESTARTED**self.restarts)
 
-    @contextmanager
-    def caught(self, go_back: Callable[[], None], save: Callable[[], None]) -> Iterator[None]:
-        """Go back when the block finds what is not finite, if ``--on_nan restart`` says so.
-
-        Args:
-            go_back: restores the last save.
-            save: saves that state again.
+    def next_restart(self, error: FloatingPointError) -> int:
+        """Return the number of the restart that answers ``error``.
 
         Raises:
-            FloatingPointError: it does not say so, or the run went back MAX_RESTARTS times.
+            FloatingPointError: ``--on_nan`` is stop, or the run went back MAX_RESTARTS times.
         """
-        try:
-            yield
-        except FloatingPointError as error:
-            restarts = self.quality.restarts + 1
-            if self.on_nan != "restart":
-                raise FloatingPointError(f"{error}; --on_nan restart does both by itself") from None
-            if restarts > MAX_RESTARTS:
-                raise FloatingPointError(f"{error}; --on_nan restart has gone back {MAX_RESTARTS} times") from None
-            go_back()
-            self.quality.restarts = restarts
-            save()  # so that a run that is killed now does not forget the lower rate
-            tqdm.write(
-                f"warning: {error}: --on_nan restart goes back to step {self.at.step}, now at "
-                f"{self.factor:g} of the learning rate",
-                file=sys.stderr,
-            )
+        if self.on_nan != "restart":
+            raise FloatingPointError(f"{error}; --on_nan restart does both by itself") from None
+        if self.restarts >= MAX_RESTARTS:
+            raise FloatingPointError(f"{error}; --on_nan restart has gone back {MAX_RESTARTS} times") from None
+        return self.restarts + 1
+
+    def state_dict(self) -> dict[str, int]:
+        return {"restarts": self.restarts}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.restarts = count(state, "restarts", most=1000)

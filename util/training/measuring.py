@@ -1,7 +1,10 @@
-"""Measuring a run beside its training: how good it is, which networks were the best, and when that is enough."""
+"""Measure a model while it trains, remember which networks were best, and decide when to stop."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from util.metrics.evaluator import Evaluator
 from util.metrics.names import cost
@@ -10,9 +13,13 @@ from util.metrics.score import Figure
 from util.training.schedule import Plateau
 from util.types import Progress
 
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
+    from options.train_options import TrainOptions
+
 
 class Measured(NamedTuple):
-    """What came out of one measurement."""
+    """The result of one measurement."""
 
     figures: list[Figure]
     is_best: bool  # so far
@@ -23,21 +30,32 @@ class Measured(NamedTuple):
 
 
 class Measuring:
-    """Measures a run's model every ``--eval_freq`` images, and steers the run by what comes out."""
+    """Evaluates the model every ``--eval_freq`` images.
 
-    def __init__(self, opt: Any, folder: Path, evaluator: Evaluator | None) -> None:
-        """Args: opt: as of Run; evaluator: None: nothing is ever measured."""
+    Drives the best checkpoint, early stopping and the plateau schedule.
+    """
+
+    def __init__(self, opt: "TrainOptions", folder: Path, evaluator: Evaluator | None) -> None:
+        """Args: evaluator: None: nothing is ever measured."""
         self.opt, self.evaluator = opt, evaluator
+        self.start = time.perf_counter()
         self.quality = Quality(folder, opt.watched_metric if evaluator else "")
         self.plateau = Plateau(exact=opt.plateau_loss in opt.metrics)
         self.seconds = 0.0  # that measuring took, with what came of it
 
     def due(self, at: Progress) -> bool:
-        """Say whether the model is to be measured after the last step."""
+        """Return whether the model is to be measured after this step."""
         return self.evaluator is not None and at.due(self.opt.eval_freq)
 
-    def measure(self, model: Any, at: Progress) -> Measured:
-        """Measure and record; ``model`` must be in the mode to measure it in.
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the time of the block as spent on measuring."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+    def measure(self, model: "BaseModel", at: Progress) -> Measured:
+        """Measure and record ``model``, which must be in evaluation mode.
 
         Raises:
             FloatingPointError: its images are not finite.
@@ -48,7 +66,7 @@ class Measuring:
 
     @property
     def best(self) -> str:
-        """Say which measurement was the best, "" for none."""
+        """A description of the best measurement; "" when there is none."""
         return describe_best(self.quality.best) if self.quality.best else ""
 
     @property
@@ -58,19 +76,20 @@ class Measuring:
 
     @property
     def verdict(self) -> str:
-        """Say why it is enough."""
+        """Why training ends."""
         return (
             f"--early_stop {self.opt.early_stop}: {self.quality.since} measurements without a better "
             f"{self.quality.metric}; best: {self.best or 'none'}"
         )
 
-    def cost(self, seconds: float) -> str:
-        """Say what part of a run's ``seconds`` went into measuring, and what came before the run."""
+    def cost(self) -> str:
+        """Return how much of the process's time went into measuring, and into preparing for it."""
+        seconds = time.perf_counter() - self.start
         before = self.evaluator.seconds if self.evaluator else 0.0
         return f"measured in {self.seconds:.0f} of {seconds:.0f} s, prepared for it in {before:.0f} s before"
 
     def end_epoch(self, means: dict[str, float], default: str) -> None:
-        """Tell the plateau policy of the value that it watches, if the epoch had one; ``default``: as of watched."""
+        """Pass the epoch's watched value, if it had one, to the plateau policy; ``default``: see ``watched``."""
         if self.opt.lr_policy == "plateau":
             name, latest = self.watched(means, default), self.quality.latest
             if name in means:
@@ -80,14 +99,14 @@ class Measuring:
         self.quality.latest = {}
 
     def watched(self, means: dict[str, float], default: str) -> str:
-        """Return which of the losses ``means``, or of ``--metrics``, the plateau policy watches.
+        """Return the name of the loss or metric that the plateau policy watches.
 
         Args:
-            means: as they are logged.
-            default: what the model would have watched; "": the first loss.
+            means: mean losses by name.
+            default: the model's choice; "": the first loss.
 
         Raises:
-            ValueError: there is none such.
+            ValueError: ``--plateau_loss`` is neither a loss nor a metric of this run.
         """
         name = self.opt.plateau_loss or default or next(iter(means))
         measured = self.opt.metrics if self.evaluator else ()

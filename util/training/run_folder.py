@@ -27,7 +27,7 @@ def check_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> Non
         return
     if not overwrite:
         raise FileExistsError(
-            f"{folder} exists: go on with it by --continue_train, delete it by --overwrite, or choose another --name"
+            f"{folder} exists: resume it with --continue_train, replace it with --overwrite, or choose another --name"
         )
     if not (folder / OPTIONS_FILE).exists():
         raise FileExistsError(
@@ -57,7 +57,7 @@ def _contents(folder: Path) -> list[Path]:
 
 
 def check_same_data(previous: Path, spec: dict[str, Any]) -> None:
-    """Compare what the data is like, such as its classes, with the record of the run that is gone on with.
+    """Compare the data, such as its classes, with the record of the run that is resumed.
 
     Raises:
         ValueError: it differs.
@@ -72,12 +72,12 @@ def check_same_data(previous: Path, spec: dict[str, Any]) -> None:
 
 
 def describe_process(device: torch.device, speed: str, previous: Path | None) -> dict[str, Any]:
-    """Return what the record of a run says beside its options.
+    """Return the entries of a run's record that are not options.
 
     Args:
         device: the one that trains.
         speed: how its steps are made fast, for people.
-        previous: options.yaml of the run that is gone on with, whose record is kept; None for a new run.
+        previous: options.yaml of the run that is resumed, whose record is kept; None for a new run.
     """
     now = {
         "command": shlex.join(["python", *sys.argv]),
@@ -96,7 +96,7 @@ def describe_process(device: torch.device, speed: str, previous: Path | None) ->
     last = resumed[-1] if resumed else first
     for key in ("device", "speed"):
         if key in last and last[key] != now[key]:
-            warn(f"goes on with {now[key]}, not bit for bit as with {last[key]} so far")
+            warn(f"resumes on {now[key]}; results will differ in the last bits from those on {last[key]}")
     return first | {"resumed": [*resumed, now]}
 
 

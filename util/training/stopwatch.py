@@ -1,15 +1,15 @@
-"""The clock of a training run, which stands still while it is measured."""
+"""The clock of a training run, which stops while the model is measured."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from util.types import Progress
+from util.types import Batch, Progress
 
 
 class Lap(NamedTuple):
-    """What there was between two moments."""
+    """Time and progress between two moments."""
 
     seconds: float
     data_seconds: float  # of them, waiting for images
@@ -26,7 +26,7 @@ class Stopwatch:
     """Counts laps of several kinds beside each other, such as from report to report and from epoch to epoch."""
 
     def __init__(self) -> None:
-        self._held: float | None = None  # the moment at which the clock stands still
+        self._held: float | None = None  # when the clock was stopped
         self._paused = 0.0
         self._began: dict[str, Lap] = {}
         self._waited = 0.0
@@ -36,12 +36,16 @@ class Stopwatch:
         """Begin laps of all kinds here."""
         self._began, self._start = {}, self._now(at)
 
-    def waited(self, seconds: float) -> None:
-        """Count time that was spent waiting for images."""
-        self._waited += seconds
+    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield ``batches``, and count the time spent waiting for each."""
+        start = time.perf_counter()
+        for batch in batches:
+            self._waited += time.perf_counter() - start
+            yield batch
+            start = time.perf_counter()
 
     def lap(self, kind: str, at: Progress) -> Lap:
-        """Return what there was since the last lap of this kind ended, or the start; the next one begins here."""
+        """End a lap of this kind, which began with the last one or at the start, and begin the next."""
         now = self._now(at)
         began = self._began.get(kind, self._start)
         self._began[kind] = now
@@ -54,7 +58,7 @@ class Stopwatch:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stand still during the block."""
+        """Stop the clock during the block."""
         self._held = time.perf_counter()
         try:
             yield

@@ -1,8 +1,8 @@
-"""What networks consist of, and how strongly they are pulled: a diagnosis to print."""
+"""Tables of a network's layers, shapes, parameters and gradients, for --verbose."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,9 @@ from torch.utils.hooks import RemovableHandle
 from tqdm import tqdm
 
 from util.types import Batch
+
+if TYPE_CHECKING:
+    from models.base_model import BaseModel
 
 
 def num_parameters(net: nn.Module) -> int:
@@ -69,7 +72,7 @@ def printing_layers(nets: Mapping[str, nn.Module]) -> Iterator[None]:
     tqdm.write(inspection.table())
 
 
-def diagnose(model: Any, batch: Batch) -> str:
+def diagnose(model: "BaseModel", batch: Batch) -> str:
     """Return the table of all layers after one training step on ``batch``, which changes ``model``."""
     with Inspection(model.nets) as inspection:
         model.optimize_parameters(batch, 0)  # a multiple of any interval: all that is ever updated is updated

@@ -1,0 +1,79 @@
+"""What ``--dataroot`` means and which data set class reads it; imports neither torch nor Pillow before it looks."""
+
+import contextlib
+from pathlib import Path
+
+from data.files.archives import is_archive, unpacked
+from data.files.image_paths import has_images, list_images
+from data.files.pair_folders import READ
+from data.files.phases import phase_folder, unwrapped
+from util.registry import did_you_mean
+
+DATASETS = Path(__file__).parents[2] / "datasets"
+CARD = "card.yaml"  # in a data set's folder: the option values that suit it
+
+
+def find_dataroot(dataroot: str) -> Path:
+    """Return what ``--dataroot`` means: a path if it exists, else a name in datasets/, else one to download.
+
+    An archive is unpacked; a folder that does nothing but wrap another gives way to that.
+
+    Raises:
+        OSError: there is no such path or name, or it cannot be downloaded.
+        LookupError: its terms forbid a download; the message says how to get it.
+        ValueError: what came is not what was expected, or an archive is damaged.
+    """
+    for path in (Path(dataroot), DATASETS / dataroot):
+        if path.exists():
+            return unwrapped(unpacked(path, DATASETS / ".cache") if is_archive(path) else path)
+    from data.download.catalogue import ENTRIES  # with ssl and more, which few runs need
+    from data.download.download import download
+
+    if dataroot in ENTRIES:
+        return download(dataroot, DATASETS)
+    names = sorted(d.name for d in DATASETS.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
+    near = did_you_mean(Path(dataroot).name, names).replace("(known:", "(in datasets/ there are:")
+    raise FileNotFoundError(f"--dataroot {dataroot}: neither a path nor a name in datasets/{near}")
+
+
+def recognize(dataroot: str) -> tuple[str, Path]:
+    """Return the dataset_mode that reads what lies in ``dataroot``, and where its card would be.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or nothing in it that a data set class reads.
+    """
+    from data.files.idx_files import find_idx_files
+
+    root = find_dataroot(dataroot)
+    if root.is_file():
+        mode = "single"
+    elif find_idx_files(root):
+        mode = "idx"
+    elif phase_folder(root, "train", "A") and phase_folder(root, "train", "B"):
+        mode = "unaligned"
+    elif _has_pairs(phase_folder(root, "train") or root / "train"):
+        mode = "aligned"
+    elif has_images(root, READ):
+        mode = "image_folder"
+    else:
+        raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's")
+    return mode, root / CARD
+
+
+def _has_pairs(folder: Path) -> bool:
+    """Say whether all images of a folder, as far as they can be read, are A|B: twice as wide as high; without classes.
+
+    Of many images, a hundred from all over are looked at.
+    """
+    names = list_images(folder)
+    if not names or any("/" in name for name in names):
+        return False
+    from data.files.decode import BadImageError
+    from data.files.pixels import read_header
+
+    shapes = set()
+    for name in names[:: max(1, len(names) // 100)]:
+        with contextlib.suppress(BadImageError):
+            header = read_header(folder / name)
+            shapes.add(header.width == 2 * header.height)
+    return shapes == {True}

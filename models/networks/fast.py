@@ -1,0 +1,60 @@
+"""A network in its fast form, which takes its place during a training step: autocast, channels-last, compiled."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class FastNetwork(nn.Module):
+    """Calls a network in low precision, on channels-last images or compiled, and returns fp32.
+
+    It has the network's parameters and attributes. Its state dict is not the network's: it lasts for a step, and nobody
+    else meets it.
+    """
+
+    def __init__(self, net: nn.Module, dtype: torch.dtype, channels_last: bool, compiled: bool) -> None:
+        super().__init__()
+        self.net, self.dtype, self.channels_last = net, dtype, channels_last
+        self.call: Callable[..., Any] = torch.compile(net.forward, dynamic=False) if compiled else net.__call__
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        if self.channels_last:
+            inputs = tree_map_only(Tensor, _channels_last, inputs)
+        device = next(self.net.parameters()).device.type
+        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
+            results = self.call(*inputs, **options)
+        return tree_map_only(Tensor, Tensor.float, results)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("net"), name)
+
+
+def plain(net: Net) -> Net:
+    """Return the network as it is written: fp32 and eager, differentiable in any order.
+
+    Penalties on gradients need it: what is compiled cannot be differentiated twice, and low precision would round the
+    gradient that they measure.
+    """
+    return cast(Net, net.net) if isinstance(net, FastNetwork) else net
+
+
+def eager(net: nn.Module) -> nn.Module:
+    """Return the network in the precision that it trains in, but not compiled, so that it can be differentiated twice.
+
+    In fp16, whose small gradients of gradients would vanish, that is ``plain(net)``.
+    """
+    if not isinstance(net, FastNetwork) or net.dtype == torch.float16:
+        return plain(net)
+    return FastNetwork(net.net, net.dtype, net.channels_last, compiled=False)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
