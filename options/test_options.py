@@ -63,6 +63,9 @@ class TestOptions(BaseOptions):
         help="evaluation mode: no dropout, and in batch norm running statistics, or each image's own if the run "
         "trained on one at a time",
     )
+    running_stats: bool = option(
+        False, help="batch norm by running statistics in every run: the --eval of pytorch-CycleGAN-and-pix2pix"
+    )
     model_suffix: str = option("", help="--model test: which generator, _A or _B; found by itself when not given")
     tile: int = option(0, help="translate tiles of so many pixels, for images too large for memory; 0: whole", min=0)
     tile_overlap: int = option(64, help="pixels by which tiles overlap, over which they are blended", min=0)
@@ -70,6 +73,8 @@ class TestOptions(BaseOptions):
     display_winsize: int = option(0, help="width of the images on the page; 0: as they are, at least 64", min=0)
 
     def __post_init__(self) -> None:
+        if self.running_stats and not self.eval:
+            raise ValueError("--running_stats are of evaluation mode, which --no_eval leaves: choose one")
         if self.truncation and self.metrics:
             raise ValueError("--metrics is about all that a model draws, --truncation leaves some out: choose one")
 

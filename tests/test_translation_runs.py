@@ -375,6 +375,35 @@ def test_weights_that_are_saved_have_the_keys_of_the_reference(home):
     assert all(re.fullmatch(r"model\.\d+(\.conv_block\.\d+)?\.(weight|bias)", key) for key, _ in layout)
 
 
+@pytest.mark.parametrize(("words", "given", "made"), [("pix2pix", "real_A", "fake_B"), ("test", "real", "fake")])
+def test_the_direction_of_weights_alone_says_which_side_goes_in(home, words, given, made):
+    """As the README of pytorch-CycleGAN-and-pix2pix shows its downloaded label2photo weights."""
+    folder = home.run_dir("facades_label2photo_pretrained")
+    folder.mkdir(exist_ok=True)
+    source = home.run_dir("pix2pix") / "latest_net_G.pth"
+    (folder / source.name).write_bytes(source.read_bytes())
+    sides = "--load_size 32 --crop_size 32 --device cpu"
+    results, _ = shown(home, f"--dataroot pairs/ --direction BtoA --model {words} --name {folder.name} {sides}")
+    assert same(results / f"images/{given}/3.png", home.folder / "pairs/testB/3.png")
+    assert pictures(results, made) == [f"{i}.png" for i in range(6)]
+
+
+def test_running_statistics_of_batches_of_one_may_be_asked_for(home):
+    """The --eval of pytorch-CycleGAN-and-pix2pix."""
+    train(home, "pix2pix", "one", "--batch_size 1")
+    usual, _ = shown(home, "--name one --results_dir usual --no_ema")
+    running, _ = shown(home, "--name one --results_dir running --no_ema --running_stats")
+    net = create("pix2pix", ngf=2, ndf=2).netG
+    net.load_state_dict(torch.load(home.run_dir("one") / "latest_net_G.pth", weights_only=True))
+    pixels = np.asarray(Image.open(home.folder / "pairs/testA/3.png"), np.float32) / 127.5 - 1
+    with torch.no_grad():
+        wanted = net.eval()(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    for folder, is_running in ((running, True), (usual, False)):
+        image = np.asarray(Image.open(folder / "images/fake_B/3.png"), np.float32) / 127.5 - 1
+        assert (abs(image - wanted).max() < 1.5 / 127.5) == is_running
+    assert "--running_stats are of evaluation mode" in refused(home.test("--name one --running_stats --no_eval"), 2)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_test_needs_no_discriminator_of_the_same_options(home, model):
     """Weights of pytorch-CycleGAN-and-pix2pix do not say which --ndf and --netD they were trained with."""

@@ -103,14 +103,15 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
     return LAYERS[kind](channels)
 
 
-def use_image_statistics(net: nn.Module) -> None:
-    """Let all batch norms of ``net`` use the statistics of each image when they are tested.
+def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
+    """Let all batch norms of ``net`` use the statistics of each image when they are tested, or else running ones.
 
-    So pix2pix is tested, whose batch norm saw batches of one image (Isola et al. 2017, arXiv:1611.07004, Sec. 3.4).
+    The first is how pix2pix is tested, whose batch norm saw batches of one image (Isola et al. 2017, arXiv:1611.07004,
+    Sec. 3.4).
     """
     for module in net.modules():
         if isinstance(module, BatchNorm2d | SyncBatchNorm):
-            module.per_image = True
+            module.per_image = per_image
 
 
 def needs_bias(kind: Norm) -> bool:
