@@ -52,7 +52,7 @@ def parse_train(
     argv: Sequence[str] | None,
     find_model: Callable[[str], Any],
     find_dataset: Callable[[str], Any],
-    recognize: Callable[[str], tuple[str, Path]],
+    recognize: Callable[[str, str], tuple[str, Path]],
 ) -> Config[TrainOptions]:
     """Parse the command line of train.py in two passes: first which model and data, then everyone's options.
 
@@ -64,7 +64,8 @@ def parse_train(
         description: what ``--help`` begins with.
         argv: the words after the script's name; None takes the process's own.
         find_model, find_dataset: return the class of a name, or raise LookupError.
-        recognize: returns dataset_mode and card file of a dataroot, or raises FileNotFoundError.
+        recognize: returns dataset_mode and card file of a dataroot, given the dataset_mode that is wanted or "", or
+            raises FileNotFoundError.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description, RETIRED_TRAIN)
@@ -88,7 +89,7 @@ def parse_train(
         dataroot, dataset_mode = first.get("dataroot", ""), first.get("dataset_mode") or model_class.dataset_mode
         card, recognized = dict[str, Entry](), ""
         if dataroot:
-            recognized, card_file = recognize(dataroot)
+            recognized, card_file = recognize(dataroot, dataset_mode)
             dataset_mode = dataset_mode or suited(recognized, model_class.needs)
             if card_file.exists():
                 card = {k: e for k, e in read_config(card_file).items() if k not in ("about", "licence")}
@@ -104,6 +105,8 @@ def parse_train(
         written, typed = parser.convert(config), parser.parse(argv)
         given = written | typed
         stored = parser.convert(run_entries)
+        if folder and given.pop("epoch_count", 0):
+            warn_unheeded({"epoch_count": "--continue_train knows the epoch that it goes on with"})
         defaults = {n: f.default for n, f in parser.flags.items()} | model_class.defaults
         defaults |= (
             _presets(model_class.presets, stored | given) | parser.convert(card) | {"dataset_mode": dataset_mode}
@@ -172,7 +175,7 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
         if not (folder / OPTIONS_FILE).exists():
             raise FileNotFoundError(
                 f"--continue_train: {folder} holds weights alone, which say nothing of the optimizer and the epoch: "
-                f"--init_from {folder.name} --name NEW begins a run from them"
+                f"--init_from {folder.name} --name NEW begins a run from them, and --epoch_count N with epoch N"
             )
         return folder
     find_run(checkpoints_dir, "")  # raises when there is none at all

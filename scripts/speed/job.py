@@ -125,7 +125,9 @@ def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
         help_without_model(parser, argv, "; or --job NAME, or --suite")
     try:
         model_class, dataroot = find_model(model), asked.get("dataroot", "")
-        found = suited(recognize(dataroot)[0], model_class.needs) if dataroot else "image_folder"
+        found = (
+            suited(recognize(dataroot, model_class.dataset_mode)[0], model_class.needs) if dataroot else "image_folder"
+        )
         mode = asked.get("dataset_mode") or model_class.dataset_mode or found
         parser.add("training", TrainOptions, model_class.defaults)
         parser.add(f"--model {model}", model_class.Options, model_class.defaults)
@@ -146,7 +148,7 @@ def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
         words += ["--dataroot", NO_DATA]
         if "crop_size" in given and "load_size" not in given:  # nothing is cropped
             words += ["--load_size", str(given["crop_size"])]
-    find = recognize if dataroot else (lambda _: (mode, Path(CARD)))
+    find = recognize if dataroot else (lambda *_: (mode, Path(CARD)))
     config = parse_train(description, words, find_model, find_dataset, find)
     return Job(_describe(name, config, parser.parse(given_words)), bench, config, tuple(words), frozenset(given))
 
