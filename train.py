@@ -48,13 +48,15 @@ def train(config: Config[TrainOptions]) -> None:
     check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite)  # again when it is opened: decoding takes long
     device = pick_device(opt.device, opt.deterministic)
     dataset = create_dataset(config.dataset_mode, config.data)
+    if opt.batch_size > len(dataset):
+        config, opt = fitted(config, len(dataset))
     spec = dataset.spec._replace(batch_size=opt.batch_size)
     model = create_model(config.model_name, config.model, spec, device, opt.seed)
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     found = tell(dataset)
-    num_steps = len(loader) * opt.total_epochs
+    num_steps = len(loader) * opt.num_epochs
     speed = plan_speed(opt, model, num_steps)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}, "found": found}
     evaluator = None
@@ -67,6 +69,16 @@ def train(config: Config[TrainOptions]) -> None:
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
         train_model(run, loader, stepper, preview)
+
+
+def fitted(config: Config[TrainOptions], num: int) -> tuple[Config[TrainOptions], TrainOptions]:
+    """Return ``config`` with the largest batch that ``num`` images make, and say so."""
+    from util.console import warn
+
+    size = max(num - num % config.model.accumulate, config.model.accumulate)
+    warn(f"--batch_size {config.run.batch_size} is more than the {num} images there are: it is {size}")
+    opt = replace(config.run, batch_size=size)
+    return replace(config, run=opt), opt
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ class TrainOptions(BaseOptions):
     n_epochs_decay: int = option(
         100, help="further epochs, over which a linear rate falls to 0", min=0, aliases=("niter_decay",), resume="free"
     )
+    epoch_count: int = option(
+        1,
+        help="with --init_from: the first epoch, such as 6 for weights of 5 epochs; the schedule goes on there",
+        min=1,
+    )
     lr_policy: Literal["constant", "linear", "step", "cosine", "plateau"] = option(
         "linear", help="how the learning rate changes from epoch to epoch"
     )
@@ -138,6 +143,11 @@ class TrainOptions(BaseOptions):
             raise ValueError(
                 "--eval_freq measures by --metrics, which are none: name some, such as kid,precision,recall"
             )
+        if self.first_epoch > self.total_epochs:
+            raise ValueError(
+                f"--epoch_count {self.epoch_count} is past the {self.total_epochs} epochs of --n_epochs and "
+                "--n_epochs_decay: raise these"
+            )
         if self.best_metric and self.best_metric not in self.metrics:
             raise ValueError(f"--best_metric {self.best_metric} is none of --metrics {','.join(self.metrics)}")
         if self.lr_policy == "plateau" and self.plateau_loss in get_args(Metric):
@@ -169,6 +179,8 @@ class TrainOptions(BaseOptions):
             idle["lr_decay_iters"] = "it is for --lr_policy step"
         if self.lr_policy != "plateau":
             idle["plateau_loss"] = "it is for --lr_policy plateau"
+        if self.epoch_count > 1 and not self.init_from:
+            idle["epoch_count"] = "a run without --init_from begins with epoch 1"
         return idle
 
     @property
@@ -178,4 +190,13 @@ class TrainOptions(BaseOptions):
 
     @property
     def total_epochs(self) -> int:
+        """The number of the last epoch."""
         return self.n_epochs + self.n_epochs_decay
+
+    @property
+    def num_epochs(self) -> int:
+        return self.total_epochs - self.first_epoch + 1
+
+    @property
+    def first_epoch(self) -> int:
+        return self.epoch_count if self.init_from else 1

@@ -7,7 +7,6 @@ RETIRED = {  # of train.py and test.py
 RETIRED_TRAIN = RETIRED | {
     "epoch": "--continue_train goes on from the latest state; --init_from RUN begins from another run's weights",
     "load_iter": "--continue_train goes on from the latest state; --init_from RUN begins from another run's weights",
-    "epoch_count": "--continue_train knows the epoch that it goes on with",
     "update_html_freq": "the page always shows the newest pictures, which --display_freq makes",
     "display_winsize": "the page shows pictures as large as they are, at least 64 pixels",
 }

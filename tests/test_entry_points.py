@@ -158,7 +158,6 @@ def test_a_run_may_begin_from_the_weights_of_another(bench):
 @pytest.mark.parametrize(
     ("options", "status", "complaint"),
     [
-        ("--batch_size 11", 1, "--batch_size 11 is more than the 10 images there are"),
         ("--image_size 12 --netG conv", 1, "--image_size"),
         ("--device cuda:77", 1, "--device cuda:77"),
         ("--device gpu", 1, "--device gpu: not a device"),

@@ -103,12 +103,11 @@ def test_a_save_may_be_kept_by_its_number(home):
 
 
 def test_flags_without_a_meaning_warn_once_and_say_what_to_do(home):
-    words = "--epoch_count 5 --update_html_freq 1000 --display_ncols 4 --display_winsize 256 --epoch latest"
+    words = "--update_html_freq 1000 --display_ncols 4 --display_winsize 256 --epoch latest"
     outcome = train(home, "pix2pix", "old_words", words)
     warnings = outcome.err.splitlines()
     assert [w.split(" means nothing here: ")[0] for w in warnings] == [
-        f"warning: --{name}"
-        for name in ("display_ncols", "epoch", "epoch_count", "update_html_freq", "display_winsize")
+        f"warning: --{name}" for name in ("display_ncols", "epoch", "update_html_freq", "display_winsize")
     ]
     assert all(len(w.split(" means nothing here: ")[1]) > 10 for w in warnings)
 
@@ -506,7 +505,30 @@ def test_weights_alone_cannot_be_gone_on_with(home):
     home.run_dir("alone").mkdir()
     (home.run_dir("alone") / "latest_net_G.pth").touch()
     line = refused(home.train("--continue_train --name alone"), 2)
-    assert "checkpoints/alone holds weights alone" in line and "--init_from alone --name NEW" in line
+    assert "checkpoints/alone holds weights alone" in line
+    assert "--init_from alone --name NEW" in line and "--epoch_count N" in line
+
+
+def test_a_run_from_weights_may_begin_with_a_later_epoch(home):
+    """What --continue_train --epoch_count was for: the schedule goes on, the epochs before are not trained again."""
+    epochs = "--n_epochs 2 --n_epochs_decay 2"
+    assert train(home, "pix2pix", "later", f"--init_from pix2pix --epoch_count 4 {epochs}").out.count("epoch 4/4") == 1
+    rows = (home.run_dir("later") / "losses.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"4"}
+    first = train(home, "pix2pix", "first", f"--epoch_count 4 {epochs}")
+    assert "--epoch_count is left out of account: a run without --init_from begins with epoch 1" in first.err
+    again = home.train("--name later --continue_train --epoch_count 5 --n_epochs 3")
+    assert again.status == 0 and "--continue_train knows the epoch" in again.err
+    rows = (home.run_dir("later") / "losses.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"4", "5"}
+    line = refused(home.train(f"--model pix2pix --dataroot pairs --init_from pix2pix --epoch_count 9 {SMALL}"), 2)
+    assert "--epoch_count 9 is past the 2 epochs" in line
+
+
+def test_a_batch_larger_than_the_data_is_lowered(home):
+    outcome = train(home, "pix2pix", "large", "--batch_size 64 --pool_size 0")
+    assert "warning: --batch_size 64 is more than the 6 images there are: it is 6" in outcome.err
+    assert "batch_size: 6" in (home.run_dir("large") / "options.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Run:
             ValueError: the latest state is damaged or does not fit, or the data has changed.
         """
         self.opt, self.model, self.folder = opt, model, Path(opt.run_dir)
-        self.progress, self.meter, self.clock = Progress(epoch=1), LossMeter(), Stopwatch()
+        self.progress, self.meter, self.clock = Progress(epoch=opt.first_epoch), LossMeter(), Stopwatch()
         self.background = Background()
         if evaluator:
             evaluator.check(model)
@@ -117,7 +117,7 @@ class Run:
                 f"{self.saver.checkpoint.path} is damaged: step {at.epoch_step} of an epoch of {steps_per_epoch}; "
                 "put a copy of it back, or begin again by --overwrite"
             )
-        num_steps = opt.total_epochs * steps_per_epoch
+        num_steps = opt.num_epochs * steps_per_epoch
         num_images = num_steps * opt.batch_size
         self.reporter.begin(preview, num_images)
         self.exits.callback(self.reporter.bar.close)
