@@ -34,11 +34,13 @@ def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
     from data.findings import tell
     from data.held_out import open_held_out
+    from data.loading.cache import UNREADABLE
     from models.step.plan import plan_speed
     from models.step.stepper import Stepper
     from util.console import interrupts_raise
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.metrics.evaluator import Evaluator
+    from util.training.data_record import check_same_data, note_names, recorded_spec
     from util.training.loop import train_model
     from util.training.run import Run
     from util.training.run_folder import check_run_folder
@@ -47,7 +49,10 @@ def train(config: Config[TrainOptions]) -> None:
     opt = config.run
     check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite)  # again when it is opened: decoding takes long
     device = pick_device(opt.device, opt.deterministic)
-    dataset = create_dataset(config.dataset_mode, config.data)
+    earlier = recorded_spec(opt.run_dir) if opt.continue_train and opt.accept_data else None
+    dataset = create_dataset(config.dataset_mode, config.data.like(earlier) if earlier else config.data)
+    if earlier and dataset.labels is not None:
+        dataset.relabel(earlier.classes)
     if opt.batch_size > len(dataset):
         config, opt = fitted(config, len(dataset))
     spec = dataset.spec._replace(batch_size=opt.batch_size)
@@ -56,9 +61,14 @@ def train(config: Config[TrainOptions]) -> None:
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     found = tell(dataset)
+    model.show_classes(opt.display_classes, [name for name, num in found.get("classes", {}).items() if num == 0])
     num_steps = len(loader) * opt.num_epochs
     speed = plan_speed(opt, model, num_steps)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}, "found": found}
+    names, is_changed = dataset.all_names(), False
+    if opt.continue_train:
+        damaged = dataset.left_out.get(UNREADABLE, [])
+        is_changed = check_same_data(opt.run_dir, record["spec"], names, damaged, opt.accept_data)
     evaluator = None
     if opt.eval_freq:
         held_out = replace(config.data.like(spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
@@ -67,6 +77,9 @@ def train(config: Config[TrainOptions]) -> None:
         )
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
+        note_names(opt.run_dir, names)
+        if is_changed:
+            run.progress.epoch_step = min(run.progress.epoch_step, len(loader))
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
         train_model(run, loader, stepper, preview)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from data.files.dataroot import CARD, find_dataroot, meant, recognize
+from data.files.dataroot import find_dataroot, meant, recognize
 from util.registry import check_name, find_class
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from data.loading.loader import Loader
     from options.base_options import BaseOptions
 
-__all__ = ["CARD", "create_dataset", "create_loader", "find_dataroot", "find_dataset", "recognize"]
+__all__ = ["create_dataset", "create_loader", "find_dataroot", "find_dataset", "recognize"]
 
 
 def find_dataset(name: str) -> type[BaseDataset]:

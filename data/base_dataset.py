@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from data.files.image_paths import Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
+from util.spread import spread
 from util.types import DataSpec
 
 
@@ -119,6 +120,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """Return what each image of ``key`` is called."""
         return self.names
 
+    def all_names(self) -> dict[str, Sequence[str]]:
+        """Return what the images are called: of each key on its own, where these are not paired."""
+        return {key: self.image_names(key) for key in (self.keys[:1] if self.paired else self.keys)}
+
     def pick(self, key: str, indices: np.ndarray, draw: tuple[int, ...] | None) -> np.ndarray:
         """Return which image of ``key`` each of the samples ``indices`` (N,) shows, int64 (N,).
 
@@ -184,8 +189,3 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         if self.labels is not None:
             sample["label"] = self.labels[index]
         return sample | {"path": self.names[index]}
-
-
-def spread(num: int, size: int) -> np.ndarray:
-    """Return ``size`` of the numbers below ``num``, from all over, int64 in rising order; all when there are fewer."""
-    return np.linspace(0, num - 1, min(num, size)).round().astype(np.int64)

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from data import find_dataroot
-from data.base_dataset import BaseDataset, spread
+from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.files.image_paths import OTHER, TEXTS
 from data.files.phases import phase_or_side
 from data.files.pixels import Header, read_header
 from data.files.ranges import sample, warn_of_range
 from util.console import warn
+from util.spread import spread
 
 SAMPLED = 100  # files whose headers are looked at
 NAMED = 3  # files that are named for each reason
@@ -76,7 +77,8 @@ def tell(dataset: BaseDataset) -> Findings:
     if warning := much_left_out(dataset):
         warn(warning)
     if empty := [name for name, count in findings.get("classes", {}).items() if count == 0]:
-        warn(f"no image to train on in class {', '.join(empty)}: test.py will not draw it unless --labels names it")
+        named = ", ".join(empty[:CLASSES]) + f" and {len(empty) - CLASSES} more" * (len(empty) > CLASSES)
+        warn(f"no image to train on in class {named}: test.py will not draw it unless --labels names it")
     return findings
 
 

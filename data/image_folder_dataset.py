@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data import find_dataroot
-from data.base_dataset import BaseDataset, spread
+from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError, decode_image, is_grey
 from data.files.image_paths import has_images, held_out, list_images, natural, read_list, survey
 from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
@@ -18,6 +18,7 @@ from data.files.pixels import Header, read_header, read_pixels, resize
 from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
 from options import option
 from util.console import warn
+from util.spread import spread
 from util.types import DataSpec
 
 

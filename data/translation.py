@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from data import find_dataroot
-from data.base_dataset import BaseDataset, spread
+from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.files.pair_folders import one_folder, survey_or_raise
 from data.files.pixels import Header, read_header, read_pixels, resize
 from data.files.ranges import Asked, Range, ask_for_range, check, resolve
 from data.transforms import HALF_OF_16_BITS
 from options import option
+from util.spread import spread
 from util.types import DataSpec
 
 SAMPLED = 100  # files whose headers say how many channels and bits the data has

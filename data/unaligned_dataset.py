@@ -6,11 +6,11 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from data import find_dataroot
-from data.base_dataset import spread
 from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
 from data.files.phases import PHASES
 from data.translation import TranslationDataset
 from util.seeding import draws
+from util.spread import spread
 
 
 class UnalignedDataset(TranslationDataset):

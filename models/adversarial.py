@@ -1,4 +1,4 @@
-"""What models have in common whose generator plays against a discriminator."""
+"""The base of models whose generator plays against a discriminator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class AdversarialModel(BaseModel):
         super().__init__(opt, spec)
         self.gan = create_objective(opt.gan_mode, opt.label_smoothing)
         if opt.lambda_gp != 10 and not self.gan.needs_gp:
-            warn(f"--lambda_gp {opt.lambda_gp:g} is left out of account: it is for --gan_mode wgangp")
+            warn(f"--lambda_gp {opt.lambda_gp:g} has no effect without --gan_mode wgangp")
         self.is_penalized = self.gan.needs_gp or opt.r1_gamma > 0 or opt.r2_gamma > 0
         if opt.penalty_freq > 1 and not self.is_penalized:
             warn(f"--penalty_freq {opt.penalty_freq} has no effect without --r1_gamma, --r2_gamma or --gan_mode wgangp")
@@ -81,8 +81,8 @@ class AdversarialModel(BaseModel):
     def n_critic(self) -> int:
         return self.opt.n_critic
 
-    def bounded(self, netD: D) -> D:
-        """Return a new discriminator with what the options ask for to keep it in bounds.
+    def regularized(self, netD: D) -> D:
+        """Return a new discriminator with the normalization of weights that the options ask for.
 
         Raises:
             ValueError: a penalty on D's gradient is asked for and D has batch norm.
@@ -96,12 +96,12 @@ class AdversarialModel(BaseModel):
             add_spectral_norm(netD)
         return netD
 
-    def judge(self, netD: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:
-        """Return the logits of ``images`` (N, C, H, W), changed as the options say of what D sees."""
-        return netD(self.seen(images), *condition)
+    def discriminate(self, netD: nn.Module, images: Tensor, *condition: Tensor) -> Tensor:
+        """Return the logits of ``images`` (N, C, H, W), augmented as the options ask."""
+        return netD(self.augmented(images), *condition)
 
-    def seen(self, images: Tensor) -> Tensor:
-        """Return what D is shown of ``images``: augmented, with noise.
+    def augmented(self, images: Tensor) -> Tensor:
+        """Return ``images`` as D sees them: with ``--diffaugment`` and ``--instance_noise``.
 
         The noise is that of Sønderby et al. 2016 (arXiv:1610.04490, Sec. 3.4), at a constant level.
         """
@@ -110,14 +110,37 @@ class AdversarialModel(BaseModel):
             images = images + self.opt.instance_noise * torch.randn_like(images)
         return images
 
-    def together(self, use: Callable[..., Tensor], net: nn.Module, *groups: tuple[Tensor, ...]) -> list[Tensor]:
-        """Return ``use(net, *group)`` of each group, in one larger pass where that gives the same numbers.
+    def discriminate_pair(
+        self, netD: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits of real and of generated images, each with its condition if there is one, for D's loss."""
+        real_logits, fake_logits = self.in_one_pass(self.discriminate, netD, real, fake)
+        return real_logits, fake_logits
 
-        Batch norm would mix the groups, and images of different sides do not fit into one pass.
+    def discriminate_fake(
+        self, netD: nn.Module, fake: tuple[Tensor, ...], real: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the logits of generated images, and of real ones where the objective compares, for G's loss.
 
         Args:
-            use: such as ``judge``.
-            net: what it is used with.
+            netD: the discriminator.
+            fake: images, and their condition where there is one.
+            real: likewise, as many or a fraction of that; then each is compared with several generated ones.
+        """
+        fake_logits = self.discriminate(netD, *fake)
+        if not self.gan.compares:
+            return fake_logits, None
+        real_logits = self.discriminate(netD, *real)
+        return fake_logits, torch.cat([real_logits] * (len(fake_logits) // len(real_logits)))
+
+    def in_one_pass(self, use: Callable[..., Tensor], net: nn.Module, *groups: tuple[Tensor, ...]) -> list[Tensor]:
+        """Return ``use(net, *group)`` for each group, in one larger pass where that gives the same numbers.
+
+        Batch norm would mix the groups, and images of different sizes do not fit into one pass.
+
+        Args:
+            use: such as ``discriminate``.
+            net: its first argument.
             groups: images, and their condition where there is one.
         """
         differ = len({images.shape[1:] for images, *_ in groups}) > 1
@@ -126,24 +149,10 @@ class AdversarialModel(BaseModel):
         everything = [torch.cat(parts) for parts in zip(*groups, strict=True)]
         return list(use(net, *everything).split([len(images) for images, *_ in groups]))
 
-    def loss_fool(self, netD: nn.Module, fake: tuple[Tensor, ...], real: tuple[Tensor, ...]) -> Tensor:
-        """Return G's loss on generated images, each compared with a real one where the objective does that.
-
-        Args:
-            netD: the discriminator.
-            fake: images, and their condition where there is one.
-            real: as many, or a fraction of that, which are then compared with several.
-        """
-        of_fake = self.judge(netD, *fake)
-        if not self.gan.compares:
-            return self.gan.loss_G(of_fake)
-        of_real = self.judge(netD, *real)
-        return self.gan.loss_G(of_fake, torch.cat([of_real] * (len(of_fake) // len(of_real))))
-
     def penalties(self, netD: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...], suffix: str = "") -> Terms:
         """Return the penalties on D's gradient that the options ask for, each with its weight.
 
-        R1 and R2 hold at the images as D is shown them.
+        R1 and R2 hold at the images as D sees them.
 
         Args:
             netD: the discriminator.
@@ -157,7 +166,7 @@ class AdversarialModel(BaseModel):
             terms[f"gp{suffix}"] = Weighted(value, opt.lambda_gp * opt.penalty_freq)
         for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
             if gamma:
-                value = zero_centred_penalty(critic(eager(netD), *condition), self.seen(images))
+                value = zero_centred_penalty(critic(eager(netD), *condition), self.augmented(images))
                 terms[f"{name}{suffix}"] = Weighted(value, gamma / 2 * opt.penalty_freq)
         return terms
 

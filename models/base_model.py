@@ -1,7 +1,7 @@
 """The interface of every model, and the mechanics of a step that models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -21,7 +21,8 @@ Objective = Callable[[Batch], Terms]
 Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-SHOWN = 8  # images a row on the training page
+COLUMNS = 8  # images a row on the training page
+MAX_CLASSES = 20  # rows of classes there, unless --display_classes says otherwise
 
 
 class BaseModel(nn.Module, ABC):
@@ -93,8 +94,11 @@ class BaseModel(nn.Module, ABC):
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
-        few = Batch({key: value[:SHOWN] for key, value in batch.items()})
-        return {name: Grid(images.cpu(), SHOWN) for name, images in self(few).items()}
+        few = Batch({key: value[:COLUMNS] for key, value in batch.items()})
+        return {name: Grid(images.cpu(), COLUMNS) for name, images in self(few).items()}
+
+    def show_classes(self, most: int, absent: Collection[str] = ()) -> None:
+        """Have ``forward`` show at most ``most`` classes (0: all), evenly chosen, and none of ``absent``."""
 
     def reverse(self) -> None:
         """From now on translate B to A; raise ValueError when the model has learnt one direction only."""
@@ -103,6 +107,11 @@ class BaseModel(nn.Module, ABC):
     def use_tiles(self, tile: int, overlap: int) -> None:
         """From now on translate in tiles of ``tile`` pixels; raise ValueError when the model cannot."""
         raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Return the images that the networks see at a time in training; 0: not known."""
+        return self.spec.batch_size // self.opt.accumulate
 
     @property
     def device(self) -> torch.device:
@@ -147,6 +156,21 @@ class BaseModel(nn.Module, ABC):
             for group in optimizer.param_groups:
                 initial = group.setdefault("initial_lr", float(group["lr"]))
                 group["lr"].fill_(factor * initial)
+
+    def prepare(self, batch: Batch, draw: Callable[[Batch], None], with_graph: bool) -> None:
+        """Let ``draw`` put into each micro-batch what the objectives of this step share, such as generated images.
+
+        ``with_graph`` asks for the graph that leads from them to G's weights. Only a single micro-batch keeps it: of
+        several, all activations would have to be kept at once, and ``attached`` draws them again.
+        """
+        with torch.set_grad_enabled(with_graph and self.opt.accumulate == 1):
+            for part in batch.parts(self.opt.accumulate):
+                draw(part)
+
+    def attached(self, batch: Batch, name: str, generate: Callable[[Batch], Tensor]) -> Tensor:
+        """Return ``batch[name]``, which ``prepare`` drew, or ``generate(batch)`` where it has no graph."""
+        drawn: Tensor = batch[name]
+        return drawn if drawn.requires_grad else generate(batch)
 
     def minimize(self, name: str, objective: Objective, batch: Batch) -> Losses:
         """Take one step of optimizer ``name`` down the weighted sum of ``objective(batch)``'s terms; return them.

@@ -14,7 +14,7 @@ from util.types import Batch, DataSpec, Weighted
 
 
 class CGANModel(GANModel):
-    """G draws an image of a given class, and D judges image and class together (Eq. 2).
+    """G draws an image of a given class, and D discriminates image and class together (Eq. 2).
 
     Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661, its k is ``n_critic``), then G on
     the same noise.
@@ -45,11 +45,11 @@ class CGANModel(GANModel):
         super().__init__(opt, spec)
         self.weight_D = self.gan.share_D
 
-    def more_D(self, batch: Batch, real_logits: Tensor) -> Terms:
+    def extra_loss_D(self, batch: Batch, real_logits: Tensor) -> Terms:
         """Return D's loss on real images with a wrong label: GAN-CLS, Algorithm 1 of arXiv:1605.05396."""
         if not self.opt.lambda_mismatch:
             return {}
         real, labels = batch["image"], batch["label"]
         others = (labels + torch.randint_like(labels, 1, self.spec.num_classes)) % self.spec.num_classes
-        wrong = self.gan.loss_reject(self.judge(self.netD, real, others), real_logits)
+        wrong = self.gan.loss_reject(self.discriminate(self.netD, real, others), real_logits)
         return {"D_wrong": Weighted(wrong, self.weight_D * self.opt.lambda_mismatch)}

@@ -80,10 +80,7 @@ class CUTModel(TranslationModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        once = self.opt.accumulate == 1  # one pass of G serves both updates; of many parts it would keep too much
-        with torch.set_grad_enabled(once and update_G):
-            for part in batch.parts(self.opt.accumulate):
-                self.draw_fakes(part)
+        self.prepare(batch, self.draw_fakes, with_graph=update_G)
         losses = self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
 
@@ -93,21 +90,21 @@ class CUTModel(TranslationModel):
         if self.opt.flip_equivariance:
             flag = batch.setdefault("is_mirrored", torch.rand((), device=self.device) < 0.5)
             real = {name: torch.where(flag, images.flip(3), images) for name, images in real.items()}
-        fake = self.together(self.run, self.netG, *((images,) for images in real.values()))
+        fake = self.in_one_pass(self.run, self.netG, *((images,) for images in real.values()))
         batch |= dict(zip(real, fake, strict=True))
 
     def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
-        real_B, fake_B = batch["B"], batch["fake_B"].detach()
-        of_real, of_fake = self.together(self.judge, self.netD, (real_B,), (fake_B,))
-        losses = self.gan.loss_D(of_real, of_fake)
+        real_B, fake_B = (batch["B"],), (batch["fake_B"].detach(),)
+        losses = self.gan.loss_D(*self.discriminate_pair(self.netD, real_B, fake_B))
         terms: Terms = {name: Weighted(loss, self.gan.share_D) for name, loss in losses.items()}
-        return terms | self.penalties(self.netD, (real_B,), (fake_B,)) if penalize else terms
+        return terms | self.penalties(self.netD, real_B, fake_B) if penalize else terms
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
         if not batch["fake_B"].requires_grad:
             self.draw_fakes(batch)
-        terms: Terms = {"G_GAN": opt.lambda_GAN * self.loss_fool(self.netD, (batch["fake_B"],), (real_B,))}  # Eq. 1
+        logits = self.discriminate_fake(self.netD, (batch["fake_B"],), (real_B,))
+        terms: Terms = {"G_GAN": opt.lambda_GAN * self.gan.loss_G(*logits)}  # Eq. 1
         pairs = {"NCE": (real_A, batch["fake_B"])}  # Eq. 4
         if opt.nce_idt:
             pairs["NCE_Y"] = real_B, batch["idt_B"]  # Eq. 5: G leaves alone what is in B already

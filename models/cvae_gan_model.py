@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from models.base_model import SHOWN, Terms
+from models.base_model import COLUMNS, Terms
 from models.losses import kl_divergence, squared_error
-from models.networks.cvae import SIZES, Encoder, create_decoder, create_judge
+from models.networks.cvae import SIZES, Encoder, create_classifier, create_decoder
 from models.networks.dcgan import NormD
 from models.noise import NoiseModel, check_classes
 from options import option
-from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals, Weighted
+from util.types import Autoencoded, Batch, DataSpec, Losses, Visuals, Weighted
 
 
 class CVAEGANModel(NoiseModel):
@@ -44,8 +44,8 @@ class CVAEGANModel(NoiseModel):
             raise ValueError(f"--model cvae_gan makes images of {made} pixels, not {height}: change --image_size")
         self.netE = Encoder(nc, height, opt.ngf, opt.nz, opt.norm_eps)
         self.netG = create_decoder(opt.nz, nc, height, opt.ngf, opt.norm_eps, num)
-        self.netD = self.bounded(create_judge(nc, height, opt.ndf, opt.norm_eps, 1, opt.norm_D))
-        self.netC = create_judge(nc, height, opt.ndf, opt.norm_eps, num)
+        self.netD = self.regularized(create_classifier(nc, height, opt.ndf, opt.norm_eps, 1, opt.norm_D))
+        self.netC = create_classifier(nc, height, opt.ndf, opt.norm_eps, num)
         self.optimizers = {
             "C": self.create_optimizer(self.netC),
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
@@ -55,22 +55,25 @@ class CVAEGANModel(NoiseModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        with torch.set_grad_enabled(update_G and self.one_pass):
-            for part in batch.parts(self.opt.accumulate):
-                part["fake_label"] = torch.randint_like(part["label"], self.spec.num_classes)
-                part["z"] = self.noise(len(part["label"]))
-                part["fake"] = self.netG(part["z"], part["fake_label"])
+        self.prepare(batch, self.draw_fakes, with_graph=update_G)
         losses = self.minimize("C", self.loss_C, batch)
         losses |= self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
+
+    def draw_fakes(self, batch: Batch) -> None:
+        batch["fake_label"] = torch.randint_like(batch["label"], self.spec.num_classes)
+        batch["z"] = self.noise(len(batch["label"]))
+        batch["fake"] = self.generate(batch)
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.netG(batch["z"], batch["fake_label"])
 
     def loss_C(self, batch: Batch) -> Terms:
         return {"C": cross_entropy(self.netC(batch["image"]), batch["label"])}
 
     def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         real, fake = batch["image"], batch["fake"].detach()
-        of_real, of_fake = self.together(self.judge, self.netD, (real,), (fake,))
-        terms: Terms = dict(self.gan.loss_D(of_real, of_fake))
+        terms: Terms = dict(self.gan.loss_D(*self.discriminate_pair(self.netD, (real,), (fake,))))
         return terms | self.penalties(self.netD, (real,), (fake,)) if penalize else terms
 
     def loss_G(self, batch: Batch) -> Terms:
@@ -80,9 +83,9 @@ class CVAEGANModel(NoiseModel):
         rec = self.netG(z, labels)
 
         # Both what is decoded from images and what is decoded from noise must look real and be of its class.
-        fake, fake_labels = self.fakes(batch, batch["fake_label"]), batch["fake_label"]
+        fake, fake_labels = self.attached(batch, "fake", self.generate), batch["fake_label"]
         images, classes = torch.cat([rec, fake]), torch.cat([labels, fake_labels])
-        adversarial = self.loss_fool(self.netD, (images,), (real,))
+        adversarial = self.gan.loss_G(*self.discriminate_fake(self.netD, (images,), (real,)))
         return {
             "rec": Weighted(squared_error(rec, real), self.opt.lambda_rec),
             "kl": Weighted(kl_divergence(mean, logvar), self.opt.lambda_kl),
@@ -101,10 +104,6 @@ class CVAEGANModel(NoiseModel):
         """Return samples, a row a class, and beside them the first real images with their reconstructions."""
         visuals = super().forward(batch)
         if "label" in batch:
-            real, labels = batch["image"][:SHOWN], batch["label"][:SHOWN]
+            real, labels = batch["image"][:COLUMNS], batch["label"][:COLUMNS]
             visuals |= {"real": real, "rec": self.autoencode(real, labels).images}
         return visuals
-
-    def grids(self, batch: Batch) -> dict[str, Grid]:
-        rows = {"fake": self.spec.classes}
-        return {name: Grid(images.cpu(), SHOWN, rows.get(name, ())) for name, images in self(batch).items()}

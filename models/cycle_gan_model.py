@@ -60,14 +60,15 @@ class CycleGANModel(TranslationModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
+        losses: Losses = {}
         if update_G:
-            losses = self.minimize("G", self.loss_G, batch)
+            losses = self.minimize("G", self.loss_G, batch)  # leaves fake_A and fake_B for loss_D
         else:
-            losses = {}
-            with torch.no_grad():
-                for part in batch.parts(self.opt.accumulate):
-                    part["fake_B"], part["fake_A"] = self.run(self.netG_A, part["A"]), self.run(self.netG_B, part["B"])
+            self.prepare(batch, self.draw_fakes, with_graph=False)
         return losses | self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
+
+    def draw_fakes(self, batch: Batch) -> None:
+        batch["fake_B"], batch["fake_A"] = self.run(self.netG_A, batch["A"]), self.run(self.netG_B, batch["B"])
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
@@ -75,13 +76,13 @@ class CycleGANModel(TranslationModel):
         if opt.lambda_identity:
             to_B.append((real_B,))  # in the same pass
             to_A.append((real_A,))
-        fake_B, *idt_A = self.together(self.run, self.netG_A, *to_B)
-        fake_A, *idt_B = self.together(self.run, self.netG_B, *to_A)
-        batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()  # for loss_D
+        fake_B, *idt_A = self.in_one_pass(self.run, self.netG_A, *to_B)
+        fake_A, *idt_B = self.in_one_pass(self.run, self.netG_B, *to_A)
+        batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()
         terms: Terms = {
-            "G_A": self.loss_fool(self.netD_A, (fake_B,), (real_B,)),  # Eq. 1
+            "G_A": self.gan.loss_G(*self.discriminate_fake(self.netD_A, (fake_B,), (real_B,))),  # Eq. 1
             "cycle_A": opt.lambda_A * l1_loss(self.run(self.netG_B, fake_B), real_A),  # Eq. 2
-            "G_B": self.loss_fool(self.netD_B, (fake_A,), (real_A,)),
+            "G_B": self.gan.loss_G(*self.discriminate_fake(self.netD_B, (fake_A,), (real_A,))),
             "cycle_B": opt.lambda_B * l1_loss(self.run(self.netG_A, fake_A), real_B),
         }
         if opt.lambda_identity:  # Sec. 5.2: a generator keeps what is already in its target domain
@@ -92,18 +93,18 @@ class CycleGANModel(TranslationModel):
     def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         old_B, old_A = self.pool_B.query(batch["fake_B"]), self.pool_A.query(batch["fake_A"])
         terms: Terms = {
-            "D_A": self.mistakes(self.netD_A, batch["B"], old_B),
-            "D_B": self.mistakes(self.netD_B, batch["A"], old_A),
+            "D_A": self.loss_D_basic(self.netD_A, batch["B"], old_B),
+            "D_B": self.loss_D_basic(self.netD_B, batch["A"], old_A),
         }
         if penalize:
             terms |= self.penalties(self.netD_A, (batch["B"],), (old_B,), "_A")
             terms |= self.penalties(self.netD_B, (batch["A"],), (old_A,), "_B")
         return terms
 
-    def mistakes(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
+    def loss_D_basic(self, netD: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss on real and generated images, halved, so that D learns slower than G (Sec. 7.1)."""
-        of_real, of_fake = self.together(self.judge, netD, (real,), (fake,))
-        return self.gan.share_D * torch.stack(list(self.gan.loss_D(of_real, of_fake).values())).sum()
+        losses = self.gan.loss_D(*self.discriminate_pair(netD, (real,), (fake,)))
+        return self.gan.share_D * torch.stack(list(losses.values())).sum()
 
     def forward(self, batch: Batch) -> Visuals:
         real_A, real_B = batch["A"], batch["B"]

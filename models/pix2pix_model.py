@@ -43,18 +43,21 @@ class Pix2PixModel(TranslationModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        once = self.opt.accumulate == 1  # one pass of G serves both updates; of many parts it would keep too much
-        with torch.set_grad_enabled(once and update_G):
-            for part in batch.parts(self.opt.accumulate):
-                part["fake_B"] = self.translate(part["A"])
+        self.prepare(batch, self.draw_fake, with_graph=update_G)
         losses = self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
         return losses | self.minimize("G", self.loss_G, batch) if update_G else losses
+
+    def draw_fake(self, batch: Batch) -> None:
+        batch["fake_B"] = self.generate(batch)
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.translate(batch["A"])
 
     def loss_D(self, batch: Batch, penalize: bool = True) -> Terms:
         real_AB = torch.cat([batch["A"], batch["B"]], 1)
         fake_AB = self.pool_AB.query(torch.cat([batch["A"], batch["fake_B"].detach()], 1))
-        of_real, of_fake = self.together(self.judge, self.netD, (real_AB,), (fake_AB,))
-        losses = self.gan.loss_D(of_real, of_fake)  # Eq. 1, halved, so that D learns slower than G (Sec. 3.3)
+        losses = self.gan.loss_D(*self.discriminate_pair(self.netD, (real_AB,), (fake_AB,)))
+        # Eq. 1, halved, so that D learns slower than G (Sec. 3.3).
         terms: Terms = {name: Weighted(loss, self.gan.share_D) for name, loss in losses.items()}
         return terms | self.penalties(self.netD, (real_AB,), (fake_AB,)) if penalize else terms
 
@@ -67,10 +70,10 @@ class Pix2PixModel(TranslationModel):
             )
 
     def loss_G(self, batch: Batch) -> Terms:
-        fake_B = batch["fake_B"] if batch["fake_B"].requires_grad else self.translate(batch["A"])
+        fake_B = self.attached(batch, "fake_B", self.generate)
         fake_AB, real_AB = torch.cat([batch["A"], fake_B], 1), torch.cat([batch["A"], batch["B"]], 1)
         return {
-            "G_GAN": self.loss_fool(self.netD, (fake_AB,), (real_AB,)),
+            "G_GAN": self.gan.loss_G(*self.discriminate_fake(self.netD, (fake_AB,), (real_AB,))),
             "G_L1": self.opt.lambda_L1 * l1_loss(fake_B, batch["B"]),  # Eq. 3
         }
 

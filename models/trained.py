@@ -1,7 +1,7 @@
 """Build a model from what was saved of it, by a run of ours or by pytorch-CycleGAN-and-pix2pix."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -11,27 +11,18 @@ import torch
 from models import create_model, find_model
 from models.base_model import BaseModel
 from models.generator import TrainedGenerator
+from models.networks.architecture import GeneratorArchitecture
 from models.networks.norm import use_image_statistics
-from models.networks.recognize import GeneratorArchitecture, compare, describe, recognize_generator
+from models.networks.recognize import compare, describe, recognize_generator
 from options.parse import Config
 from options.parser import Parser
 from options.test_options import TestOptions, epoch_label
+from options.upstream import OPTIONS_TABLE, read_options_table
 from util.config_file import read_config, read_section
 from util.device import pick_device
-from util.foreign import OPTIONS_TABLE, read_options_table
 from util.runs import OPTIONS_FILE, find_trained
 from util.types import DataSpec
 from util.weights import find_net, import_net, import_run, load_net
-
-ARCHITECTURE = (
-    "netG",
-    "ngf",
-    "norm",
-    "dropout",
-    "upsample",
-    "antialias",
-)  # the options that a generator's weights depend on
-CHANNELS = ("input_nc", "output_nc")  # likewise, of the data
 
 
 class Trained(NamedTuple):
@@ -103,7 +94,7 @@ def load_generator(
     if suffix == "_B" and record.exists():
         direction = "BtoA" if learnt == "AtoB" else "AtoB"
     reader = Parser("")
-    reader.add("model", find_model(name).Options, {})
+    reader.add("model", find_model(name).Options)
     stored = reader.convert({key: entry for key, entry in entries.items() if key in reader.flags})
     run_options = TestOptions(
         name=folder.name,
@@ -155,7 +146,7 @@ def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -
     wanted = _wanted(config, found)
     if differences := compare(found, wanted):
         raise ValueError(f"{path} was made with {describe(differences)}")
-    options = {name: getattr(wanted, name) for name in ARCHITECTURE if getattr(wanted, name) is not None}
+    options = {n: value for n, value in asdict(wanted).items() if hasattr(config.model, n) and value is not None}
     if hasattr(config.model, "pool_size"):
         options["pool_size"] = 0  # it is for training, and would have to know the size of the images
     spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=config.trained.get("batch_size", 1))
@@ -186,5 +177,5 @@ def _is_backwards(config: Config[TestOptions]) -> bool:
 
 def _wanted(config: Config[TestOptions], found: GeneratorArchitecture) -> GeneratorArchitecture:
     """Return ``found`` with all that the user asked for otherwise."""
-    asked: dict[str, Any] = {n: getattr(config.model, n) for n in ARCHITECTURE if n in config.given}
-    return found._replace(**asked, **{n: getattr(config.data, n) for n in CHANNELS if n in config.given})
+    names = config.given & asdict(found).keys()
+    return replace(found, **{n: getattr(config.model if hasattr(config.model, n) else config.data, n) for n in names})

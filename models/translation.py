@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.adversarial import AdversarialModel
 from models.losses.image_pool import ImagePool
+from models.networks.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.init import Init
 from models.networks.norm import Norm, use_image_statistics
 from models.networks.recognize import (
@@ -53,9 +54,9 @@ class TranslationModel(AdversarialModel):
 
     def generator(self, input_nc: int, output_nc: int) -> Generator:
         opt = self.opt
-        shape = opt.netG, input_nc, output_nc, opt.ngf, opt.norm, opt.dropout, opt.upsample
-        net = create_generator(*shape, opt.init_type, opt.init_gain, opt.antialias)
-        if self.spec.batch_size == opt.accumulate:  # it never saw more than one image at a time
+        arch = GeneratorArchitecture.of(opt, input_nc=input_nc, output_nc=output_nc)
+        net = create_generator(arch, opt.init_type, opt.init_gain)
+        if self.micro_batch_size == 1:  # it trains on single images, so it is tested on them too
             use_image_statistics(net)
         self.warn_of_padding(net)
         return net
@@ -74,16 +75,15 @@ class TranslationModel(AdversarialModel):
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt
         if opt.n_layers_D != 3 and opt.netD != "n_layers":
-            warn(f"--n_layers_D {opt.n_layers_D} is left out of account: it is for --netD n_layers")
-        shape = opt.netD, input_nc, opt.ndf, opt.n_layers_D, opt.norm
-        net = create_discriminator(*shape, opt.init_type, opt.init_gain, opt.antialias)
+            warn(f"--n_layers_D {opt.n_layers_D} has no effect without --netD n_layers")
+        net = create_discriminator(DiscriminatorArchitecture.of(opt, input_nc=input_nc), opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:
             raise ValueError(
-                f"--netD {opt.netD} judges images of {net.min_size} pixels or more, not {sides[1]} x {sides[0]}: use "
+                f"--netD {opt.netD} takes images of {net.min_size} pixels or more, not {sides[1]} x {sides[0]}: use "
                 "a larger --crop_size, --netD n_layers with a smaller --n_layers_D, or --netD pixel"
             )
-        return self.bounded(net)
+        return self.regularized(net)
 
     def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
         """Load network ``name``, whoever saved it; raise ValueError that names the flags when it is another one."""
@@ -102,7 +102,7 @@ class TranslationModel(AdversarialModel):
             raise ValueError(
                 f"--pool_size {size} needs images of one size: use a --preprocess with crop, or --pool_size 0"
             )
-        if 0 < size < self.spec.batch_size // self.opt.accumulate:
+        if 0 < size < self.micro_batch_size:
             raise ValueError(
                 f"--pool_size {size} is less than --batch_size {self.spec.batch_size}: use a larger one, or 0"
             )

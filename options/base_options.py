@@ -115,6 +115,9 @@ class BaseOptions:
     feature_size: int = option(
         0, help="efficientnet_lite0: pixels a side to which images are brought; 0: 96", min=0, max=1024, resume="free"
     )
+    display_classes: int = option(
+        20, help="pictures show at most this many classes, evenly chosen; 0: all", min=0, resume="free"
+    )
     verbose: bool = option(False, help="print layers, shapes, parameters and mean gradients", resume="free")
 
     @property

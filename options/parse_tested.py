@@ -5,22 +5,31 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from options.base_options import match_suffix
 from options.declare import flags
-from options.parse import Config, build, first_pass, message_of, print_help, texts, warn_unheeded
-from options.parser import Parser, shown
+from options.layers import CLASSES, Layers, first_pass, resolve, texts
+from options.parse import Config, message_of, print_help, warn_unheeded
+from options.parser import Parser, reader_of, shown
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from options.upstream import RETIRED_TEST
+from options.upstream import OPTIONS_TABLE, RETIRED_TEST, read_options_table
 from util.config_file import Entry, read_config, read_section
-from util.foreign import OPTIONS_TABLE, read_options_table
 from util.runs import OPTIONS_FILE, find_trained
 
 OWN = {f.name for f in fields(TestOptions)}  # test.py's own: what the run says of these is another matter
 CHANNELS = ("input_nc", "output_nc")  # of the data, but the model is built for them
 FOREIGN = ("direction", "preprocess", "load_size", "crop_size", "norm", "dropout", "batch_size")
+
+
+class Tested(NamedTuple):
+    """A folder with weights, and what is known of their training."""
+
+    folder: Path
+    entries: dict[str, Entry]  # the options that it was started with, as they stand in the folder
+    model: str = ""  # "": options.yaml is missing, these are weights from elsewhere
+    dataset_mode: str = ""
 
 
 def parse_test(
@@ -31,53 +40,51 @@ def parse_test(
 ) -> Config[TestOptions]:
     """Parse the command line of test.py: its own options, those of the model and those of the data.
 
-    Precedence: command line, ``--config``, what the run says, the declarations. How a run of ours was built it says
-    itself, and another value on the command line is refused; of weights from elsewhere, the options table beside them
-    is read. ``--model test`` shows one generator of any translation model.
+    ``layers.LAYERS`` says who wins; there are no layers of the model and of a card, as the run has what came of them.
+    How a run of ours was built it says itself, and another value on the command line is refused; of weights from
+    elsewhere, the options table beside them is read. ``--model test`` shows one generator of any translation model.
 
     Exits with status 2 and one line when something is wrong.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description, RETIRED_TEST)
     asked = first_pass(parser, argv)
-    parser.add("testing", TestOptions, {})
+    parser.add("run", TestOptions, "testing")
     parser.epilog = "What the model and its data are is read from the run; --model X --help lists their options too."
     try:
         if "model" not in asked:
             print_help(parser, argv)
         config = read_config(Path(asked["config"])) if "config" in asked else {}
         own = {n: v for n, v in vars(parser.parse_known_args(argv)[0]).items() if n in OWN and v is not None}
-        wanted = {n: f.default for n, f in parser.flags.items()} | texts(config) | own
+        wanted = resolve({"declaration": parser.defaults(), "config": texts(config), "command line": own})
         if wanted["model"]:
             find_model(wanted["model"])  # a mistyped one is named before anything else
-        name = match_suffix(Path(wanted["checkpoints_dir"]), wanted["name"], wanted["suffix"])
-        folder = find_trained(Path(wanted["checkpoints_dir"]), name)
-        record = folder / OPTIONS_FILE
-        entries = read_config(record) if record.exists() else read_options_table(folder / OPTIONS_TABLE)
-        trained = str(entries["model"].value) if record.exists() else ""
-        model, mode = _model_and_mode(wanted, entries, trained, folder.name, find_model)
-        model_options, data_options = find_model(model).Options, find_dataset(mode).Options
-        parser.add(f"--model {model}", model_options, {}, known=True)
-        parser.add(f"--dataset_mode {mode}", data_options, {}, known=True)
+        tested = _find_tested(wanted)
+        model, mode = _model_and_mode(wanted, tested, find_model)
+        parser.add("model", find_model(model).Options, f"--model {model}", known=True)
+        parser.add("data", find_dataset(mode).Options, f"--dataset_mode {mode}", known=True)
         print_help(parser, argv)
 
-        given = parser.convert(config) | parser.parse(argv)
+        layers: Layers = {"config": parser.convert(config), "command line": parser.parse(argv)}
+        given = resolve(layers)
         spec: dict[str, Any] = {}  # what weights alone do not say
-        if trained:
-            spec = read_section(record, "spec")
-            stored = _options_of(entries, find_model, find_dataset)
-            fixed = {f.name: stored[f.name] for f in flags(model_options) if f.name in stored and f.name not in OWN}
-            _check_same(fixed | {k: spec[k] for k in CHANNELS if k in spec}, given, folder.name)
+        if tested.model:
+            spec = read_section(tested.folder / OPTIONS_FILE, "spec")
+            stored = _options_of(tested, find_model, find_dataset)
+            built = stored.keys() & {flag.name for flag in flags(parser.sections["model"])} - OWN
+            fixed = {n: stored[n] for n in parser.flags if n in built} | {k: spec[k] for k in CHANNELS if k in spec}
+            _check_same(fixed, given, tested.folder.name)
         else:
-            stored = parser.convert({k: e for k, e in entries.items() if k in FOREIGN and k in parser.flags})
-        values = {n: f.default for n, f in parser.flags.items()} | {k: v for k, v in stored.items() if k not in OWN}
-        values |= {"max_dataset_size": 0, "dataroot": stored.get("dataroot", "")} | given | {"name": folder.name}
+            stored = parser.convert({k: e for k, e in tested.entries.items() if k in FOREIGN and k in parser.flags})
+        run = {k: v for k, v in stored.items() if k not in OWN} | {"dataroot": stored.get("dataroot", "")}
+        run["max_dataset_size"] = 0  # a limit of the training
+        values = resolve({"declaration": parser.defaults(), "run": run, **layers}) | {"name": tested.folder.name}
         if not values["dataroot"]:
-            raise ValueError(f"--dataroot is required: {folder} does not say on which images it was trained")
+            raise ValueError(f"--dataroot is required: {tested.folder} does not say on which images it was trained")
         if values.get("preprocess") == "resize_and_crop" and "load_size" not in given:
             values["load_size"] = values["crop_size"]  # nothing is to be cut off
         return Config(
-            **build({"run": TestOptions, "model": model_options, "data": data_options}, values),
+            **parser.build(values),
             model_name=model,
             dataset_mode=mode,
             defaults={},
@@ -85,8 +92,6 @@ def parse_test(
             given=frozenset(given),
             trained=stored,
         )
-    except KeyError as error:
-        parser.error(f"{record} says nothing about {error}: it was not written by train.py")
     except (LookupError, OSError, ValueError) as error:
         parser.error(message_of(error))
 
@@ -115,34 +120,43 @@ def parse_runs(
     return configs
 
 
-def _model_and_mode(
-    wanted: Mapping[str, Any],
-    entries: Mapping[str, Entry],
-    trained: str,
-    name: str,
-    find_model: Callable[[str], Any],
-) -> tuple[str, str]:
+def _find_tested(wanted: Mapping[str, Any]) -> Tested:
+    """Return the run, or the folder of weights, that the options name.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: its options.yaml is not one that train.py wrote.
+    """
+    checkpoints_dir = Path(wanted["checkpoints_dir"])
+    folder = find_trained(checkpoints_dir, match_suffix(checkpoints_dir, wanted["name"], wanted["suffix"]))
+    record = folder / OPTIONS_FILE
+    if not record.exists():
+        return Tested(folder, read_options_table(folder / OPTIONS_TABLE))
+    entries = read_config(record)
+    for name in CLASSES:
+        if name not in entries:
+            raise ValueError(f"{record} says nothing about {name!r}: it was not written by train.py")
+    return Tested(folder, entries, *(str(entries[name].value) for name in CLASSES))
+
+
+def _model_and_mode(wanted: Mapping[str, Any], tested: Tested, find_model: Callable[[str], Any]) -> tuple[str, str]:
     """Return which model class shows the run, and which data set class reads its images.
 
     Raises:
         ValueError: the run is of another model.
     """
-    model = wanted["model"] or trained or "test"
+    trained, model = tested.model, wanted["model"] or tested.model or "test"
     if trained and model not in (trained, "test"):
+        name = tested.folder.name
         raise ValueError(f"--model {model}: run {name!r} is of --model {trained}; leave it out, or say --model test")
-    own = str(entries["dataset_mode"].value) if trained == model else find_model(model).dataset_mode
+    own = tested.dataset_mode if trained == model else find_model(model).dataset_mode
     return model, wanted["dataset_mode"] or own or "image_folder"
 
 
-def _options_of(
-    entries: Mapping[str, Entry], find_model: Callable[[str], Any], find_dataset: Callable[[str], Any]
-) -> dict[str, Any]:
+def _options_of(tested: Tested, find_model: Callable[[str], Any], find_dataset: Callable[[str], Any]) -> dict[str, Any]:
     """Return all options that a run was trained with."""
-    reader = Parser("")
-    reader.add("run", TrainOptions, {})
-    reader.add("model", find_model(str(entries["model"].value)).Options, {})
-    reader.add("data", find_dataset(str(entries["dataset_mode"].value)).Options, {})
-    return {n: f.default for n, f in reader.flags.items()} | reader.convert(entries)
+    reader = reader_of(TrainOptions, find_model(tested.model).Options, find_dataset(tested.dataset_mode).Options)
+    return resolve({"declaration": reader.defaults(), "run": reader.convert(tested.entries)})
 
 
 def _check_same(trained: Mapping[str, Any], given: Mapping[str, Any], name: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
 from options.declare import Flag, flags
@@ -11,6 +11,9 @@ from options.upstream import ELSEWHERE
 from util.config_file import Entry, brief
 from util.console import one_line, warn
 from util.registry import did_you_mean
+
+HELP = {"-h", "--help"}
+NO_DEFAULTS: dict[str, Any] = {}
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,6 +29,7 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
         )
         self.flags: dict[str, Flag] = {}
+        self.sections: dict[str, type] = {}  # the dataclasses that declare them
         self.retired = dict(retired or {})
         for name in self.retired:
             self.add_argument(f"--{name}", nargs="?", const="", default=None, help=argparse.SUPPRESS)
@@ -34,9 +38,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {one_line(message.removeprefix('argument '))}\n")
 
-    def add(self, title: str, cls: type, defaults: Mapping[str, Any], known: bool = False) -> None:
-        """Add the options of dataclass ``cls``; ``defaults`` replaces declared ones, ``known`` skips what is there."""
-        group = self.add_argument_group(title)
+    def add(
+        self, section: str, cls: type, title: str = "", defaults: Mapping[str, Any] = NO_DEFAULTS, known: bool = False
+    ) -> None:
+        """Add the options of a dataclass.
+
+        Args:
+            section: names it for ``build``.
+            cls: declares them.
+            title: heads them in the help.
+            defaults: replaces declared ones.
+            known: skips options that there are already.
+        """
+        self.sections[section] = cls
+        group = self.add_argument_group(title or section)
         for flag in flags(cls):
             if known and flag.name in self.flags:
                 continue
@@ -68,15 +83,25 @@ class Parser(argparse.ArgumentParser):
                 warn(f"--{name} means nothing here: {way}")
         return {name: value for name, value in vars(found).items() if value is not None and name in self.flags}
 
-    def convert(self, entries: Mapping[str, Entry]) -> dict[str, Any]:
+    def build(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an object of each dataclass, by section; its own checks may raise ValueError."""
+        return {s: cls(**{f.name: values[f.name] for f in fields(cls)}) for s, cls in self.sections.items()}
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the declared default of each option; MISSING where one is required."""
+        return {name: flag.default for name, flag in self.flags.items()}
+
+    def convert(self, entries: Mapping[str, Entry], skip_unknown: bool = False) -> dict[str, Any]:
         """Return the values of a YAML file.
 
         Raises:
-            ValueError: an option is unknown or its value wrong; the message says where.
+            ValueError: an option is unknown, unless ``skip_unknown``, or its value wrong; the message says where.
         """
         values = {}
         for name, (value, where) in entries.items():
             flag = self.flags.get(name) or next((f for f in self.flags.values() if name in f.rule.aliases), None)
+            if flag is None and skip_unknown:
+                continue
             if flag is None:
                 known = [f"--{flag}" for flag in self.flags]
                 instead = _instead(name, known).replace("--", "")
@@ -86,6 +111,14 @@ class Parser(argparse.ArgumentParser):
             except ValueError as error:
                 raise ValueError(f"{where}: {name}: {error}") from None
         return values
+
+
+def reader_of(*classes: type) -> Parser:
+    """Return a parser of the options of these dataclasses, for values that are read elsewhere than for the help."""
+    parser = Parser("")
+    for cls in classes:
+        parser.add(cls.__name__, cls)
+    return parser
 
 
 def _instead(word: str, known: Sequence[str]) -> str:

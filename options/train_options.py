@@ -36,7 +36,7 @@ class TrainOptions(BaseOptions):
     )
     epoch_count: int = option(
         1,
-        help="with --init_from: the first epoch, such as 6 for weights of 5 epochs; the schedule goes on there",
+        help="with --init_from: the first epoch, such as 6 for weights of 5; the schedule goes on there",
         min=1,
     )
     lr_policy: Literal["constant", "linear", "step", "cosine", "plateau"] = option(
@@ -77,6 +77,9 @@ class TrainOptions(BaseOptions):
         resume="free",
     )
     continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
+    accept_data: bool = option(
+        False, help="with --continue_train: go on though images were added or removed", resume="free"
+    )
     overwrite: bool = option(False, help="delete the run of this name first", resume="free")
     init_from: str = option(
         "", help="start from the weights of that run, or of a folder in checkpoints_dir with weights alone"
@@ -181,6 +184,8 @@ class TrainOptions(BaseOptions):
             idle["plateau_loss"] = "it is for --lr_policy plateau"
         if self.epoch_count > 1 and not self.init_from:
             idle["epoch_count"] = "a run without --init_from begins with epoch 1"
+        if not self.continue_train:
+            idle["accept_data"] = "it is for --continue_train"
         return idle
 
     @property
@@ -194,9 +199,9 @@ class TrainOptions(BaseOptions):
         return self.n_epochs + self.n_epochs_decay
 
     @property
-    def num_epochs(self) -> int:
-        return self.total_epochs - self.first_epoch + 1
-
-    @property
     def first_epoch(self) -> int:
         return self.epoch_count if self.init_from else 1
+
+    @property
+    def num_epochs(self) -> int:
+        return self.total_epochs - self.first_epoch + 1

@@ -1,4 +1,9 @@
-"""Flags of pytorch-CycleGAN-and-pix2pix that mean nothing here: they are taken, with a word on the new way."""
+"""What comes from pytorch-CycleGAN-and-pix2pix: flags that have no effect here, and the options beside its weights."""
+
+import re
+from pathlib import Path
+
+from util.config_file import Entry
 
 RETIRED = {  # of train.py and test.py
     "display_ncols": "each kind of picture has a row of its own",
@@ -55,3 +60,24 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "cuda": ("--device",),
     "classes": ("--labels",),
 }
+
+OPTIONS_TABLE = "train_opt.txt"  # which it leaves beside its weights
+SWITCHES = {"True": True, "False": False}
+
+
+def read_options_table(path: Path) -> dict[str, Entry]:
+    """Return the options in a table of lines such as ``netG: unet_256   [default: resnet_9blocks]``, {} without a file.
+
+    Switches become true or false, and ``no_dropout: True`` is read as ``dropout: False``.
+    """
+    entries: dict[str, Entry] = {}
+    if not path.exists():
+        return entries
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        if match := re.fullmatch(r"\s*(\w+): (.*?)\s*(\[default: .*\])?\s*", line):
+            name, text = match[1], match[2]
+            value = SWITCHES.get(text, text)
+            if name.startswith("no_") and isinstance(value, bool):
+                name, value = name.removeprefix("no_"), not value
+            entries[name] = Entry(value, f"{path}, line {number}")
+    return entries

@@ -53,7 +53,8 @@ def benchmark(jobs: list[Job]) -> None:
         raise FileNotFoundError(f"--plot {plot}: there is no folder {plot.parent}")
     pick_device(jobs[0].config.run.device)
     for job in jobs:
-        check(job)
+        if job.is_end_to_end:
+            check(job)
     plot.parent.mkdir(exist_ok=True)
     rows, failed = [], []
     for job in jobs:
@@ -79,39 +80,26 @@ def time_steps(job: Job) -> "Row":
     from tqdm import tqdm
 
     from scripts.speed.report import Figures, Row, spread_of
-    from scripts.speed.side import NAMES, device_name
-    from scripts.speed.worker import Worker
+    from scripts.speed.side import NAMES, Worker, device_name
 
-    bench, n_critic = job.bench, job.n_critic
+    bench, n_critic = job.bench, getattr(job.config.model, "n_critic", 1)
     rounds = bench.rounds or ROUNDS
     steps = -(-bench.steps // n_critic) * n_critic  # a whole turn of updates, as G's takes longer
-    warmup = max(bench.warmup, 2 * n_critic)
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=2 * rounds + 4, leave=False, dynamic_ncols=True, disable=None))
-
-        def advance(what: str) -> None:
-            bar.set_description(f"{job.name}: {what}")
-            bar.update()
-
-        sides: list[Worker] = []
-        for name in NAMES:
-            sides.append(stack.enter_context(Worker(name, job)))
-            advance(f"{name} started")
+        sides = [stack.enter_context(Worker(name, job)) for name in NAMES]
         for side in sides:
-            side.warm_up(warmup)
-            advance(f"{side.name} warmed up")
-        seconds: dict[str, list[float]] = {name: [] for name in NAMES}
-        for _ in range(rounds):
+            side("warm_up", max(bench.warmup, 2 * n_critic))
+        for _ in tqdm(range(rounds), job.name, leave=False, unit="round", dynamic_ncols=True, disable=None):
             for side in sides:
-                seconds[side.name].append(side.steps(steps))
-                advance(side.name)
+                seconds[side.name].append(side("steps", steps))
         found = [
             Figures(
                 ms=1000 * median(seconds[side.name]) / steps,
-                gib=side.gib(),  # before the loader adds its own
+                gib=side("gib"),  # before the loader adds its own
                 start_up=side.start_up,
                 first=side.first,
-                data_ms=1000 * side.data(),
+                data_ms=1000 * side("data"),
                 spread=spread_of(seconds[side.name]),
             )
             for side in sides

@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from data import CARD
-from data.files.dataroot import DATASETS
+
+from data.files.dataroot import CARD, DATASETS
 from options.export_options import ExportOptions
 from options.parse import message_of, print_help
 from options.parser import Parser
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse(argv: list[str]) -> ExportOptions:
     """Read the command line; a mistake ends in one line and status 2."""
     parser = Parser(__doc__ or "")
-    parser.add("export", ExportOptions, {})
+    parser.add("export", ExportOptions)
     print_help(parser, argv)
     values = {name: flag.default for name, flag in parser.flags.items()} | parser.parse(argv)
     try:

@@ -74,11 +74,11 @@ def test_instance_noise_is_what_d_sees_and_nothing_else():
         return images.mean((1, 2, 3))
 
     images = torch.zeros(500, 1, 8, 8)
-    model.judge(netD, images)
+    model.discriminate(netD, images)
     assert abs(seen[0].std() - 0.5) < 0.02
     assert abs(seen[0].mean()) < 0.02
     assert not images.any()
-    assert mlp_gan().judge(netD, images) is not None
+    assert mlp_gan().discriminate(netD, images) is not None
     assert seen[1] is images  # off by default
 
 
@@ -281,7 +281,7 @@ def test_verdicts_are_those_of_each_group_by_itself(case):
             module.p = 0.0
     calls = []
     netD.register_forward_hook(lambda *_: calls.append(1))
-    together = model.together(model.judge, netD, *groups)
+    together = model.in_one_pass(model.discriminate, netD, *groups)
     has_batch_norm = any(isinstance(m, nn.BatchNorm2d) for m in netD.modules())
     assert len(calls) == (2 if has_batch_norm else 1)
     for verdict, group in zip(together, groups, strict=True):

@@ -9,31 +9,22 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from unittest import mock
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from torch.testing import assert_close
 
 from data.loading.loader import Loader
-from models.adversarial import AdversarialModel
 from models.step.stepper import Stepper
 from scripts import benchmark
-from scripts.speed import end_to_end, job, worker
+from scripts.speed import job, side
 from scripts.speed.end_to_end import figures
-from scripts.speed.reference import OURS_ALONE, STEPS, create_reference
 from scripts.speed.report import Figures
 from scripts.speed.side import Side
 from tests.bench import save_images
-from tests.tiny_models import LEARNERS, TINY, create, make_batch
-from util.seeding import seed_all
 from util.training.run import Run
-from util.types import Batch
 
-COMPARED = [case for case in LEARNERS if not any(TINY[case][0].get(name) for name in OURS_ALONE)]
 ROOT = Path(__file__).parents[1]
 MLP = "--netG mlp --netD mlp --hidden_G 8,8 --hidden_D 8,8,8 --nz 4 --device cpu"
 
@@ -52,47 +43,6 @@ def rows_of(file):
     return list(csv.DictReader(file.read_text().splitlines()))
 
 
-def draw_once(reference):
-    """Let every draw of a step give what its first gave, as our step has it; return what ends a step."""
-    kept: list[Any] = []
-    draw = reference.draw
-
-    def draw_first(batch):
-        if not kept:
-            kept.append(draw(batch))
-        return kept[0]
-
-    reference.draw = draw_first
-    return kept.clear
-
-
-@pytest.mark.parametrize("case", COMPARED)
-def test_the_reference_computes_the_losses_of_our_step(case, monkeypatch):
-    # In one pass for real and generated images dropout draws other numbers; tests/test_adversarial.py compares the two.
-    monkeypatch.setattr(AdversarialModel, "together", lambda self, use, net, *groups: [use(net, *g) for g in groups])
-    pool = {}
-    if (
-        "pool_size" in TINY[case][0]
-    ):  # as long as it fills, it is no matter of chance; its coins go before the penalty's
-        pool = {"pool_size": 0 if "wgangp" in case else 50}
-    ours, theirs = create(case, **pool), create(case, **pool)
-    reference = create_reference(case.split()[0], theirs)
-    forget = draw_once(reference) if hasattr(reference, "draw") else list
-    for step in range(1, 1 + max(2, getattr(ours.opt, "n_critic", 1))):
-        batch = make_batch(case, seed=step)
-        seed_all(0, step)
-        wanted = ours.optimize_parameters(Batch(batch), step)
-        seed_all(0, step)
-        forget()
-        losses = {name: loss.detach() for name, loss in reference(Batch(batch), step).items()}
-        assert_close({name: losses[name] for name in wanted}, wanted, rtol=1e-4, atol=1e-4)
-        assert set(losses) == set(wanted)
-
-
-def test_every_model_that_trains_has_a_reference():
-    assert {case.split()[0] for case in COMPARED} == set(STEPS) == {case.split()[0] for case in LEARNERS}
-
-
 def call(capsys, *words):
     """Run the script in this process; return its status and what it said."""
     status = 0
@@ -106,13 +56,13 @@ def call(capsys, *words):
 
 def test_both_sides_are_timed_and_written(tmp_path, capsys):
     out = tmp_path / "b.csv"
-    words = f"--model wgan --image_size 8 --batch_size 4 --steps 2 --rounds 3 --device cpu --out {out}"
+    words = f"--model cgan {MLP} --image_size 8 --batch_size 4 --steps 2 --rounds 3 --out {out}"
     status, said, err = call(capsys, *words.split())
     assert status == 0, err
-    assert re.search(r"wgan_8_b4 \(cpu\) +ms/step +spread % +img/s +peak GiB +start-up s +first step s\n", said)
+    assert re.search(r"cgan_8_b4 nz 4 .*\(cpu\) +ms/step +spread % +img/s +peak GiB +start-up s +first step s\n", said)
     (row,) = rows_of(out)
     assert list(row) == ["job", "device", "reference_ms", "ours_ms", "ratio", "reference_gib", "ours_gib"]
-    assert (row["job"], row["device"]) == ("wgan_8_b4", "cpu")
+    assert row["job"].startswith("cgan_8_b4 nz 4 netG mlp") and row["device"] == "cpu"
     figures = {name: float(value) for name, value in row.items() if name not in ("job", "device")}
     assert figures["ratio"] == pytest.approx(figures["reference_ms"] / figures["ours_ms"], rel=0.01)
     assert all(0.05 < figures[f"{side}_gib"] < 4 for side in ("reference", "ours"))
@@ -137,15 +87,20 @@ def test_both_sides_are_timed_and_written(tmp_path, capsys):
         ("--model test", 2, "python test.py"),
         ("--model cycle_gan --dataroot emoji_mini --end_to_end --device cpu", 1, "--against FOLDER"),
         ("--model cgan --dataroot rps_mini --end_to_end --flip --device cpu", 1, "--flip: the reference's loader"),
-        ("--model cgan --diffaugment color --device cpu", 1, "--diffaugment: the reference has no such loss"),
-        ("--model cgan --gan_mode rpgan --device cpu", 1, "--gan_mode: the reference has no such loss"),
-        ("--model gan --r1_gamma 1 --device cpu", 1, "--r1_gamma: the reference has no such loss"),
+        ("--model cgan --diffaugment color --device cpu", 1, "--diffaugment: the reference has no such option"),
+        ("--model cgan --gan_mode rpgan --device cpu", 1, "--gan_mode rpgan: the reference has only vanilla, lsgan"),
+        ("--model cgan --r1_gamma 1 --norm_D none --device cpu", 1, "--r1_gamma: the reference has no such option"),
+        ("--model gan --device cpu", 1, "--model gan: the reference has no step of it, only of cgan"),
         ("--model cgan --image_size 100 --device cpu", 1, "--netG conv makes images of 32, 64, 128, 256 pixels"),
-        ("--model gan --batch_size 1 --device cpu", 1, "needs two images or more at a time"),
+        (
+            "--model cgan --netG mlp --netD mlp --image_size 32 --batch_size 1 --device cpu",
+            1,
+            "needs two images or more at a time",
+        ),
     ],
 )
 def test_mistakes_end_in_one_line_before_any_work(words, status, complaint, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(worker, "Worker", InThisProcess)
+    monkeypatch.setattr(side, "Worker", InThisProcess)
     found, _, err = call(capsys, *words.split(), "--plot", str(tmp_path / "p.svg"))
     assert not list(tmp_path.iterdir())
     assert (found, err.count("\n")) == (status, 1), err
@@ -156,9 +111,11 @@ class InThisProcess:
     """A worker without a process of its own."""
 
     def __init__(self, name, job):
-        side = Side(name, job)
-        self.__dict__ = {what: getattr(side, what) for what in ("name", "warm_up", "steps", "gib", "data")}
-        self.first = self.start_up = 1.0
+        self.name, self.side, self.start_up = name, Side(name, job), 1.0
+        self.first = self.side.start()
+
+    def __call__(self, what, *details):
+        return getattr(self.side, what)(*details)
 
     def __enter__(self):
         return self
@@ -168,7 +125,7 @@ class InThisProcess:
 
 
 def test_the_loaders_are_timed_where_there_is_data(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(worker, "Worker", InThisProcess)
+    monkeypatch.setattr(side, "Worker", InThisProcess)
     monkeypatch.chdir(tmp_path)
     save_images(tmp_path / "hands")
     save_idx(tmp_path / "digits")
@@ -181,43 +138,38 @@ def test_the_loaders_are_timed_where_there_is_data(tmp_path, capsys, monkeypatch
 
 def test_the_warm_up_goes_on_until_steps_are_as_they_will_be():
     (parsed,) = job.parse_jobs("", f"--model cgan {MLP} --image_size 8 --batch_size 4".split())
-    side = Side("ours", parsed)
-    side.warm_up(2)
-    assert side.taken == 2
-    side.stepper = mock.Mock(**{"__class__": object})
-    type(side.stepper).is_settled = mock.PropertyMock(side_effect=[False, False, True])
-    side.warm_up(2)
-    assert side.taken == 2 + 2 + 2 * 2
+    ours = Side("ours", parsed)
+    ours.start()
+    ours.warm_up(2)
+    assert ours.taken == 1 + 2
+    ours.step = ours.stepper = mock.Mock()
+    type(ours.stepper).is_settled = mock.PropertyMock(side_effect=[False, False, True])
+    ours.warm_up(2)
+    assert ours.taken == 1 + 2 + 2 + 2 * 2
 
 
-class Here:
-    """A process of Python that is run within this one, for want of time."""
-
-    def __init__(self, command, stdout, stderr):
-        self.returncode = 0
-        with (
-            mock.patch.multiple(sys, argv=command[1:], path=list(sys.path)),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(stderr),
-            mock.patch("os.fsync"),
-            mock.patch.object(Loader, "epoch", Loader.epoch),  # this and the next are watched here
-            mock.patch.object(Stepper, "__call__", Stepper.__call__),
-            mock.patch.object(Run, "__exit__", Run.__exit__),
-        ):
-            try:
-                runpy.run_path(command[1], run_name="__main__")
-            except SystemExit as stop:
-                self.returncode = int(stop.code or 0)
-
-    def poll(self):
-        return self.returncode
-
-    wait = kill = poll
+def run_here(command, **_):
+    """Run a command of Python within this process, for want of time."""
+    status, errors = 0, io.StringIO()
+    with (
+        mock.patch.multiple(sys, argv=command[1:], path=list(sys.path)),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(errors),
+        mock.patch("os.fsync"),
+        mock.patch.object(Loader, "epoch", Loader.epoch),  # this and the next are watched here
+        mock.patch.object(Stepper, "__call__", Stepper.__call__),
+        mock.patch.object(Run, "__exit__", Run.__exit__),
+    ):
+        try:
+            runpy.run_path(command[1], run_name="__main__")
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    return subprocess.CompletedProcess(command, status, "", errors.getvalue())
 
 
 @pytest.fixture
 def in_one_process(monkeypatch, tmp_path):
-    monkeypatch.setattr(end_to_end, "subprocess", SimpleNamespace(Popen=Here, DEVNULL=subprocess.DEVNULL))
+    monkeypatch.setattr("subprocess.run", run_here)
     monkeypatch.chdir(tmp_path)
     save_images(tmp_path / "hands")
     save_idx(tmp_path / "digits")
@@ -248,17 +200,16 @@ def test_what_stops_a_run_is_said(in_one_process, capsys):
     assert call(capsys, *words.split(), "--n_epochs", "1")[0] == 1
 
 
-def test_stamps_become_figures():
-    noted = {"steps": [10.0], "epoch": [5.0, 9.0, 11.0], "end": [14.0], "step": [6.0], "gib": [2.0]}
-    found = figures(noted, start=1.0)
-    assert found == Figures(ms=250, gib=2, start_up=5, epoch=2.5, first_epoch=4)
+def test_times_become_figures():
+    times = {"steps": 10, "epochs": [5.0, 9.0, 11.0], "end": 14.0, "first_step": 6.0, "gib": 2.0}
+    assert figures(times, start=1.0) == Figures(ms=250, gib=2, start_up=5, epoch=2.5, first_epoch=4)
 
 
 def test_a_suite_goes_on_after_a_job_that_cannot_be_timed(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(job.JOBS, "small", f"--model cgan {MLP} --image_size 8 --batch_size 4 --steps 1 --rounds 1")
     monkeypatch.setitem(job.JOBS, "misfit", "--model cgan --image_size 100 --device cpu")
     monkeypatch.setattr(job, "SUITES", {"cpu": ("misfit", "small")})
-    monkeypatch.setattr(worker, "Worker", InThisProcess)
+    monkeypatch.setattr(side, "Worker", InThisProcess)
     status, said, err = call(capsys, "--suite", "--device", "cpu", "--out", str(tmp_path / "s.csv"))
     assert status == 1
     assert "warning: --netG conv makes images of" in err

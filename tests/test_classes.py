@@ -3,12 +3,18 @@
 import csv
 
 import pytest
+import torch
 
 from data import create_dataset, find_dataset
 from data.findings import find, lines
+from models import create_model
+from models.base_model import COLUMNS, MAX_CLASSES
+from models.cgan_model import CGANModel
+from models.noise import NoiseModel
 from tests.bench import SMALL, Bench
 from tests.test_findings import save
 from util.results.results import read_labels
+from util.types import Batch, DataSpec
 
 RUN = f"--batch_size 2 --n_epochs 1 --n_epochs_decay 0 --display none {SMALL}"
 
@@ -72,3 +78,47 @@ def test_a_class_without_a_sound_image_is_warned_of_and_not_drawn(tmp_path):
     with (tmp_path / "results/rare/test_latest/samples.csv").open() as file:
         assert [row["class"] for row in csv.DictReader(file)] == ["a", "b", "a", "b"]
     assert bench.test("--name rare --num_test 2 --labels c").status == 0
+
+
+# Many classes
+
+
+def drawn(monkeypatch):
+    """Return a list that fills with the number of images in each pass of a generator."""
+    sizes, original = [], NoiseModel.sample
+
+    def sample(model, z, labels):
+        sizes.append(len(z))
+        return original(model, z, labels)
+
+    monkeypatch.setattr(NoiseModel, "sample", sample)
+    return sizes
+
+
+def test_pictures_show_some_of_many_classes_in_parts(tmp_path, monkeypatch):
+    bench, sizes = Bench(tmp_path), drawn(monkeypatch)
+    save(tmp_path / "many", *(f"c{c:02d}/{i}.png" for c in range(30) for i in range(2)))
+    save(tmp_path / "many", "c09/no.png")
+    for path in (tmp_path / "many/c29").iterdir():
+        path.write_bytes(b"no image")  # a class without an image to learn from has no row
+    options = f"--model cgan --dataroot many --name many {RUN} --val_fraction 0 --batch_size 10 --display html"
+    outcome = bench.train(f"{options} --display_classes 4 --display_freq 1000")
+    assert outcome.status == 0, outcome.err
+    assert "pictures show 4 of 29 classes" in outcome.out
+    log = (bench.run_dir("many") / "web/log.js").read_text()
+    assert '"rows": ["c00", "c09", "c19", "c28"]' in log
+    assert set(sizes) == {10, 2}  # 4 rows of 8
+    outcome = bench.test("--name many --num_test 2 --interpolate 3 --display_classes 5")
+    assert outcome.status == 0, outcome.err
+    page = (tmp_path / "results/many/test_latest/index.html").read_text()
+    assert "from top to bottom: c00, c07, c14, c21, c28" in page
+
+
+def test_all_classes_are_shown_for_the_asking():
+    opt = CGANModel.Options(netG="mlp", netD="mlp")
+    model = create_model("cgan", opt, DataSpec((8, 8), 1, 1, tuple(map(str, range(30)))), torch.device("cpu"), 0)
+    assert len(model.grids(Batch())["fake"].rows) == MAX_CLASSES == 20
+    model.show_classes(0, ["3"])
+    grid = model.grids(Batch())["fake"]
+    assert len(grid.images) == 29 * COLUMNS
+    assert "3" not in grid.rows

@@ -10,6 +10,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, pad
 from torch.testing import assert_close
 
 from models.losses import patch_nce
+from models.networks.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.patch_features import PatchFeatures, random_places
 from models.networks.recognize import recognize_discriminator, recognize_generator
 from models.networks.sides import BlurDown, BlurUp
@@ -108,37 +109,39 @@ def test_blurs_are_binomial_filters():
     assert_close(up(torch.ones(1, 3, 4, 4).double()), torch.ones(1, 3, 8, 8).double())
 
 
+def generator(name: str, *facts: Any, **options: Any) -> Any:
+    return create_generator(GeneratorArchitecture(name, *facts, **options))
+
+
+def discriminator(*facts: Any, **options: Any) -> Any:
+    return create_discriminator(DiscriminatorArchitecture(*facts, **options))
+
+
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 72)])
 def test_antialiased_networks_keep_the_sides_of_their_kind(height, width):
     images = torch.randn(1, 3, height, width)
     with torch.no_grad():
-        assert create_generator("resnet_1blocks", 3, 2, 4, upsample="blur", antialias=True)(images).shape[1:] == (
-            2,
-            height,
-            width,
-        )
-        logits = [create_discriminator("basic", 3, 4, antialias=antialias)(images) for antialias in (False, True)]
+        fake = generator("resnet_1blocks", 3, 2, 4, upsample="blur", antialias=True)(images)
+        logits = [discriminator("basic", 3, 4, antialias=antialias)(images) for antialias in (False, True)]
+    assert fake.shape == (1, 2, height, width)
     assert logits[0].shape == logits[1].shape
 
 
 def test_blurs_are_not_for_unets():
     with pytest.raises(ValueError, match="unet_32 has no antialiased form: use a resnet"):
-        create_generator("unet_32", 3, 3, 4, upsample="blur")
+        generator("unet_32", 3, 3, 4, upsample="blur")
     with pytest.raises(ValueError, match="--no_antialias"):
-        create_generator("unet_32", 3, 3, 4, antialias=True)
+        generator("unet_32", 3, 3, 4, antialias=True)
 
 
 def test_blurred_networks_are_recognized():
     for antialias in (False, True):
         for upsample in ("deconv", "resize", "blur"):
-            state = create_generator(
-                "resnet_2blocks", 3, 2, 4, "batch", True, upsample, antialias=antialias
-            ).state_dict()
-            found = recognize_generator(state)
-            assert found == ("resnet_2blocks", 3, 2, 4, "batch", True, upsample, antialias)
-        for layers in (1, 2, 3, 4):
-            state = create_discriminator("n_layers", 3, 4, layers, "batch", antialias=antialias).state_dict()
-            assert recognize_discriminator(state)[1:] == (3, 4, layers, "batch", antialias)
+            arch = GeneratorArchitecture("resnet_2blocks", 3, 2, 4, "batch", True, upsample, antialias)
+            assert recognize_generator(create_generator(arch).state_dict()) == arch
+        for layers in (1, 2, 4):
+            arch_D = DiscriminatorArchitecture("n_layers", 3, 4, layers, "batch", antialias)
+            assert recognize_discriminator(create_discriminator(arch_D).state_dict()) == arch_D
 
 
 # The contrastive loss

@@ -55,17 +55,17 @@ def test_fakes_are_of_random_classes():
 
 def test_terms_carry_their_weights():
     model, batch = create(CASE, lambda_rec=2.0, lambda_kl=3.0, lambda_adv=4.0, lambda_cls=5.0), make_batch(CASE)
-    batch["fake"], batch["fake_label"] = batch["image"].clone(), batch["label"]
+    model.draw_fakes(batch)
     assert [t.weight for t in model.loss_G(batch).values()] == [2.0, 3.0, 4.0, 5.0]
 
 
 def test_noise_is_scaled_by_the_standard_deviation_not_the_variance(monkeypatch):
     model, batch = create(CASE), make_batch(CASE, num=2)
-    seen = []
+    seen: list[torch.Tensor] = []
+    model.draw_fakes(batch)
     monkeypatch.setattr(model.netE, "forward", lambda x: (torch.ones(len(x), 6), torch.full((len(x), 6), math.log(9))))
     model.netG.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     monkeypatch.setattr(torch, "randn_like", torch.ones_like)
-    batch["fake"], batch["fake_label"] = batch["image"], batch["label"]
     model.loss_G(batch)
     assert_close(seen[0], torch.full((2, 6), 4.0))  # 1 + 3 * 1
 

@@ -54,7 +54,16 @@ def samples(folder):
 def test_a_run_leaves_what_the_design_says(trained):
     folder = trained.run_dir("first")
     networks = {f"{label}_net_{net}.pth" for label in ("1", "2", "latest") for net in ("G", "D", "G_ema")}
-    files = {"options.yaml", "latest_state.pth", "losses.csv", "loss_log.txt", "timing.csv", "web", ".lock"}
+    files = {
+        "options.yaml",
+        "latest_state.pth",
+        "losses.csv",
+        "loss_log.txt",
+        "timing.csv",
+        "images.json.gz",
+        "web",
+        ".lock",
+    }
     assert {p.name for p in folder.iterdir()} == networks | files
     assert [len((folder / f).read_text().splitlines()) for f in ("losses.csv", "loss_log.txt", "timing.csv")] == [
         11,
@@ -243,14 +252,13 @@ def test_an_image_depends_on_its_number_and_the_seed_alone(trained):
 
 
 def test_results_of_other_epochs_and_phases_have_folders_of_their_own(trained):
-    def show(words):
-        return results(trained, trained.test(f"{words} --results_dir apart"))
+    def tested(words):
+        return results(trained, trained.test(f"--num_test 2 --results_dir own {words}"))
 
-    assert show("--epoch 1 --num_test 2").name == "test_1"
-    assert show("--phase val --num_test 2").name == "val_latest"
-    assert show("--num_test 4").name == "test_latest"
-    again = show("--num_test 2")
-    assert again.name == "test_latest"
+    assert tested("--epoch 1").name == "test_1"
+    assert tested("--phase val").name == "val_latest"
+    assert tested("--num_test 5").name == tested("").name == "test_latest"
+    again = tested("")
     assert len(list(again.rglob("fake/*/*.png"))) == 2  # those of before are gone
     assert not list(again.parent.glob(".*"))
 

@@ -362,7 +362,7 @@ def test_images_of_several_sizes_make_no_larger_batches_for_training(tmp_path):
 
 def test_an_image_too_small_to_be_judged_is_named(tmp_path):
     load(Ragged(), tmp_path, batch_size=1).check_sizes(2)
-    with pytest.raises(ValueError, match=r"0\.png is 5x2, and --netD judges images of 3 pixels or more"):
+    with pytest.raises(ValueError, match=r"0\.png is 5x2, and --netD takes images of 3 pixels or more"):
         load(Ragged(), tmp_path, batch_size=1).check_sizes(3)
     load(Numbered(), tmp_path, batch_size=1).check_sizes(99)  # images of one size are the model's to judge
 

@@ -1,7 +1,9 @@
 """What every model must do, checked for every file in models/."""
 
 import dataclasses
+import re
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +190,31 @@ def test_what_one_objective_leaves_in_a_micro_batch_the_next_one_finds():
     assert "fake" not in second
     assert_close(torch.cat([p["A"] for p in batch.parts(2)]), batch["A"], rtol=0, atol=0)
     assert batch.parts(1) == [batch]
+
+
+def test_what_a_step_needs_is_drawn_once_per_micro_batch_with_its_graph_where_there_is_one_only():
+    for accumulate, with_graph in ((1, True), (1, False), (2, True), (2, False)):
+        model, batch = create("template", accumulate=accumulate), make_batch("template")
+        drawn: list[Any] = []
+
+        def draw(part, model=model, drawn=drawn):
+            drawn.append(part)
+            part["fake"] = model.netG(part["A"])
+
+        model.prepare(batch, draw, with_graph)
+        parts = batch.parts(accumulate)
+        assert all(one is other for one, other in zip(drawn, parts, strict=True))
+        for part in parts:
+            fake = model.attached(part, "fake", lambda part, model=model: model.netG(part["A"]))
+            assert fake.requires_grad
+            assert (fake is part["fake"]) == (with_graph and accumulate == 1)
+            assert_close(fake, part["fake"], rtol=0, atol=0)
+
+
+def test_no_model_knows_of_micro_batches():
+    for path in (Path(__file__).parents[1] / "models").glob("*_model.py"):
+        if path.name != "base_model.py":
+            assert not re.search(r"accumulate|\.parts\(", path.read_text(encoding="utf-8")), path
 
 
 def test_a_schedule_scales_the_initial_rate_and_not_the_last_one(model):

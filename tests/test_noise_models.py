@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from models import create_model, find_model
-from models.base_model import SHOWN
+from models.base_model import COLUMNS
 from models.gan_model import GANModel
 from models.noise import NoiseModel
 from tests.tiny_models import CASES, assert_images, assert_same, create, train
@@ -79,7 +79,7 @@ def test_samples_on_the_training_page_stay_those_of_the_same_noise(trained):
         first, again = trained(Batch()), trained(other)
     assert_same(first, again)
     classes = trained.spec.num_classes
-    assert len(first["fake"]) == (classes or SHOWN) * SHOWN
+    assert len(first["fake"]) == (classes or COLUMNS) * COLUMNS
 
 
 @pytest.mark.parametrize("case", noise_models())
@@ -95,8 +95,8 @@ def test_widths_of_other_networks_are_told_of(capsys):
     spec = DataSpec((28, 28), 1, 1)
     cases: tuple[tuple[dict[str, Any], list[str]], ...] = (
         ({"hidden_D": (8,)}, []),  # of D, which is mlp
-        ({"hidden_G": (8, 8)}, ["hidden_G 8,8 is left out of account: it is for --netG mlp"]),
-        ({"hidden_D": (8,), "netD": "conv28"}, ["hidden_D 8 is left out of account: it is for --netD mlp"]),
+        ({"hidden_G": (8, 8)}, ["hidden_G 8,8 has no effect without --netG mlp"]),
+        ({"hidden_D": (8,), "netD": "conv28"}, ["hidden_D 8 has no effect without --netD mlp"]),
     )
     for options, told in cases:
         create_model("gan", GANModel.Options(**(shape | options)), spec, torch.device("cpu"))

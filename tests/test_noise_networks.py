@@ -8,10 +8,16 @@ from torch import nn
 from torch.testing import assert_close
 
 from models.networks.cvae import SIZES as CVAE_SIZES
-from models.networks.cvae import Encoder, create_decoder, create_judge
+from models.networks.cvae import Encoder, create_classifier, create_decoder
 from models.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from models.networks.labels import LabelCode, label_projection
-from models.networks.noise import COMPARING, SIZES, Shape, create_discriminator, create_generator
+from models.networks.noise import (
+    SIZES,
+    NoiseDiscriminatorArchitecture,
+    NoiseGeneratorArchitecture,
+    create_discriminator,
+    create_generator,
+)
 from models.networks.one_size import (
     Conv28Discriminator,
     Conv28Generator,
@@ -29,10 +35,6 @@ def seed():
     torch.manual_seed(0)
 
 
-def code(width=3):
-    return LabelCode(4, "embedding", width)
-
-
 def sides(net, x):
     """Return the shapes, without the batch, after each convolution and linear layer."""
     shapes = []
@@ -46,11 +48,11 @@ def sides(net, x):
 @pytest.mark.parametrize(("kind", "size"), PAIRS, ids=lambda value: str(value))
 @pytest.mark.parametrize("labelled", ["no", "joined", "projected"])
 def test_every_network_makes_and_judges_its_sizes(kind, size, labelled):
-    shape = Shape(3, (size, size), 2, (6, 5))
     labels = () if labelled == "no" else (torch.tensor([3, 0]),)
-    netG = create_generator(kind, 5, shape, 1e-5, "deconv", code() if labels else None)
-    projected = labelled == "projected" or kind in COMPARING
-    netD = create_discriminator(kind, shape, 1e-5, 0.0, "none", code() if labels else None, projected)
+    images: Any = {"nc": 3, "image_size": (size, size), "num_classes": 4 if labels else 0, "label_dim": 3}
+    netG = create_generator(NoiseGeneratorArchitecture(kind, **images, nz=5, ngf=2, hidden_G=(6, 5)))
+    judged = images | {"ndf": 2, "hidden_D": (6, 5), "norm_D": "none", "projection": labelled == "projected"}
+    netD = create_discriminator(NoiseDiscriminatorArchitecture(kind, **judged))
     images = netG(torch.randn(2, 5), *labels)
     assert images.shape == (2, 3, size, size)
     assert images.abs().max() <= 1
@@ -66,7 +68,7 @@ def test_every_network_makes_and_judges_its_sizes(kind, size, labelled):
 @pytest.mark.parametrize("kind", ["conv", "dcgan", "conv32", "conv_k8", "res"])
 def test_the_norm_of_d_is_the_one_that_was_asked_for(kind, norm):
     size = SIZES[kind][0]
-    netD = create_discriminator(kind, Shape(3, (size, size), 1, ()), 0.5, 0.0, norm, None, False)
+    netD = create_discriminator(NoiseDiscriminatorArchitecture(kind, 3, (size, size), ndf=1, norm_eps=0.5, norm_D=norm))
     layers = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}
     for name, layer in layers.items():
         found = [m for m in netD.modules() if isinstance(m, layer)]
@@ -116,13 +118,14 @@ def test_dcgan_begins_with_the_weights_of_its_paper():
 
 @pytest.mark.parametrize("kind", ["conv", "dcgan"])
 def test_resizing_replaces_the_transposed_convolutions(kind):
-    netG = create_generator(kind, 5, Shape(3, (64, 64), 2, ()), 1e-5, "resize", None)
+    netG = create_generator(NoiseGeneratorArchitecture(kind, 3, (64, 64), nz=5, ngf=2, upsample="resize"))
     assert not any(isinstance(m, nn.ConvTranspose2d) for m in netG.modules())
     assert netG(torch.randn(2, 5)).shape == (2, 3, 64, 64)
 
 
 def test_a_projection_adds_the_product_of_label_and_features():
-    netD: Any = create_discriminator("dcgan", Shape(3, (32, 32), 2, ()), 1e-5, 0.0, "none", code(), True).eval()
+    arch = NoiseDiscriminatorArchitecture("dcgan", 3, (32, 32), 4, ndf=2, norm_D="none", projection=True)
+    netD: Any = create_discriminator(arch).eval()
     images, labels = torch.randn(2, 3, 32, 32), torch.tensor([1, 2])
     features = netD.main[:-1](images)
     expected = netD.main[-1](features) + (netD.projection(labels) * features).sum(1, keepdim=True)
@@ -145,7 +148,7 @@ def test_an_autoencoder_of_every_size(size):
     mean, logvar = netE(images)
     assert mean.shape == logvar.shape == (2, 6)
     assert netG(mean, labels).shape == images.shape
-    assert create_judge(3, size, 4, 1e-5, 4)(images).shape == (2, 4)
+    assert create_classifier(3, size, 4, 1e-5, 4)(images).shape == (2, 4)
 
 
 def test_the_encoder_for_28_pixels_is_that_of_the_source():

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from models.losses import gradient_penalty, zero_centred_penalty
 from models.losses.adversarial import Wasserstein
+from models.networks.architecture import DiscriminatorArchitecture
 from models.networks.translation import create_discriminator
 
 
@@ -109,7 +110,7 @@ def test_no_gradient_flows_into_the_images():
 @pytest.mark.parametrize("name", ["basic", "pixel"])
 @pytest.mark.parametrize("norm", ["instance", "none"])
 def test_discriminators_of_translation_models_can_be_penalized(name, norm):
-    netD = create_discriminator(name, 6, ndf=4, norm=norm, gain=0.2)
+    netD = create_discriminator(DiscriminatorArchitecture(name, 6, ndf=4, norm=norm), gain=0.2)
     real_A = torch.randn(2, 3, 32, 32)
     images = torch.randn(2, 2, 3, 32, 32)
     penalty = gradient_penalty(lambda x: netD(torch.cat([real_A, x], 1)), *images)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from models.networks.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.recognize import (
-    DiscriminatorArchitecture,
-    GeneratorArchitecture,
     compare,
     describe,
     foreign_state,
@@ -28,13 +28,14 @@ REFERENCE = json.loads((Path(__file__).parent / "reference" / "networks.json").r
 
 
 def shapes(net, norm="instance", dropout=False, upsample="deconv", input_nc=3, output_nc=2, ngf=8):
+    arch = GeneratorArchitecture(net, input_nc, output_nc, ngf, norm, dropout, upsample)
     with torch.device("meta"):
-        return create_generator(net, input_nc, output_nc, ngf, norm, dropout, upsample).state_dict()
+        return create_generator(arch).state_dict()
 
 
 def discriminator_shapes(net, norm="instance", num_layers=3, input_nc=4, ndf=8):
     with torch.device("meta"):
-        return create_discriminator(net, input_nc, ndf, num_layers, norm).state_dict()
+        return create_discriminator(DiscriminatorArchitecture(net, input_nc, ndf, num_layers, norm)).state_dict()
 
 
 def spoken(difference: Any) -> str:
@@ -54,7 +55,7 @@ def test_every_generator_is_recognized(net):
         expected = GeneratorArchitecture(net, 3, 2, 8, USUAL.get(norm, norm), told, upsample)
         for state in forms(shapes(net, norm, dropout, upsample)):
             assert recognize_generator(state) == expected, (norm, dropout, upsample)
-        asked = expected._replace(norm=norm, dropout=dropout)
+        asked = replace(expected, norm=norm, dropout=dropout)
         assert compare(expected, asked) == []
 
 
@@ -63,7 +64,7 @@ def test_every_generator_is_recognized(net):
 def test_channels_and_widths(net, upsample):
     for input_nc, output_nc, ngf in [(1, 1, 1), (3, 1, 4), (1, 3, 12), (16, 16, 16), (3, 3, 64), (64, 7, 3)]:
         found = recognize_generator(shapes(net, "batch", True, upsample, input_nc, output_nc, ngf))
-        assert (found.netG, *found[1:4], found.upsample) == (net, input_nc, output_nc, ngf, upsample)
+        assert found == GeneratorArchitecture(net, input_nc, output_nc, ngf, "batch", found.dropout, upsample)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_every_discriminator_is_recognized(net, num_layers):
         expected = DiscriminatorArchitecture(net, input_nc, ndf, num_layers, USUAL.get(norm, norm))
         for state in forms(discriminator_shapes(net, norm, num_layers, input_nc, ndf)):
             assert recognize_discriminator(state) == expected, (norm, input_nc, ndf)
-        assert compare(expected, expected._replace(norm=norm)) == []
+        assert compare(expected, replace(expected, norm=norm)) == []
 
 
 @pytest.mark.parametrize("name", REFERENCE["networks"])
@@ -84,10 +85,11 @@ def test_the_known_state_dicts_are_recognized(name):
         state = {key: torch.empty(shape) for key, shape in REFERENCE["layouts"][known["layout"]]}
     if known["kind"] == "generator":
         found = recognize_generator(state)
-        assert (*found[:5], found.upsample) == (known["name"], 3, 3, 64, known["norm"], "deconv")
-        assert found.dropout == (known["dropout"] if "resnet" in name else None)
+        dropout = known["dropout"] if "resnet" in name else None
+        assert found == GeneratorArchitecture(known["name"], 3, 3, 64, known["norm"], dropout)
     else:
-        assert recognize_discriminator(state) == (known["name"], 6, 64, known["num_layers"], known["norm"], False)
+        expected = DiscriminatorArchitecture(known["name"], 6, 64, known["num_layers"], known["norm"])
+        assert recognize_discriminator(state) == expected
 
 
 def with_old_statistics(net: nn.Module) -> dict[str, Tensor]:
@@ -105,10 +107,9 @@ def with_old_statistics(net: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("net", ["resnet_2blocks", "unet_32", "n_layers", "pixel"])
 def test_old_instance_norm_is_not_taken_for_batch_norm_and_loads(net, wrapper):
     is_generator = net not in ("n_layers", "pixel")
-    made, other = (
-        create_generator(net, 3, 3, 4) if is_generator else create_discriminator(net, 3, 4, 2, "instance")
-        for _ in range(2)
-    )
+    arch = GeneratorArchitecture(net, 3, 3, 4) if is_generator else DiscriminatorArchitecture(net, 3, 4, 2)
+    create: Any = create_generator if is_generator else create_discriminator
+    made, other = create(arch), create(arch)
     old = {f"{wrapper}{key}": value for key, value in with_old_statistics(made).items()}
     assert len(old) > len(made.state_dict())
     recognize = recognize_generator if is_generator else recognize_discriminator
@@ -120,7 +121,7 @@ def test_old_instance_norm_is_not_taken_for_batch_norm_and_loads(net, wrapper):
 
 
 def test_a_strict_load_still_finds_what_does_not_fit():
-    net = create_generator("resnet_2blocks", 3, 3, 4, "batch")
+    net = create_generator(GeneratorArchitecture("resnet_2blocks", 3, 3, 4, "batch"))
     state = dict(net.state_dict())
     assert foreign_state(state, net) == state
     for broken in (
@@ -142,7 +143,7 @@ def test_without_norm_and_biases_as_the_reference_has_it(net):
     state = {key: value for key, value in state.items() if not key.startswith(tuple(norms))}
     found: Any = recognize_generator(state) if is_generator else recognize_discriminator(state)
     assert found.norm == "none"
-    assert [spoken(d) for d in compare(found, found._replace(norm="instance"))] == ["--norm none / --norm instance"]
+    assert [spoken(d) for d in compare(found, replace(found, norm="instance"))] == ["--norm none / --norm instance"]
 
 
 GENERATOR = GeneratorArchitecture("resnet_9blocks", 3, 3, 64, "instance", False, "deconv")
@@ -165,18 +166,18 @@ GENERATOR = GeneratorArchitecture("resnet_9blocks", 3, 3, 64, "instance", False,
     ],
 )
 def test_generators_are_compared_flag_by_flag(found, wanted, expected):
-    differences = compare(GENERATOR._replace(**found), GENERATOR._replace(**wanted))
+    differences = compare(replace(GENERATOR, **found), replace(GENERATOR, **wanted))
     assert [spoken(difference) for difference in differences] == expected
 
 
 def test_discriminators_are_compared_flag_by_flag():
     basic = DiscriminatorArchitecture("basic", 6, 64, 3, "batch")
-    five = basic._replace(netD="n_layers", num_layers=5)
+    five = replace(basic, netD="n_layers", n_layers_D=5)
     assert describe(compare(basic, five)) == "--netD basic (asked for: --netD n_layers --n_layers_D 5)"
     assert [spoken(d) for d in compare(basic, five)] == ["--netD basic / --netD n_layers", " / --n_layers_D 5"]
-    assert [spoken(d) for d in compare(five, five._replace(num_layers=2))] == ["--n_layers_D 5 / --n_layers_D 2"]
-    assert compare(basic, basic._replace(netD="n_layers")) == []
-    assert compare(basic, basic._replace(num_layers=5)) == []  # basic does not look at --n_layers_D
+    assert [spoken(d) for d in compare(five, replace(five, n_layers_D=2))] == ["--n_layers_D 5 / --n_layers_D 2"]
+    assert compare(basic, replace(basic, netD="n_layers")) == []
+    assert compare(basic, replace(basic, n_layers_D=5)) == []  # basic does not look at --n_layers_D
     pixel = DiscriminatorArchitecture("pixel", 3, 32, 3, "none")
     expected = (
         "--netD pixel --input_nc 3 --ndf 32 --norm none (asked for: --netD basic --input_nc 6 --ndf 64 --norm batch)"
@@ -187,7 +188,7 @@ def test_discriminators_are_compared_flag_by_flag():
 def test_the_message_for_a_loader():
     found = recognize_generator(shapes("resnet_9blocks", ngf=32, output_nc=3))
     asked = GeneratorArchitecture("unet_256", 3, 3, 64, "none", True, "deconv")
-    differences = compare(found, asked._replace(dropout=None))
+    differences = compare(found, replace(asked, dropout=None))
     assert describe(differences) == "--netG resnet_9blocks --ngf 32 (asked for: --netG unet_256 --ngf 64)"
 
 
@@ -245,7 +246,7 @@ def test_the_message_says_what_there_is():
 @pytest.mark.parametrize("name", ["resnet_2blocks", "unet_32"])
 def test_convolutions_without_a_bias_get_one_of_zero(name):
     """pytorch-CycleGAN-and-pix2pix leaves the biases out where --norm none leaves out the norms."""
-    net, fresh = (create_generator(name, 3, 3, 4, "none", gain=0.3) for _ in range(2))
+    net, fresh = (create_generator(GeneratorArchitecture(name, 3, 3, 4, "none"), gain=0.3) for _ in range(2))
     last = [*net.state_dict()][-1]
     state = {key: value for key, value in net.state_dict().items() if not key.endswith("bias") or key == last}
     fresh.load_state_dict(foreign_state(state, fresh))
@@ -256,5 +257,5 @@ def test_convolutions_without_a_bias_get_one_of_zero(name):
                 module.bias.mul_(float(module.bias is dict(net.named_parameters())[last]))
         assert torch.equal(fresh.eval()(images), net.eval()(images))
     with pytest.raises(RuntimeError, match="Missing key"):  # where there are norms, a missing bias is a mistake
-        instance = create_generator(name, 3, 3, 4, "instance")
+        instance = create_generator(GeneratorArchitecture(name, 3, 3, 4, "instance"))
         instance.load_state_dict(foreign_state(state, instance))

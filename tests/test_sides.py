@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, pad
 from torch.testing import assert_close
 
+from models.networks.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.sides import fitting_side, padded, reflect
 from models.networks.translation import create_discriminator, create_generator
 from tests.test_step_operations import NoSync
@@ -31,7 +32,7 @@ class Same(nn.Module):
 
 
 def generator(name, norm="none", **options):
-    return create_generator(name, 3, 2, 4, norm, gain=0.3, **options)
+    return create_generator(GeneratorArchitecture(name, 3, 2, 4, norm, **options), gain=0.3)
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
@@ -55,7 +56,8 @@ def test_fitting_images_go_through_as_they_are(name, height, width):
 
 def test_networks_that_take_all_sides_are_not_padded():
     images = torch.rand(1, 3, 41, 43)
-    basic = create_discriminator("basic", 3, 4, norm="none")  # has a smallest side, and gives fewer logits than pixels
+    # It has a smallest side, and gives fewer logits than pixels.
+    basic = create_discriminator(DiscriminatorArchitecture("basic", 3, 4, norm="none"))
     assert_close(padded(basic, images), basic(images), rtol=0, atol=0)
     with pytest.raises(ValueError, match="at least 24"):
         padded(basic, images[..., :8])

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import conv2d
 from torch.testing import assert_close
 
+from models.networks.architecture import GeneratorArchitecture
 from models.networks.sides import padded
 from models.networks.tiles import check_tile, shares, tiled
 from models.networks.translation import create_generator
@@ -82,7 +83,7 @@ def test_tiles_cover_a_side_and_share_what_they_should(overlap):
 
 
 def test_one_tile_is_exactly_the_translation():
-    net = create_generator("resnet_1blocks", 3, 2, 4)
+    net = create_generator(GeneratorArchitecture("resnet_1blocks", 3, 2, 4))
     images = torch.randn(1, 3, 32, 24)
     assert_close(tiled(net, images, 32, 8), net(images), rtol=0, atol=0)
 
@@ -124,7 +125,8 @@ def test_the_blend_is_linear():
 
 
 def test_a_generator_that_sees_less_than_the_overlap():
-    net = create_generator("resnet_1blocks", 1, 1, 4, "none", gain=0.3).eval()  # sees 20 pixels to each side
+    # It sees 20 pixels to each side.
+    net = create_generator(GeneratorArchitecture("resnet_1blocks", 1, 1, 4, "none"), gain=0.3).eval()
     images = 2 * torch.rand(1, 1, 96, 132) - 1
     with torch.no_grad():
         whole, result = net(images), tiled(net, images, 64, 32)
@@ -159,7 +161,7 @@ def test_tiles_are_computed_elsewhere():
 
 
 def test_with_padding_no_side_of_image_or_tile_matters():
-    net = create_generator("unet_32", 3, 3, 4).eval()
+    net = create_generator(GeneratorArchitecture("unet_32", 3, 3, 4)).eval()
     with torch.no_grad():
         for shape in [(1, 3, 40, 100), (2, 3, 7, 65), (1, 3, 64, 64)]:
             assert tiled(lambda x: padded(net, x), torch.rand(shape), 64, 16).shape == shape

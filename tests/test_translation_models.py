@@ -89,7 +89,7 @@ def test_cycle_gan_losses_by_hand():
 @pytest.mark.parametrize("case", ["cycle_gan", "cycle_gan wgangp"])
 def test_larger_passes_give_the_numbers_of_separate_ones(case, monkeypatch):
     together, apart = create(case), create(case)
-    monkeypatch.setattr(apart, "together", lambda use, net, *groups: [use(net, *group) for group in groups])
+    monkeypatch.setattr(apart, "in_one_pass", lambda use, net, *groups: [use(net, *group) for group in groups])
     for step in range(1, 4):
         batch = make_batch(case, seed=step)
         seen = []
@@ -250,7 +250,7 @@ def test_a_history_of_the_state_of_every_network_is_restored_from_its_file(case)
         ("pix2pix", (32, 32), {"netG": "unet_48"}, "no generator 'unet_48'.*any power of two from 32"),
         ("pix2pix", (32, 32), {"netG": "unet265"}, "no generator 'unet265'; did you mean 'unet_256'"),
         ("cycle_gan", (32, 32), {"netG": "resnet_9block"}, "did you mean 'resnet_9blocks'"),
-        ("pix2pix", (16, 16), {"netG": "unet_32"}, "--netD basic judges images of 24 pixels or more, not 16 x 16"),
+        ("pix2pix", (16, 16), {"netG": "unet_32"}, "--netD basic takes images of 24 pixels or more, not 16 x 16"),
         ("pix2pix", (32, 20), {"netG": "unet_32"}, "not 20 x 32: use a larger --crop_size"),
         ("pix2pix", (32, 32), UNET | {"gan_mode": "wgangp"}, "batch norm in D mixes them.*--norm instance or none"),
         ("pix2pix", (32, 32), UNET | {"gan_mode": "hinge", "label_smoothing": 0.1}, "hinge has no target to smooth"),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from models.networks.architecture import DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.init import init_normal, init_weights
 from models.networks.norm import drop_stale_statistics
 from models.networks.patchgan import PatchDiscriminator
@@ -69,9 +70,11 @@ def test_known_networks(name, wave):
     known = REFERENCE["networks"][name]
     with torch.device("meta"):  # initial weights would be overwritten
         if known["kind"] == "generator":
-            net: nn.Module = create_generator(known["name"], 3, 3, 64, known["norm"], known["dropout"])
+            arch_G = GeneratorArchitecture(known["name"], 3, 3, 64, known["norm"], known["dropout"])
+            net: nn.Module = create_generator(arch_G)
         else:
-            net = create_discriminator(known["name"], 6, 64, known["num_layers"], known["norm"])
+            arch_D = DiscriminatorArchitecture(known["name"], 6, 64, known["num_layers"], known["norm"])
+            net = create_discriminator(arch_D)
     layout = [[key, list(value.shape)] for key, value in net.state_dict().items()]
     assert layout == REFERENCE["layouts"][known["layout"]]
 
@@ -93,8 +96,8 @@ def test_known_networks(name, wave):
 @pytest.mark.parametrize("name", ["resnet_6blocks", "resnet_9blocks", "unet_64"])
 def test_instance_norm_is_what_batch_norm_is_to_a_single_image(name, dropout):
     """Link the resnets with instance norm to those with batch norm, whose outputs are known to 1e-7."""
-    instance = create_generator(name, 3, 2, 4, "instance", dropout, gain=0.3).double()
-    batch = create_generator(name, 3, 2, 4, "batch", dropout).double()
+    instance = create_generator(GeneratorArchitecture(name, 3, 2, 4, "instance", dropout), gain=0.3).double()
+    batch = create_generator(GeneratorArchitecture(name, 3, 2, 4, "batch", dropout)).double()
     for ours, theirs in zip(convolutions(batch), convolutions(instance), strict=True):
         ours.load_state_dict(theirs.state_dict(), strict=ours.bias is not None)
         if ours.bias is None and name == "unet_64":
@@ -119,7 +122,7 @@ def dropouts(net: nn.Module) -> int:
 
 @pytest.mark.parametrize(("size", "num_dropouts"), [(32, 0), (64, 1), (128, 2), (256, 3), (512, 4)])
 def test_a_unet_exists_for_every_power_of_two(size, num_dropouts):
-    net = create_generator(f"unet_{size}", 1, 2, ngf=1, norm="batch", dropout=True).eval()
+    net = create_generator(GeneratorArchitecture(f"unet_{size}", 1, 2, ngf=1, norm="batch", dropout=True)).eval()
     assert net.size_multiple == net.min_size == size
     assert dropouts(net) == num_dropouts
     with torch.no_grad():
@@ -128,7 +131,7 @@ def test_a_unet_exists_for_every_power_of_two(size, num_dropouts):
 
 @pytest.mark.parametrize("num_blocks", [1, 6, 9, 12])
 def test_a_resnet_exists_with_any_number_of_blocks(num_blocks):
-    net = create_generator(f"resnet_{num_blocks}blocks", 1, 2, ngf=1, dropout=True)
+    net = create_generator(GeneratorArchitecture(f"resnet_{num_blocks}blocks", 1, 2, ngf=1, dropout=True))
     assert dropouts(net) == num_blocks
     with torch.no_grad():
         assert net(torch.zeros(1, 1, 8, 8)).shape == (1, 2, 8, 8)
@@ -138,7 +141,7 @@ def test_a_resnet_exists_with_any_number_of_blocks(num_blocks):
 @pytest.mark.parametrize("upsample", ["deconv", "resize"])
 @pytest.mark.parametrize(("name", "height", "width"), SMALL)
 def test_generators_keep_the_sides_also_of_rectangles_and_learn(name, height, width, norm, upsample):
-    net = create_generator(name, 3, 2, 4, norm, dropout=True, upsample=upsample, gain=0.2)
+    net = create_generator(GeneratorArchitecture(name, 3, 2, 4, norm, dropout=True, upsample=upsample), gain=0.2)
     images = net(torch.randn(2, 3, height, width))
     assert images.shape == (2, 2, height, width)
     assert images.abs().max() <= 1
@@ -149,9 +152,9 @@ def test_generators_keep_the_sides_also_of_rectangles_and_learn(name, height, wi
 
 @pytest.mark.parametrize(("name", "height", "width"), SMALL)
 def test_resize_leaves_no_transposed_convolution(name, height, width):
-    net = create_generator(name, 3, 3, 4, upsample="resize")
+    net = create_generator(GeneratorArchitecture(name, 3, 3, 4, upsample="resize"))
     assert not any(isinstance(module, nn.ConvTranspose2d) for module in net.modules())
-    deconv = create_generator(name, 3, 3, 4)
+    deconv = create_generator(GeneratorArchitecture(name, 3, 3, 4))
     before = [key for key in deconv.state_dict() if key in net.state_dict()]
     assert before[0] == next(iter(deconv.state_dict()))  # all else keeps its key
 
@@ -170,7 +173,7 @@ def test_resize_draws_no_checkerboard():
 @pytest.mark.parametrize("norm", ["instance", "batch", "syncbatch", "none"])
 @pytest.mark.parametrize(("name", "shape"), [("basic", (3, 5)), ("pixel", (40, 56))])
 def test_discriminators_take_rectangles_and_learn(name, shape, norm):
-    net = create_discriminator(name, 4, 4, norm=norm, gain=0.2)
+    net = create_discriminator(DiscriminatorArchitecture(name, 4, 4, norm=norm), gain=0.2)
     logits = net(torch.randn(2, 4, 40, 56))
     assert logits.shape == (2, 1, *shape)
     logits.square().sum().backward()
@@ -196,9 +199,9 @@ def field(net: nn.Module, size: int, num: int = 1) -> int:
 
 @pytest.mark.parametrize("upsample", ["deconv", "resize"])
 def test_receptive_fields_of_generators(upsample):
-    net = create_generator("resnet_2blocks", 1, 1, 1, "none", upsample=upsample)
+    net = create_generator(GeneratorArchitecture("resnet_2blocks", 1, 1, 1, "none", upsample=upsample))
     assert net.receptive_field == field(net, 96, num=4) == 57
-    net = create_generator("unet_32", 1, 1, 1, "none", upsample=upsample)
+    net = create_generator(GeneratorArchitecture("unet_32", 1, 1, 1, "none", upsample=upsample))
     assert net.receptive_field == field(net, 256, num=32) == 158
 
 
@@ -206,24 +209,25 @@ def test_receptive_fields_of_generators(upsample):
     ("upsample", "antialias", "side"), [("blur", True, 71), ("blur", False, 65), ("deconv", True, 63)]
 )
 def test_receptive_fields_of_antialiased_generators(upsample, antialias, side):
-    net = create_generator("resnet_2blocks", 1, 1, 1, "none", upsample=upsample, antialias=antialias)
+    arch = GeneratorArchitecture("resnet_2blocks", 1, 1, 1, "none", upsample=upsample, antialias=antialias)
+    net = create_generator(arch)
     assert net.receptive_field == field(net, 112, num=4) == side
 
 
 @pytest.mark.parametrize(("num_layers", "side"), [(1, 18), (3, 84)])
 def test_receptive_fields_of_antialiased_discriminators(num_layers, side):
-    net = create_discriminator("n_layers", 1, 1, num_layers, "none", antialias=True)
+    net = create_discriminator(DiscriminatorArchitecture("n_layers", 1, 1, num_layers, "none", True))
     assert net.receptive_field == field(net, 2 * side) == side
 
 
 @pytest.mark.parametrize(("num_layers", "side"), [(1, 16), (2, 34), (3, 70), (4, 142)])
 def test_receptive_fields_of_discriminators(num_layers, side):
-    net = create_discriminator("n_layers", 1, 1, num_layers, "none")
+    net = create_discriminator(DiscriminatorArchitecture("n_layers", 1, 1, num_layers, "none"))
     assert net.receptive_field == field(net, 2 * side) == side
 
 
 def test_a_pixel_discriminator_sees_a_pixel():
-    net = create_discriminator("pixel", 1, 4, norm="none")
+    net = create_discriminator(DiscriminatorArchitecture("pixel", 1, 4, norm="none"))
     assert net.receptive_field == field(net, 5) == 1
 
 
@@ -243,10 +247,10 @@ def test_synchronized_batch_norm_exchanges_weights_with_batch_norm(name):
     assert_close(sync(images), batch(images))
 
 
-def small(name: str, norm: Any, **options: Any) -> Any:
+def small(name: str, norm: Any, init: Any = "normal", gain: float = 0.02, **options: Any) -> Any:
     if name in ("basic", "n_layers", "pixel"):
-        return create_discriminator(name, 3, 4, norm=norm, **options)
-    return create_generator(name, 3, 3, 4, norm, **options)
+        return create_discriminator(DiscriminatorArchitecture(name, 3, 4, norm=norm, **options), init, gain)
+    return create_generator(GeneratorArchitecture(name, 3, 3, 4, norm, **options), init, gain)
 
 
 def test_statistics_that_old_versions_kept_for_instance_norm_are_dropped(tmp_path):
@@ -364,7 +368,7 @@ def test_the_smallest_images_work(name):
 def test_generators_by_name():
     for name in GENERATORS:
         with torch.device("meta"):
-            net = create_generator(name, 3, 3)
+            net = create_generator(GeneratorArchitecture(name, 3, 3))
         assert isinstance(net, ResnetGenerator if name.startswith("resnet") else UNetGenerator)
         assert net.size_multiple == (4 if name.startswith("resnet") else int(name.removeprefix("unet_")))
 
@@ -374,17 +378,17 @@ def test_generators_by_name():
 )
 def test_an_unknown_generator_is_an_error_that_says_what_exists(name):
     with pytest.raises(ValueError, match=r"resnet_9blocks.*unet_32\).*any power of two from 32") as error:
-        create_generator(name, 3, 3)
+        create_generator(GeneratorArchitecture(name, 3, 3))
     assert repr(name) in str(error.value)
 
 
 def test_discriminators_by_name():
-    assert isinstance(create_discriminator("basic", 3, 4, num_layers=5), PatchDiscriminator)
-    assert create_discriminator("basic", 3, 4, num_layers=5).receptive_field == 70
-    assert create_discriminator("n_layers", 3, 4, num_layers=1).receptive_field == 16
+    assert isinstance(create_discriminator(DiscriminatorArchitecture("basic", 3, 4, n_layers_D=5)), PatchDiscriminator)
+    assert create_discriminator(DiscriminatorArchitecture("basic", 3, 4, n_layers_D=5)).receptive_field == 70
+    assert create_discriminator(DiscriminatorArchitecture("n_layers", 3, 4, n_layers_D=1)).receptive_field == 16
     with pytest.raises(
         ValueError, match=r"no discriminator 'pixle'; did you mean 'pixel'\? \(known: basic, n_layers, pixel\)"
     ):
-        create_discriminator("pixle", 3)
+        create_discriminator(DiscriminatorArchitecture("pixle", 3))
     with pytest.raises(ValueError, match="at least 1 layer, not 0"):
-        create_discriminator("n_layers", 3, num_layers=0)
+        create_discriminator(DiscriminatorArchitecture("n_layers", 3, n_layers_D=0))

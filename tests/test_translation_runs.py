@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from models.networks.architecture import GeneratorArchitecture
 from models.networks.translation import create_generator
 from tests.bench import Bench, in_child, save_images
 from tests.document import links
@@ -423,7 +424,9 @@ def test_weights_of_cut_are_shown(bench, words):
     save_images(bench.folder / "pairs", ("testA", "testB"), num=2, size=32)
     up = "deconv" if "_up" in words else "blur"
     torch.manual_seed(0)
-    net = create_generator("resnet_9blocks", 3, 3, 4, upsample=up, antialias=True, gain=0.3).eval()
+    net = create_generator(
+        GeneratorArchitecture("resnet_9blocks", 3, 3, 4, upsample=up, antialias=True), gain=0.3
+    ).eval()
     (bench.run_dir("cut")).mkdir(parents=True)
     torch.save(net.state_dict(), bench.run_dir("cut") / "latest_net_G.pth")
     dataroot = "pairs/testA" if "test" in words else "pairs"
@@ -544,7 +547,7 @@ def test_a_batch_larger_than_the_data_is_lowered(home):
         (
             "--model pix2pix --crop_size 16 --load_size 16",
             1,
-            "--netD basic judges images of 24 pixels or more, not 16 x 16",
+            "--netD basic takes images of 24 pixels or more, not 16 x 16",
         ),
         ("--model pix2pix --init_from cycle_gan", 1, "there is no latest_net_G.pth"),
         (

@@ -25,6 +25,7 @@ Place = Literal["auto", "gpu", "ram", "disk", "off"]
 Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are bad together -> all of them
 Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
 MAX_BAD = 0.1  # to train where more than this part of the files is bad is hardly meant
+UNREADABLE = "that cannot be read"  # why such files are left out
 SHOWN = 20  # bad files that are named
 PART, PARTS = 16, 200  # images that a thread decodes before it reports, at least; and reports of a large data set
 SHARE = 0.25  # of free memory that a cache may take when nobody said where to put it
@@ -123,7 +124,7 @@ def build_cache(
         good = [i for i in range(len(shapes[first])) if i not in problems[first]]
         if problems[first]:
             print(f"skipped: {_listed(dataset.image_names(first), problems[first])}")
-            dataset.leave_out("that cannot be read", [dataset.image_names(first)[i] for i in problems[first]])
+            dataset.leave_out(UNREADABLE, [dataset.image_names(first)[i] for i in problems[first]])
             dataset.keep_images(first, good)
         rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
     return Cache(stores, shapes, rows) if stores else None

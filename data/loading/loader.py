@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from data.base_dataset import BaseDataset, spread
+from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
 from data.loading.prefetch import ahead
 from data.transforms import MIDDLE, crop, flip_some, to_float
 from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
+from util.spread import spread
 from util.types import Batch
 
 Pick = dict[str, tuple[np.ndarray, np.ndarray]]  # key -> its images of a batch (N,), where to crop: (N, 2) or (2,)
@@ -174,7 +175,7 @@ class Loader:
                     )
                 if min(height, width) < smallest:
                     raise ValueError(
-                        f"{name} is {width}x{height}, and --netD judges images of {smallest} pixels or more: leave it "
+                        f"{name} is {width}x{height}, and --netD takes images of {smallest} pixels or more: leave it "
                         "out, or use --netD n_layers with a smaller --n_layers_D, --netD pixel, or a larger --load_size"
                     )
 

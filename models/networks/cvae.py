@@ -78,7 +78,7 @@ def create_decoder(nz: int, nc: int, size: int, ngf: int, eps: float, num_classe
     return DCGANGenerator(nz, nc, size, ngf, eps, code)
 
 
-def create_judge(nc: int, size: int, ndf: int, eps: float, num_logits: int, norm: NormD = "batch") -> nn.Module:
+def create_classifier(nc: int, size: int, ndf: int, eps: float, num_logits: int, norm: NormD = "batch") -> nn.Module:
     """Return a network from images to logits (N, num_logits): one for D, as many as there are classes for C."""
     if size == 28:
         return Conv28Discriminator(nc, ndf, num_logits=num_logits)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -25,8 +25,8 @@ class FastNetwork(nn.Module):
     def forward(self, *inputs: Any, **options: Any) -> Any:
         if self.channels_last:
             inputs = tree_map_only(Tensor, _channels_last, inputs)
-        device = next(self.net.parameters()).device.type
-        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
+        device = next(x.device for x in tree_leaves((inputs, options)) if isinstance(x, Tensor))
+        with torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32):
             results = self.call(*inputs, **options)
         return tree_map_only(Tensor, Tensor.float, results)
 

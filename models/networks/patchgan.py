@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from models.networks.norm import Norm, needs_bias, norm_layer
+from models.networks.architecture import DiscriminatorArchitecture
+from models.networks.norm import needs_bias, norm_layer
 from models.networks.sides import BlurDown, check_sides
 
 
@@ -17,24 +18,19 @@ class PatchDiscriminator(nn.Module):
         receptive_field: side of a patch, pixels: 16, 34, 70, 142, 286 with 1 to 5 layers; more with ``antialias``.
     """
 
-    def __init__(
-        self, input_nc: int, ndf: int = 64, num_layers: int = 3, norm: Norm = "batch", antialias: bool = False
-    ) -> None:
-        """Build the network for images of ``input_nc`` channels: with a condition, those of both images.
-
-        ``antialias`` halves the sides by a blur behind the convolution, not by its stride, as CUT's does.
-        """
+    def __init__(self, arch: DiscriminatorArchitecture, num_layers: int = 3) -> None:
         super().__init__()
+        ndf, norm = arch.ndf, arch.norm
         self.min_size = 3 * 2**num_layers
-        self.receptive_field = 9 * 2**num_layers - 2 + antialias * 2 * (2**num_layers - 1)
+        self.receptive_field = 9 * 2**num_layers - 2 + arch.antialias * 2 * (2**num_layers - 1)
         layers: list[nn.Module] = []
-        before = input_nc
+        before = arch.input_nc
         for i in range(num_layers + 1):
             width, halves = min(8, 2**i) * ndf, i < num_layers
-            stride = 2 if halves and not antialias else 1
+            stride = 2 if halves and not arch.antialias else 1
             layers += [nn.Conv2d(before, width, 4, stride, 1, bias=needs_bias(norm) or i == 0)]
             layers += [norm_layer(norm, width)] if i else []
-            layers += [nn.LeakyReLU(0.2, True), *([BlurDown(width)] if halves and antialias else [])]
+            layers += [nn.LeakyReLU(0.2, True), *([BlurDown(width)] if halves and arch.antialias else [])]
             before = width
         self.model = nn.Sequential(*layers, nn.Conv2d(before, 1, 4, 1, 1))
 
@@ -52,14 +48,14 @@ class PixelDiscriminator(nn.Module):
         receptive_field: side of a patch, pixels.
     """
 
-    def __init__(self, input_nc: int, ndf: int = 64, norm: Norm = "batch") -> None:
-        """Build the network for images of ``input_nc`` channels: with a condition, those of both images."""
+    def __init__(self, arch: DiscriminatorArchitecture) -> None:
         super().__init__()
+        ndf, norm = arch.ndf, arch.norm
         self.min_size = 2 if norm == "instance" else 1  # a single pixel has no variance
         self.receptive_field = 1
         bias = needs_bias(norm)
         self.net = nn.Sequential(
-            nn.Conv2d(input_nc, ndf, 1),
+            nn.Conv2d(arch.input_nc, ndf, 1),
             nn.LeakyReLU(0.2, True),
             nn.Conv2d(ndf, 2 * ndf, 1, bias=bias),
             norm_layer(norm, 2 * ndf),

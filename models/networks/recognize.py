@@ -1,71 +1,20 @@
 """Which network a state dict belongs to: the files of pytorch-CycleGAN-and-pix2pix, and ours, do not say."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import count, takewhile
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from models.networks.architecture import Architecture, DiscriminatorArchitecture, GeneratorArchitecture
 from models.networks.norm import BATCH_NORMS, INSTANCE_NORMS, Norm, drop_stale_statistics
-from models.networks.sides import Upsample
 from models.networks.translation import create_discriminator, create_generator
 
 WRAPPER = "module."  # before every key of a network that DataParallel or DistributedDataParallel held
 
 Shapes = dict[str, tuple[int, ...]]
-
-
-class GeneratorArchitecture(NamedTuple):
-    """The arguments of ``create_generator`` that a state dict depends on."""
-
-    netG: str  # resnet_Nblocks or unet_N
-    input_nc: int
-    output_nc: int
-    ngf: int
-    norm: Norm
-    dropout: bool | None  # None: nothing tells, as in every U-Net
-    upsample: Upsample
-    antialias: bool = False
-
-    def flags(self) -> dict[str, str]:
-        """Return, by what each is about, the flags that ask for this network; none for what nothing tells."""
-        flags = {
-            "net": f"--netG {self.netG}",
-            "input_nc": f"--input_nc {self.input_nc}",
-            "output_nc": f"--output_nc {self.output_nc}",
-            "width": f"--ngf {self.ngf}",
-            "norm": f"--norm {self.norm}",
-            "upsample": f"--upsample {self.upsample}",
-            "antialias": "--antialias" if self.antialias else "--no_antialias",
-        }
-        return flags if self.dropout is None else flags | {"dropout": "--dropout" if self.dropout else "--no_dropout"}
-
-
-class DiscriminatorArchitecture(NamedTuple):
-    """The arguments of ``create_discriminator`` that a state dict depends on."""
-
-    netD: str  # basic, n_layers or pixel
-    input_nc: int  # channels of what it sees: with a condition, those of both images
-    ndf: int
-    num_layers: int  # says nothing unless netD is n_layers
-    norm: Norm
-    antialias: bool = False
-
-    def flags(self) -> dict[str, str]:
-        """Return, by what each is about, the flags that ask for this network."""
-        layered = self.netD == "n_layers" and self.num_layers != 3  # with 3 it is the basic one
-        flags = {
-            "net": "--netD n_layers" if layered else f"--netD {'pixel' if self.netD == 'pixel' else 'basic'}",
-            "input_nc": f"--input_nc {self.input_nc}",
-            "width": f"--ndf {self.ndf}",
-            "norm": f"--norm {self.norm}",
-            "antialias": "--antialias" if self.antialias else "--no_antialias",
-        }
-        return flags | {"layers": f"--n_layers_D {self.num_layers}"} if layered else flags
-
-
-Architecture = GeneratorArchitecture | DiscriminatorArchitecture
 
 
 class Difference(NamedTuple):
@@ -115,13 +64,9 @@ def compare(found: Architecture, wanted: Architecture) -> list[Difference]:
     assert type(found) is type(wanted), (found, wanted)
     alike = {(f"--norm {one}", f"--norm {two}") for one, two in (("batch", "syncbatch"), ("instance", "none"))}
     made, asked = found.flags(), wanted.flags()
-    differences = []
-    for about in dict.fromkeys([*made, *asked]):
-        pair = Difference(made.get(about, ""), asked.get(about, ""))
-        told = about != "dropout" or (pair.found and pair.wanted)
-        if told and pair.found != pair.wanted and pair not in alike:
-            differences.append(pair)
-    return differences
+    known = [name for name in asdict(found) if None not in (getattr(found, name), getattr(wanted, name))]
+    pairs = [Difference(made.get(name, ""), asked.get(name, "")) for name in known]
+    return [pair for pair in pairs if pair.found != pair.wanted and pair not in alike]
 
 
 def describe(differences: list[Difference]) -> str:
@@ -229,15 +174,14 @@ def _norm(shapes: Shapes, convolution: str, norm: str) -> Norm:
     return "instance" if f"{convolution}.bias" in shapes else "none"
 
 
-def _matches(net: Architecture, shapes: Shapes) -> bool:
+def _matches(net: GeneratorArchitecture | DiscriminatorArchitecture, shapes: Shapes) -> bool:
     """Say whether all weights are those of ``net``; biases and statistics are for the load to judge."""
     try:
         with torch.device("meta"):  # shapes without memory
             if isinstance(net, GeneratorArchitecture):
-                dropout = bool(net.dropout)
-                state = create_generator(*net[:5], dropout, net.upsample, antialias=net.antialias).state_dict()
+                state = create_generator(net).state_dict()
             else:
-                state = create_discriminator(*net[:5], antialias=net.antialias).state_dict()
+                state = create_discriminator(net).state_dict()
     except ValueError:  # there is none with so few levels
         return False
     weights, own = ({k: v for k, v in s.items() if k.endswith("weight")} for s in (shapes, _shapes(state)))

@@ -4,17 +4,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models.networks.architecture import GeneratorArchitecture
 from models.networks.dropout import Dropout
 from models.networks.norm import Norm, needs_bias, norm_layer
-from models.networks.sides import BlurDown, ReflectionPad2d, Upsample, check_sides, doubling
+from models.networks.sides import BlurDown, ReflectionPad2d, check_sides, doubling
 
 
 class ResnetGenerator(nn.Module):
     """Image -> image in [-1, 1]: halve the sides twice, N residual blocks, double them twice.
 
     In the notation of CycleGAN (Zhu et al. 2017, arXiv:1703.10593, Sec. 7.2), with 9 blocks and ngf 64:
-    c7s1-64, d128, d256, 9 x R256, u128, u64, c7s1-3; tanh at the end. With ``antialias`` and ``upsample`` blur it is
-    that of CUT (Park et al. 2020, arXiv:2007.15651).
+    c7s1-64, d128, d256, 9 x R256, u128, u64, c7s1-3; tanh at the end. With antialias and upsample blur
+    it is that of CUT (Park et al. 2020, arXiv:2007.15651).
 
     Attributes:
         size_multiple: both sides of the images must be multiples of it.
@@ -23,40 +24,24 @@ class ResnetGenerator(nn.Module):
             instance norm sees the whole image.
     """
 
-    def __init__(
-        self,
-        input_nc: int,
-        output_nc: int,
-        ngf: int = 64,
-        num_blocks: int = 9,
-        norm: Norm = "instance",
-        dropout: bool = False,
-        upsample: Upsample = "deconv",
-        antialias: bool = False,
-    ) -> None:
-        """Build the network.
-
-        Args:
-            input_nc, output_nc, ngf, num_blocks, norm: as above.
-            dropout: puts one of 0.5 into each block, which moves the block's later keys by 1.
-            upsample: how the sides are doubled.
-            antialias: halve the sides by a blur behind the convolution, not by its stride.
-        """
+    def __init__(self, arch: GeneratorArchitecture, num_blocks: int = 9) -> None:
+        """Build the network; dropout (0.5, in each block) shifts the block's later keys by 1."""
         super().__init__()
+        ngf, norm = arch.ngf, arch.norm
         self.size_multiple = 4
         self.min_size = 8  # 2 x 2 features are the least that reflection padding takes
-        self.receptive_field = 25 + 16 * num_blocks + 6 * antialias + 8 * (upsample == "blur")
-        self.input_nc = input_nc
+        self.receptive_field = 25 + 16 * num_blocks + 6 * arch.antialias + 8 * (arch.upsample == "blur")
+        self.input_nc = arch.input_nc
         bias = needs_bias(norm)
-        layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(input_nc, ngf, 7, bias=bias)]
+        layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(arch.input_nc, ngf, 7, bias=bias)]
         layers += [norm_layer(norm, ngf), nn.ReLU(True)]
         for width in (ngf, 2 * ngf):
-            layers += [nn.Conv2d(width, 2 * width, 3, 1 if antialias else 2, 1, bias=bias)]
-            layers += [norm_layer(norm, 2 * width), nn.ReLU(True), *([BlurDown(2 * width)] if antialias else [])]
-        layers += [ResnetBlock(4 * ngf, norm, dropout) for _ in range(num_blocks)]
+            layers += [nn.Conv2d(width, 2 * width, 3, 1 if arch.antialias else 2, 1, bias=bias)]
+            layers += [norm_layer(norm, 2 * width), nn.ReLU(True), *([BlurDown(2 * width)] if arch.antialias else [])]
+        layers += [ResnetBlock(4 * ngf, norm, bool(arch.dropout)) for _ in range(num_blocks)]
         for width in (2 * ngf, ngf):
-            layers += [*doubling(upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
-        layers += [ReflectionPad2d(3), nn.Conv2d(ngf, output_nc, 7), nn.Tanh()]
+            layers += [*doubling(arch.upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
+        layers += [ReflectionPad2d(3), nn.Conv2d(ngf, arch.output_nc, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, taps: tuple[int, ...] = ()) -> Any:

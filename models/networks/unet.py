@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from models.networks.architecture import GeneratorArchitecture
 from models.networks.dropout import Dropout
-from models.networks.norm import Norm, needs_bias, norm_layer
-from models.networks.sides import Upsample, check_sides, doubling
+from models.networks.norm import needs_bias, norm_layer
+from models.networks.sides import check_sides, doubling
 
 
 class UNetGenerator(nn.Module):
@@ -22,18 +23,10 @@ class UNetGenerator(nn.Module):
             instance norm sees the whole image.
     """
 
-    def __init__(
-        self,
-        input_nc: int,
-        output_nc: int,
-        ngf: int = 64,
-        levels: int = 8,
-        norm: Norm = "batch",
-        dropout: bool = True,
-        upsample: Upsample = "deconv",
-    ) -> None:
-        """Build the network; ``dropout`` of 0.5 goes into the levels between the fourth and the innermost."""
+    def __init__(self, arch: GeneratorArchitecture, levels: int = 8) -> None:
+        """Build the network; dropout (0.5) goes into the levels between the fourth and the innermost."""
         super().__init__()
+        ngf, norm, upsample = arch.ngf, arch.norm, arch.upsample
         self.size_multiple = self.min_size = 2**levels
         self.receptive_field = 5 * 2**levels - 2
         bias = needs_bias(norm)
@@ -46,11 +39,11 @@ class UNetGenerator(nn.Module):
                 layers += [norm_layer(norm, inside), *inner]
             layers += [nn.ReLU(True), *doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
             layers += [norm_layer(norm, outside)]
-            if dropout and 4 <= i < levels - 1:
+            if arch.dropout and 4 <= i < levels - 1:
                 layers += [Dropout(0.5)]
             inner = [UNetLevel(layers)]
-        layers = [nn.Conv2d(input_nc, ngf, 4, 2, 1, bias=bias), *inner]
-        layers += [nn.ReLU(True), *doubling(upsample, 2 * ngf, output_nc, 4), nn.Tanh()]
+        layers = [nn.Conv2d(arch.input_nc, ngf, 4, 2, 1, bias=bias), *inner]
+        layers += [nn.ReLU(True), *doubling(upsample, 2 * ngf, arch.output_nc, 4), nn.Tanh()]
         self.model = nn.Sequential()
         self.model.add_module("model", nn.Sequential(*layers))  # twice "model", as the keys have it
 

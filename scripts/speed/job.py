@@ -3,18 +3,18 @@
 Imports no torch before a model is named, so that a mistyped option answers at once.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from data import CARD, find_dataset, recognize
+from data import find_dataset, recognize
+from data.files.dataroot import CARD, DATASETS
 from models import find_model
 from options.declare import flags, option
-from options.parse import Config, first_pass, help_without_model, message_of, parse_train, print_help, suited
-from options.parser import Parser, shown
+from options.layers import first_pass
+from options.parse import Config, parse_train
+from options.parser import Parser, reader_of, shown
 from options.train_options import TrainOptions
-from options.upstream import RETIRED_TRAIN
 from util.registry import did_you_mean
 
 NO_DATA = "random"  # what a run is named after that is timed on random numbers
@@ -35,16 +35,7 @@ JOBS = {
 }
 SUITES = {
     "cpu": ("cgan_128_b32", "mnist_cgan_mlp"),
-    "gpu": (
-        "cyclegan_256_b1",
-        "cyclegan_256_b4",
-        "cyclegan_256_b16",
-        "pix2pix_256_b1",
-        "pix2pix_256_b16",
-        "cgan_128_b128",
-        "mnist_cgan_mlp",
-        "rps_cgan_128",
-    ),
+    "gpu": tuple(name for name in JOBS if name != "cgan_128_b32"),
 }
 
 
@@ -79,10 +70,13 @@ class Job:
     """One comparison, and everything that train.py would read from such a command line."""
 
     name: str
-    bench: BenchmarkOptions
     config: Config[TrainOptions]
     words: tuple[str, ...]  # the command line without the benchmark's own options
-    given: frozenset[str]  # the options that it names
+
+    @property
+    def bench(self) -> BenchmarkOptions:
+        options: BenchmarkOptions = self.config.own
+        return options
 
     @property
     def has_data(self) -> bool:
@@ -92,15 +86,10 @@ class Job:
     def is_end_to_end(self) -> bool:
         return self.bench.end_to_end or bool(self.bench.against)
 
-    @property
-    def n_critic(self) -> int:
-        return int(getattr(self.config.model, "n_critic", 1))
-
 
 def parse_jobs(description: str, argv: Sequence[str]) -> list[Job]:
     """Return the jobs that a command line asks for; exits with status 2 and one line when something is wrong."""
-    own = Parser(description)
-    own.add("benchmark", BenchmarkOptions, {})
+    own = reader_of(BenchmarkOptions)
     bench = own.parse_known_args(argv)[0]
     if not bench.suite:
         return [parse_job(description, bench.job or "", argv)]
@@ -117,54 +106,35 @@ def parse_jobs(description: str, argv: Sequence[str]) -> list[Job]:
 
 def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
     """Return one job; ``name`` is one of JOBS, whose options ``argv`` may change, or "" when ``argv`` says it all."""
-    given_words, argv = argv, [*JOBS.get(name, "").split(), *argv]
-    parser = Parser(description, RETIRED_TRAIN)
-    parser.add("benchmark", BenchmarkOptions, {})
-    asked = first_pass(parser, argv)
-    if not (model := asked.get("model")):
-        help_without_model(parser, argv, "; or --job NAME, or --suite")
+    words = [*JOBS.get(name, "").split(), *argv]
+    find: Callable[[str, str], tuple[str, Path]] = recognize
+    if not (dataroot := first_pass(Parser(""), words).get("dataroot")):
+        words += ["--dataroot", NO_DATA]
+        find = lambda *_: ("image_folder", DATASETS / NO_DATA / CARD)  # noqa: E731
+    or_else = "; or --job NAME, or --suite"
+    config = parse_train(description, words, find_model, find_dataset, find, BenchmarkOptions, or_else)
+    bench, data = config.own, config.data
     try:
-        model_class, dataroot = find_model(model), asked.get("dataroot", "")
-        found = (
-            suited(recognize(dataroot, model_class.dataset_mode)[0], model_class.needs) if dataroot else "image_folder"
-        )
-        mode = asked.get("dataset_mode") or model_class.dataset_mode or found
-        parser.add("training", TrainOptions, model_class.defaults)
-        parser.add(f"--model {model}", model_class.Options, model_class.defaults)
-        parser.add(f"--dataset_mode {mode}", find_dataset(mode).Options, model_class.defaults)
-        print_help(parser, argv)
-        given = parser.parse(argv)
-        bench = BenchmarkOptions(**{f.name: given[f.name] for f in flags(BenchmarkOptions) if f.name in given})
-        if given.get("continue_train"):
+        if config.run.continue_train:
             raise ValueError("--continue_train: the benchmark begins runs of its own")
         if (bench.end_to_end or bench.against) and not dataroot:
             raise ValueError("--end_to_end and --against train on data: name it by --dataroot")
         if bench.against and not (Path(bench.against) / "train.py").is_file():
-            raise FileNotFoundError(f"--against {bench.against}: no train.py there")
-    except (LookupError, OSError, ValueError) as error:
-        parser.error(message_of(error))
-    words = _without_own(argv)
-    if not dataroot:
-        words += ["--dataroot", NO_DATA]
-        if "crop_size" in given and "load_size" not in given:  # nothing is cropped
-            words += ["--load_size", str(given["crop_size"])]
-    find = recognize if dataroot else (lambda *_: (mode, Path(CARD)))
-    config = parse_train(description, words, find_model, find_dataset, find)
-    return Job(_describe(name, config, parser.parse(given_words)), bench, config, tuple(words), frozenset(given))
+            raise ValueError(f"--against {bench.against}: no train.py there")
+    except ValueError as error:
+        Parser("").error(str(error))
+    if not dataroot and "crop_size" in config.given and "load_size" not in config.given:  # nothing is cropped
+        config = replace(config, data=replace(data, load_size=data.crop_size))
+    for_train = reader_of(BenchmarkOptions).parse_known_args(words)[1]
+    return Job(_describe(name, config, argv), config, tuple(for_train))
 
 
-def _without_own(argv: Sequence[str]) -> list[str]:
-    """Return the words that are for train.py."""
-    parser = Parser("")
-    parser.add("benchmark", BenchmarkOptions, {})
-    return parser.parse_known_args(argv)[1]
-
-
-def _describe(name: str, config: Config[TrainOptions], given: Mapping[str, Any]) -> str:
+def _describe(name: str, config: Config[TrainOptions], argv: Sequence[str]) -> str:
     """Return what a job is called: its name in JOBS, or model, size and batch, and what was asked for beside that."""
-    told = {f.name for f in flags(BenchmarkOptions)} | set(OF_NO_JOB)
+    told = {flag.name for flag in flags(BenchmarkOptions)} | set(OF_NO_JOB)
     if not name:
         told |= {"model", "image_size", "crop_size", "load_size", "batch_size"}
         size = getattr(config.data, "image_size", 0) or config.data.crop_size
         name = f"{config.model_name}_{size}_b{config.run.batch_size}"
+    given = reader_of(BenchmarkOptions, TrainOptions, type(config.model), type(config.data)).parse(argv)
     return " ".join([name, *(f"{option} {shown(value)}" for option, value in given.items() if option not in told)])

@@ -40,19 +40,7 @@ class Row(NamedTuple):
 
 
 COLUMNS = ("job", "device", "reference_ms", "ours_ms", "ratio", "reference_gib", "ours_gib")  # of the CSV
-TITLES = (
-    "",
-    "ms/step",
-    "spread %",
-    "img/s",
-    "peak GiB",
-    "data ms",
-    "start-up s",
-    "first step s",
-    "epoch s",
-    "first epoch s",
-)
-NARROW, WIDTH, BAR = 320, 860, 26  # of the plot, in pixels: where bars begin, where all ends, height of a row
+LEFT, WIDTH, BAR = 320, 860, 26  # of the plot, in pixels: where bars begin, where all ends, height of a row
 
 
 def spread_of(times: list[float]) -> float:
@@ -62,20 +50,24 @@ def spread_of(times: list[float]) -> float:
 
 def table(row: Row) -> str:
     """Return the figures of a job, a line for each side, without columns in which nothing was measured."""
-    cells = [[f"{row.job} ({row.device})", *TITLES[1:]]]
-    for name, side in ((row.against, row.reference), ("ours", row.ours)):
-        values = (side.data_ms, side.start_up, side.first, side.epoch, side.first_epoch)
-        rest = [f"{value:.2f}" if value else "" for value in values]
-        spread = f"{100 * side.spread:.0f}" if side.spread else ""
-        cells.append(
-            [name, f"{side.ms:.2f}", spread, f"{1000 * row.batch_size / side.ms:.1f}", f"{side.gib:.2f}", *rest]
-        )
-    columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
-        for line in zip(*columns, strict=True)
-    ]
+    sides = (row.reference, row.ours)
+    columns = {
+        "ms/step": [f"{side.ms:.2f}" for side in sides],
+        "spread %": [f"{100 * side.spread:.0f}" if side.spread else "" for side in sides],
+        "img/s": [f"{1000 * row.batch_size / side.ms:.1f}" for side in sides],
+        "peak GiB": [f"{side.gib:.2f}" for side in sides],
+        "data ms": [f"{side.data_ms:.2f}" if side.data_ms else "" for side in sides],
+        "start-up s": [f"{side.start_up:.2f}" for side in sides],
+        "first step s": [f"{side.first:.2f}" if side.first else "" for side in sides],
+        "epoch s": [f"{side.epoch:.2f}" if side.epoch else "" for side in sides],
+        "first epoch s": [f"{side.first_epoch:.2f}" if side.first_epoch else "" for side in sides],
+    }
+    names = [f"{row.job} ({row.device})", row.against, "ours"]
+    lines = [name.ljust(max(map(len, names))) for name in names]
+    for title, cells in columns.items():
+        if any(cells):
+            width = 2 + max(map(len, (title, *cells)))
+            lines = [line + cell.rjust(width) for line, cell in zip(lines, (title, *cells), strict=True)]
     return "\n".join([*lines, f"ratio {row.ratio:.2f}"])
 
 
@@ -100,30 +92,23 @@ def append_csv(path: Path, row: Row) -> None:
 
 
 def write_plot(path: Path, rows: list[Row]) -> None:
-    """Draw how many times as fast as the reference ours is, a bar a job."""
-    scale = (WIDTH - NARROW - 160) / max(1.0, *(row.ratio for row in rows))
-    who = "the reference" if rows[0].against == Row._field_defaults["against"] else rows[0].against
-    height, one = BAR * len(rows) + 70, NARROW + scale
+    """Draw how many times as fast as the reference ours is, a bar a job, as SVG."""
+    scale = (WIDTH - LEFT - 160) / max(1.0, *(row.ratio for row in rows))
+    who = "the reference" if rows[0].against == "reference" else rows[0].against
+    title = f"How many times as fast as {who}, on {rows[0].device} (ms a step)"
+    one, bottom = LEFT + scale, 40 + BAR * len(rows)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
-        'font-size="13">',
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        f'<text x="12" y="24">How many times as fast as {escape(who)}, on {escape(rows[0].device)} (ms a step)</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 30}" font-family="sans-serif" '
+        f'font-size="13"><rect width="{WIDTH}" height="{bottom + 30}" fill="white"/>',
+        f'<text x="12" y="24">{escape(title)}</text>',
     ]
-    for i, row in enumerate(rows):
-        top, length = 40 + BAR * i, scale * row.ratio
-        colour = "#2a7f62" if row.ratio >= 1 else "#b5532a"
-        label = escape(row.job if len(row.job) < 42 else f"{row.job[:40]}...")
+    for top, row in zip(range(40, bottom, BAR), rows, strict=True):
+        length, colour = scale * row.ratio, "#2a7f62" if row.ratio >= 1 else "#b5532a"
+        figures = f"{row.ratio:.2f} ({row.reference.ms:.4g} : {row.ours.ms:.4g})"
         parts += [
-            f'<text x="{NARROW - 8}" y="{top + 15}" text-anchor="end">{label}</text>',
-            f'<rect x="{NARROW}" y="{top}" width="{length:.1f}" height="{BAR - 6}" fill="{colour}"/>',
-            f'<text x="{NARROW + length + 6:.1f}" y="{top + 15}">{row.ratio:.2f} '
-            f'<tspan fill="#666" font-size="11">({row.reference.ms:.4g} : {row.ours.ms:.4g})</tspan></text>',
+            f'<text x="{LEFT - 8}" y="{top + 15}" text-anchor="end">{escape(row.job[:42])}</text>',
+            f'<rect x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR - 6}" fill="{colour}"/>',
+            f'<text x="{LEFT + length + 6:.1f}" y="{top + 15}">{figures}</text>',
         ]
-    bottom = 40 + BAR * len(rows)
-    parts += [
-        f'<line x1="{one:.1f}" x2="{one:.1f}" y1="36" y2="{bottom}" stroke="#333" stroke-dasharray="4 3"/>',
-        f'<text x="{one:.1f}" y="{bottom + 16}" text-anchor="middle">1</text>',
-        "</svg>",
-    ]
-    write_text(path, "\n".join(parts) + "\n")
+    dashes = f'<line x1="{one:.1f}" x2="{one:.1f}" y1="36" y2="{bottom}" stroke="#333" stroke-dasharray="4 3"/>'
+    write_text(path, "\n".join([*parts, dashes, "</svg>"]) + "\n")

@@ -10,6 +10,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from util.images import make_grid, make_labelled_grid
 from util.results.interpolation import truncated, walk
 from util.results.results import Results
+from util.spread import spread
 from util.types import Batch, Grid
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ def show_latents(
         opt: of test.py.
         open_phase: "train", "val" or "test" -> a loader of that part of the data.
     """
+    rows = list(dict.fromkeys(labels))
+    few = rows if opt.labels else [rows[i] for i in spread(len(rows), opt.display_classes or len(rows))]
     if opt.interpolate:
         ends = truncated(model.latents(2, opt.seed), opt.truncation)
-        draw_walk(results, model, labels, walk(ends[0], ends[1], opt.interpolate, opt.interpolation))
+        draw_walk(results, model, few, walk(ends[0], ends[1], opt.interpolate, opt.interpolation))
     if opt.nearest:
         loader = open_phase("train")
         batches = (batch for batch, _ in loader.in_order(len(loader.dataset)))
@@ -53,12 +56,11 @@ def show_latents(
         except FileNotFoundError as error:
             print(f"no reconstructions are shown: {error}")
         else:
-            draw_reconstructions(results, model, [batch for batch, _ in loader.in_order(len(loader.dataset))])
+            draw_reconstructions(results, model, few, [batch for batch, _ in loader.in_order(len(loader.dataset))])
 
 
-def draw_walk(results: Results, model: "NoiseModel", labels: list[int], points: Tensor) -> None:
-    """Draw the walk along ``points`` (N, nz), the same for each class: a row a class, N columns."""
-    rows = list(dict.fromkeys(labels))
+def draw_walk(results: Results, model: "NoiseModel", rows: list[int], points: Tensor) -> None:
+    """Draw the walk along ``points`` (N, nz), the same for each class of ``rows``: a row a class, N columns."""
     parts = [model.sample(points, torch.full((len(points),), k, device=model.device)) for k in rows]
     images = torch.cat(parts or [model.sample(points, None)])
     names = tuple(model.spec.classes[k] for k in rows)
@@ -103,8 +105,8 @@ def _small(images: Tensor) -> Tensor:
     return adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
 
-def draw_reconstructions(results: Results, model: "NoiseModel", batches: list[Batch]) -> None:
-    """Show real images, what is decoded of them, and what becomes of them in each other class; print the errors."""
+def draw_reconstructions(results: Results, model: "NoiseModel", rows: list[int], batches: list[Batch]) -> None:
+    """Show real images, what is decoded of them, and what becomes of them in the classes ``rows``; print the errors."""
     error = kl = 0.0
     num = sum(len(batch["image"]) for batch in batches)
     for batch in batches:
@@ -118,9 +120,9 @@ def draw_reconstructions(results: Results, model: "NoiseModel", batches: list[Ba
     images, labels = (torch.cat([batch[key] for batch in batches]) for key in ("image", "label"))
     first = [int((labels == k).nonzero()[0]) for k in range(len(classes)) if (labels == k).any()][:SWAPPED]
     z, own, _ = model.autoencode(images[first], labels[first])
-    swapped = [model.sample(z, torch.full((len(z),), k, device=z.device)) for k in range(len(classes))]
+    swapped = [model.sample(z, torch.full((len(z),), k, device=z.device)) for k in rows]
     kinds = torch.cat([images[first], own, *swapped])  # a row of images each
-    grid = Grid(kinds.cpu(), len(z), ("real", "decoded", *(f"as {name}" for name in classes)))
+    grid = Grid(kinds.cpu(), len(z), ("real", "decoded", *(f"as {classes[k]}" for k in rows)))
     path = results.save("swap", "swap", make_labelled_grid(grid))
     results.page.add_section("Reconstructions", f"{line}.")
     results.page.add_figure(path, "real images, decoded as what they are, and as each class in turn")

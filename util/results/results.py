@@ -48,7 +48,8 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[
             raise ValueError(f"--labels {','.join(wanted)}: this model was trained without labels")
         return []
     if not wanted and absent:
-        print(f"not drawn: {', '.join(absent)}, which had no image to learn from (--labels draws them all the same)")
+        named = ", ".join(absent[:SHOWN]) + f" and {len(absent) - SHOWN} more" * (len(absent) > SHOWN)
+        print(f"not drawn: {named}, which had no image to learn from (--labels draws them all the same)")
     words = wanted or [name for name in classes if name not in absent]
     return [_read_label(word, classes) for word in words]
 
@@ -176,7 +177,7 @@ def draw_samples(
     more = "" if num == sum(map(len, shown.values())) else f", the first {SHOWN} of each class are shown"
     results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
     results.page.add_gallery(shown)
-    columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if labels else 10
+    columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
     grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")

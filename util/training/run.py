@@ -25,7 +25,7 @@ from util.training.measuring import Measured, Measuring
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
 from util.training.reporter import Reporter
-from util.training.run_folder import check_same_data, describe_process, open_run_folder
+from util.training.run_folder import describe_process, open_run_folder
 from util.training.saver import Saver
 from util.training.stopwatch import Stopwatch
 from util.training.summary import printing_layers
@@ -88,7 +88,6 @@ class Run:
         self.reporter = Reporter(self, sections, defaults)
         self.saver = Saver(self)
         if opt.continue_train:
-            check_same_data(options_file, sections["spec"])
             self.saver.load_state()
             write_text(options_file, record)
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults))

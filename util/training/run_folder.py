@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from util.config_file import plain, read_section
+from util.config_file import read_section
 from util.console import warn
 from util.files import FolderLock
 from util.runs import OPTIONS_FILE
@@ -54,21 +54,6 @@ def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> Fold
 
 def _contents(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if p.name != ".lock" and not p.match(".*.tmp")] if folder.exists() else []
-
-
-def check_same_data(previous: Path, spec: dict[str, Any]) -> None:
-    """Compare the data, such as its classes, with the record of the run that is resumed.
-
-    Raises:
-        ValueError: it differs.
-    """
-    recorded = read_section(previous, "spec")
-    for name, before in recorded.items():
-        now = plain(spec.get(name))
-        if now != before:
-            raise ValueError(
-                f"the data is not what it was when this run was started: its {name} was {before}, is {now}"
-            )
 
 
 def describe_process(device: torch.device, speed: str, previous: Path | None) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""The layers that values of options come from, in order: the same for train.py, test.py and the benchmark."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from options.parser import HELP, Parser
+from util.config_file import Entry, brief, read_config
+
+Layer = Literal["declaration", "model", "card", "run", "config", "command line"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)  # the weakest first
+Layers = Mapping[Layer, Mapping[str, Any]]  # layer -> the options that it sets; a layer that sets none may be missing
+
+# A record that repeated these would repeat the deed.
+OF_ONE_COMMAND = ("config", "continue_train", "accept_data", "overwrite", "suffix")
+CLASSES = ("model", "dataset_mode")
+FIRST = (*CLASSES, "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
+NOTHING: dict[str, Entry] = {}
+OF_A_AND_B = ("aligned", "unaligned", "single")  # a model that draws from noise takes all images alike
+
+
+def resolve(layers: Layers, first: Layer = "declaration", last: Layer = "command line") -> dict[str, Any]:
+    """Return each option with its value in the strongest of the layers from ``first`` to ``last`` that sets it."""
+    values: dict[str, Any] = {}
+    for layer in LAYERS[LAYERS.index(first) : LAYERS.index(last) + 1]:
+        values |= layers.get(layer, {})
+    return values
+
+
+def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
+    """Return what the command line says of the options that decide which others there are, as it stands there."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ("config", "suffix", *FIRST):
+        first.add_argument(f"--{name}", default=None)
+    first.add_argument("--continue_train", action="store_const", const="yes", default=None)
+    try:
+        found = first.parse_known_args(argv)[0]
+    except argparse.ArgumentError as error:
+        if not HELP & set(argv):
+            parser.error(str(error))
+        return {}
+    return {name: value for name, value in vars(found).items() if value is not None}
+
+
+def texts(entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Return what a file says of the options that decide which others there are.
+
+    Raises:
+        ValueError: a value is a list, a switch or nothing; the message says where.
+    """
+    found = {name: entries[name] for name in FIRST if name in entries}
+    for name, (value, where) in found.items():
+        if value is None or isinstance(value, bool | list | dict):
+            raise ValueError(f"{where}: {name}: {brief(value)} is not a text")
+    return {name: str(value) for name, (value, _) in found.items()}
+
+
+def first_options(
+    asked: Mapping[str, str], config: Mapping[str, Entry], run: Mapping[str, Entry] = NOTHING
+) -> dict[str, str]:
+    """Return the options that decide which others there are; a run that is resumed keeps its classes."""
+    kept = {name: text for name, text in texts(run).items() if name in CLASSES}  # what differs is refused later
+    return resolve({"run": texts(run), "config": texts(config), "command line": asked}) | kept
+
+
+def read_asked_config(asked: Mapping[str, str]) -> dict[str, Entry]:
+    """Return what the file of ``--config`` says; raise ValueError when it holds what belongs on the command line."""
+    config = read_config(Path(asked["config"])) if "config" in asked else {}
+    for name in OF_ONE_COMMAND:
+        if name in config:
+            raise ValueError(f"{config[name].where}: {name} belongs on the command line")
+    return config
+
+
+def read_card(
+    first: Mapping[str, str], model_class: Any, recognize: Callable[[str, str], tuple[str, Path]]
+) -> tuple[str, dict[str, Entry], bool]:
+    """Return the dataset_mode, what the data set's card says, and whether it says so of that dataset_mode."""
+    mode = first.get("dataset_mode") or model_class.dataset_mode
+    if not (dataroot := first.get("dataroot")):
+        return mode or "image_folder", {}, True
+    recognized, file = recognize(dataroot, mode)
+    mode = mode or suited(recognized, model_class.needs)
+    card = read_config(file) if file.exists() else {}
+    return mode, {k: e for k, e in card.items() if k not in ("about", "licence")}, mode == recognized
+
+
+def presets(model_class: Any, layers: Layers) -> dict[str, Any]:
+    """Return the model's defaults that go with the choices of ``layers``."""
+    values = resolve(layers)
+    chosen = [by_choice.get(values.get(option), {}) for option, by_choice in model_class.presets.items()]
+    return {name: value for defaults in chosen for name, value in defaults.items()}
+
+
+def suited(recognized: str, needs: Sequence[str]) -> str:
+    """Return the data set class for a model with these ``needs`` where data was ``recognized`` as of another kind."""
+    return "image_folder" if "image" in needs and recognized in OF_A_AND_B else recognized
