@@ -23,15 +23,12 @@ FASTCUT = {"n_epochs": 150, "n_epochs_decay": 50, "lambda_NCE": 10.0, "nce_idt":
 class CUTModel(TranslationModel):
     """G turns A into B; each patch of its image must be closer to the patch of A at its place than to others of A.
 
-    The features compared are those of G's own first half, through F. One generator and one discriminator, where
-    CycleGAN has two of each.
+    The features compared are those of G's own first half, through F. CycleGAN has twice as many networks.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
-        CUT_mode: Literal["CUT", "FastCUT"] = option(
-            "CUT", help="FastCUT: --no_nce_idt --lambda_NCE 10 --flip_equivariance, 150 + 50 epochs"
-        )
+        CUT_mode: Literal["CUT", "FastCUT"] = option("CUT", help="FastCUT: the lighter one, by other defaults")
         gan_mode: GanMode = "lsgan"
         dropout: bool = False
         init_type: Init = "xavier"
@@ -47,9 +44,7 @@ class CUTModel(TranslationModel):
         nce_includes_all_negatives_from_minibatch: bool = option(
             False, help="tell a patch from those of all images in the batch, not of its own alone"
         )
-        netF: Literal["mlp_sample", "sample"] = option(
-            "mlp_sample", help="what features go through before they are compared: a small network, or nothing"
-        )
+        netF: Literal["mlp_sample", "sample"] = option("mlp_sample", help="sample: compare features of G as they are")
         netF_nc: int = option(256, help="width of netF", min=1)
         flip_equivariance: bool = option(False, help="mirror half of G's inputs, but not what is compared with them")
 
@@ -63,10 +58,8 @@ class CUTModel(TranslationModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt if opt.antialias_up else replace(opt, upsample="deconv"), spec)
         if spec.input_nc != spec.output_nc:
-            raise ValueError(
-                f"--model cut shows G its own images, but A has {spec.input_nc} channels and B {spec.output_nc}: make "
-                "them equal by --input_nc and --output_nc, or use --model cycle_gan --lambda_identity 0"
-            )
+            channels = f"A has {spec.input_nc} channels and B {spec.output_nc}"
+            raise ValueError(f"--model cut shows G its own images, but {channels}: set --input_nc and --output_nc")
         self.netG, self.netD = self.generator(spec.input_nc, spec.output_nc), self.discriminator(spec.output_nc)
         if not isinstance(self.netG, ResnetGenerator):
             raise ValueError(f"--netG {opt.netG}: --model cut compares features of a resnet, such as resnet_9blocks")
