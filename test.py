@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
-from options.parse import Config, warn_unheeded
+from options.parse import Config, warn_unused
 from options.parse_tested import parse_test
-from options.test_options import OF_ALL, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
+from options.test_options import COMMON, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
 from util.results.origin import KIND
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def test(config: Config[TestOptions]) -> None:
     if opt.label == "best" and (best := read_best(opt.run_dir)):
         subtitle += f"; best: {describe_best(best)}"
     others = config.given & (OF_TRANSLATION if isinstance(model, NoiseModel) else OF_NOISE)
-    reasons = dict.fromkeys(sorted(others), f"{config.model_name} does not do that")
+    reasons = dict.fromkeys(sorted(others), f"{config.model_name} does not use it")
     if opt.metrics and model.spec.classes:
-        reasons["labels"] = "--metrics are of all classes, as held-out images have them, and this says which to show"
-    warn_unheeded({name: why for name, why in (opt.idle() | reasons).items() if name in config.given})
+        reasons["labels"] = "--metrics always covers all classes; --labels only selects the samples shown"
+    warn_unused({name: why for name, why in (opt.idle() | reasons).items() if name in config.given})
     if opt.tile:
         model.use_tiles(opt.tile, opt.tile_overlap)
     evaluator = None
@@ -100,7 +100,7 @@ def test(config: Config[TestOptions]) -> None:
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)
-            tell(loader.dataset)
+            tell(loader.dataset, trains=False)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
         if evaluator:
@@ -114,7 +114,7 @@ def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, A
     """Return what sets results apart from others of the same checkpoint, and the other options that change them."""
     options = vars(config.data) | vars(config.run) | {"model": config.model_name}
     kind = {name: options.get(name, "") for name in KIND}
-    others = config.given - OF_ALL - OF_PLACE - kind.keys()
+    others = config.given - COMMON - OF_PLACE - kind.keys()
     return kind, {name: options[name] for name in sorted(others & options.keys())}
 
 

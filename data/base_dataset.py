@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from data.files.image_paths import Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
+from util.open_image import MAX_PIXELS, allow_pixels
 from util.spread import spread
 from util.types import DataSpec
 
@@ -39,6 +40,9 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         max_dataset_size: int = option(
             0, help="use so many samples only, spread over all; 0 or inf: all", min=0, read=no_limit
         )
+        max_pixels: int = option(
+            MAX_PIXELS, help="largest image to read, in pixels: a small file may unpack to all of the memory", min=1
+        )
         flip: bool = option(False, help="mirror images at random")
         serial_batches: bool = option(False, help="take the samples in the order of their names, not at random")
 
@@ -55,6 +59,7 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
 
     def __init__(self, opt: Options) -> None:
         self.opt = opt
+        allow_pixels(opt.max_pixels)
         self.names: list[str] = []  # what each sample is called: a path relative to the data, without "..".
         self.labels: Tensor | None = None  # int64 (N,), or None when the data has no labels
         self.crop_size = 0  # side of the square that the loader cuts out of what is decoded; 0: it stays whole

@@ -11,6 +11,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.files.image_paths import OTHER, TEXTS
+from data.files.notes import CLEAR, GREY, look
 from data.files.phases import phase_or_side
 from data.files.pixels import Header, read_header
 from data.files.ranges import sample, warn_of_range
@@ -25,12 +26,14 @@ MUCH = 0.05  # to leave out more than this part is worth a warning
 Findings = dict[str, Any]  # plain values, as options.yaml holds them
 
 
-def find(dataset: BaseDataset) -> Findings:
-    """Return how ``dataset`` was understood; to be asked when bad files are known."""
+def find(dataset: BaseDataset, trains: bool = True) -> Findings:
+    """Return how ``dataset`` was understood; to be asked when bad files are known, for training or for a test."""
     root = find_dataroot(dataset.opt.dataroot)
     found: Findings = {"read": [_relative(path, root) for path in dataset.read]}
     for key in dataset.keys:
-        found["images" if key == "image" else f"images_{key}"] = _describe(dataset, key)
+        found["images" if key == "image" else f"images_{key}"] = _describe(dataset, key, trains)
+        if notes := _notes(dataset, key):
+            found.setdefault("notes", []).extend(notes)
     if dataset.labels is not None:
         counts = torch.bincount(dataset.labels, minlength=dataset.spec.num_classes).tolist()
         found["classes"] = dict(zip(dataset.spec.classes, counts, strict=True))
@@ -57,6 +60,7 @@ def lines(findings: Findings) -> list[str]:
         found.append(f"classes: {each}")
         if places := _moved(list(classes)):
             found.append(f"the classes are in natural order, not in that of the alphabet: {' before '.join(places)}")
+    found += findings.get("notes", [])
     if "other_phases" in findings:
         found.append(f"kept for other phases: {findings['other_phases']} images")
     if "not_read" in findings:
@@ -70,9 +74,9 @@ def lines(findings: Findings) -> list[str]:
     return found
 
 
-def tell(dataset: BaseDataset) -> Findings:
+def tell(dataset: BaseDataset, trains: bool = True) -> Findings:
     """Print how ``dataset`` was understood, warn of what is hardly meant, and return it."""
-    findings = find(dataset)
+    findings = find(dataset, trains)
     print("\n".join(lines(findings)))
     if warning := much_left_out(dataset):
         warn(warning)
@@ -101,7 +105,7 @@ def _moved(classes: list[str]) -> tuple[str, str] | None:
     return next(((a, b) for a, b in itertools.pairwise(classes) if a > b and any(map(str.isdecimal, a + b))), None)
 
 
-def _describe(dataset: BaseDataset, key: str) -> str:
+def _describe(dataset: BaseDataset, key: str, trains: bool) -> str:
     """Return number, sizes, channels and depth of the images of ``key``, from the headers of some files."""
     files = dataset.image_files(key)
     headers = []
@@ -115,9 +119,24 @@ def _describe(dataset: BaseDataset, key: str) -> str:
     if key not in dataset.value_ranges:
         return text
     limits, numbers = dataset.value_ranges[key], sample(files)
-    warn_of_range(dataset.range_flag(key), limits, numbers)
+    warn_of_range(dataset.range_flag(key), limits, numbers, is_settled=not trains)
     shown = f", of which {limits[0]:g} is black and {limits[1]:g} white" if limits else ""
     return f"{text}, numbers from {numbers.ends()}{shown}" if numbers else text
+
+
+def _notes(dataset: BaseDataset, key: str) -> list[str]:
+    """Return lines on what is true of some files of ``key``, by ``notes.look``, and may not be known."""
+    found, num = look(dataset.image_files(key))
+    nc = dataset.spec.input_nc if key == "A" else dataset.spec.output_nc
+    lines = []
+    for note, files in found.items():
+        if (note == CLEAR and nc == 4) or (note == GREY and (nc != 3 or len(files) < num)):
+            continue
+        flag = {"image": "channels", "A": "input_nc", "B": "output_nc"}.get(key)
+        more = f" (--{flag} 1 reads one channel)" if note == GREY and flag else ""
+        side = "" if key in ("image", "RGB") else f" of {key}"
+        lines.append(f"{note}: {len(files)} of {num} files looked at{side}, such as {files[0].name}{more}")
+    return lines
 
 
 def _sizes(headers: list[Header]) -> str:

@@ -14,11 +14,7 @@ from util.types import Batch, DataSpec, Weighted
 
 
 class CGANModel(GANModel):
-    """G draws an image of a given class, and D discriminates image and class together (Eq. 2).
-
-    Each step updates D on real and generated images (Algorithm 1 of arXiv:1406.2661, its k is ``n_critic``), then G on
-    the same noise.
-    """
+    """G draws an image of a given class, and D sees image and class together (Eq. 2); the step is the GAN's."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
@@ -26,7 +22,7 @@ class CGANModel(GANModel):
         netD: NoiseNet = "conv"
         hidden_D: tuple[int, ...] = (512, 512, 512)
         dropout: float = 0.4
-        norm_eps: float = 0.8  # as in the sources of this model, who meant the momentum; PyTorch's own is 1e-5
+        norm_eps: float = 0.8  # the tutorial passes 0.8 as eps (it meant momentum); kept to reproduce it
         conditional: bool = True
         lambda_mismatch: float = option(
             0.0, help="weight of D's loss on real images with a wrong label, beside that on fakes; 0: none", min=0

@@ -145,14 +145,14 @@ def check_networks(opt: NetworkOptions, spec: DataSpec) -> None:
 
 def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
     """Return G and D as the options ask for them, with labels if ``spec`` has classes."""
+    images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
+    netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
+    netD = create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
     for name, net in (("hidden_G", opt.netG), ("hidden_D", opt.netD)):
         widths = getattr(opt, name)
         if net != "mlp" and widths != getattr(type(opt), name):
             warn(f"--{name} {','.join(map(str, widths))} has no effect without --net{name[-1]} mlp")
-
-    images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
-    netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
-    return netG, create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
+    return netG, netD
 
 
 def check_classes(who: str, spec: DataSpec) -> None:

@@ -62,15 +62,23 @@ class TranslationModel(AdversarialModel):
         return net
 
     def warn_of_padding(self, netG: Generator) -> None:
-        """Say so when images are padded to more than twice their pixels."""
+        """Warn when images are padded to more than twice their pixels; name a network that pads less."""
         sides = self.spec.image_size
-        padded_sides = [fitting_side(side, netG.size_multiple, netG.min_size) for side in sides]
-        fits = 2 ** (min(sides).bit_length() - 1)
-        if math.prod(padded_sides) > 2 * math.prod(sides) and fits >= 32:
-            warn(
-                f"--netG {self.opt.netG} pads images of {sides[1]} x {sides[0]} pixels to {padded_sides[1]} x "
-                f"{padded_sides[0]}: --netG unet_{fits} is faster"
-            )
+
+        def padded_sides(multiple: int, smallest: int) -> tuple[int, ...]:
+            return tuple(fitting_side(side, multiple, smallest) for side in sides)
+
+        now = padded_sides(netG.size_multiple, netG.min_size)
+        largest = min(sides).bit_length() - 1
+        if math.prod(now) <= 2 * math.prod(sides) or largest < 5:  # a unet_32 is the smallest
+            return
+        areas = {2**k: math.prod(padded_sides(2**k, 2**k)) for k in range(largest, 4, -1)}
+        best = min(areas, key=lambda size: areas[size])
+        better = f"unet_{best}" if areas[best] < math.prod(now) else "resnet_9blocks"
+        warn(
+            f"--netG {self.opt.netG} pads images of {sides[1]} x {sides[0]} pixels to {now[1]} x {now[0]}: "
+            f"--netG {better} pads less"
+        )
 
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt

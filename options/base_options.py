@@ -15,7 +15,7 @@ def device_name(text: str) -> str:
     """Read ``--device cuda:1`` and the older ``--gpu_ids 1`` (-1: CPU).
 
     Raises:
-        ValueError: several GPUs are named, which one process does not use.
+        ValueError: more than one GPU is named; a process uses one.
     """
     if "," in text:
         raise ValueError(f"{text!r}: one process uses one device; choose one")
@@ -28,19 +28,19 @@ def run_name(text: str) -> str:
     """Read a run's name, which is also the name of its folder.
 
     Raises:
-        ValueError: there could be no such folder, it would lie elsewhere, be hidden, or look like an option.
+        ValueError: no folder can have this name, or it would lie elsewhere, be hidden or look like an option.
     """
     if len(text.encode()) > 200:
         raise ValueError(f"{text[:20]!r}... is too long for the name of a folder: at most 200 bytes")
     if not text:
-        raise ValueError("a name that is empty cannot name a folder")
+        raise ValueError("an empty name cannot name a folder")
     if text.startswith((".", "-")) or text != text.strip() or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in text):
         raise ValueError(f'{text!r} cannot name a folder: no dot or dash first, no outer space, no / \\ : * ? " < > |')
     return text
 
 
 def full_name(name: str, suffix: str, values: Mapping[str, Any]) -> str:
-    """Return the run's name with ``--suffix``, whose braces name options.
+    """Return the run's name with ``--suffix``, filling in the options named in braces.
 
     Raises:
         ValueError: there is no such option, or the result cannot name a folder.
@@ -55,7 +55,7 @@ def full_name(name: str, suffix: str, values: Mapping[str, Any]) -> str:
 
 
 def match_suffix(checkpoints_dir: Path, name: str, suffix: str) -> str:
-    """Return the name of the run that was started with ``--name`` and ``--suffix``, whatever stood in its braces.
+    """Return the name of the run started with ``--name`` and ``--suffix``, whatever the braces were filled with.
 
     Raises:
         ValueError: several runs have such a name.
@@ -65,72 +65,72 @@ def match_suffix(checkpoints_dir: Path, name: str, suffix: str) -> str:
     pattern = "*".join(glob.escape(part) for part in re.split(r"\{\w+\}", f"{name}_{suffix}"))
     found = sorted(folder.name for folder in checkpoints_dir.glob(pattern))
     if len(found) > 1:
-        raise ValueError(f"--suffix {suffix} may mean {', '.join(found)}: give the whole --name of one")
+        raise ValueError(f"--suffix {suffix} matches {', '.join(found)}: give the full --name of one")
     return found[0] if found else f"{name}_{suffix}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseOptions:
-    name: str = option("", help="name of the run: its files go to checkpoints_dir/name", resume="free", read=run_name)
-    checkpoints_dir: Path = option(Path("checkpoints"), help="folder that holds one folder per run", resume="free")
+    name: str = option("", help="name of the run; its files go to checkpoints_dir/name", resume="free", read=run_name)
+    checkpoints_dir: Path = option(Path("checkpoints"), help="folder with one subfolder per run", resume="free")
     config: str = option(
-        "", help="YAML file of option values, such as a run's options.yaml; the command line wins", resume="free"
+        "",
+        help="YAML file of option values, such as a run's options.yaml; the command line overrides it",
+        resume="free",
     )
     suffix: str = option(
-        "", help="appended to the name, such as {model}_{netG}_size{load_size}: options go into braces", resume="free"
+        "", help="appended to the name; options in braces are filled in: {model}_{netG}_size{load_size}", resume="free"
     )
     device: str = option(
         "auto",
-        help="torch device: auto (a GPU when there is one), cpu, cuda, cuda:1, mps",
+        help="torch device: auto (a GPU if available), cpu, cuda, cuda:1, mps",
         aliases=("gpu_ids",),
         resume="warn",
         read=device_name,
     )
-    seed: int = option(0, help="what all random numbers follow from", min=0, max=2**31 - 1)
-    num_threads: int = option(4, help="threads that decode images", min=0, resume="free")
+    seed: int = option(0, help="random seed", min=0, max=2**31 - 1)
+    num_threads: int = option(4, help="number of threads that decode images", min=0, resume="free")
     cache: Literal["auto", "gpu", "ram", "disk", "off"] = option(
         "auto",
-        help="where decoded images are kept after the first look: auto takes the fastest place they fit",
+        help="where decoded images are cached; auto: the fastest place with enough room",
         resume="free",
     )
     cache_dir: Path = option(
         Path("datasets/.cache"),
-        help="folder for --cache disk, and for what --metrics know of real images",
+        help="folder for --cache disk and for cached features of real images",
         resume="free",
     )
     metrics: tuple[Metric, ...] = option(
         (),
-        help="what to measure against held-out images: kid, frechet, fid, precision, recall, grain, grid; accuracy, "
-        "shares of labelled data; l1, psnr, ssim, lpips of pairs",
+        help="metrics on held-out images: kid, frechet, fid, precision, recall, grain, grid; for labelled data "
+        "accuracy, shares; for pairs l1, psnr, ssim, lpips",
         resume="free",
     )
     eval_images: int = option(
-        1000, help="images from noise to measure, and at most so many held-out ones", min=4, resume="free"
+        1000, help="number of generated images to measure, and the most held-out images to use", min=4, resume="free"
     )
     features: Features = option(
         "auto",
-        help="network whose features are compared; auto: inception if its weights are here, else efficientnet_lite0",
+        help="network that extracts features; auto: inception if its weights are available, else efficientnet_lite0",
         resume="free",
     )
     feature_size: int = option(
-        0, help="efficientnet_lite0: pixels a side to which images are brought; 0: 96", min=0, max=1024, resume="free"
+        0, help="efficientnet_lite0: size in pixels that images are resized to; 0: 96", min=0, max=1024, resume="free"
     )
-    display_classes: int = option(
-        20, help="pictures show at most this many classes, evenly chosen; 0: all", min=0, resume="free"
-    )
-    verbose: bool = option(False, help="print layers, shapes, parameters and mean gradients", resume="free")
+    display_classes: int = option(20, help="most classes in a picture, evenly chosen; 0: all", min=0, resume="free")
+    verbose: bool = option(False, help="print layers, shapes, parameter counts and mean gradients", resume="free")
 
     @property
     def measured_by(self) -> tuple[Metric, ...]:
-        """The metrics that are really measured."""
+        """The metrics that will be measured."""
         return self.metrics
 
     def idle(self) -> dict[str, str]:
-        """Return the options that mean nothing beside the others as they are, each with the reason."""
+        """Return the options that have no effect next to the others, each with the reason."""
         if not self.measured_by:
             return dict.fromkeys(("eval_images", "features", "feature_size"), "nothing is measured without --metrics")
         if not set(OF_FEATURES) & set(self.measured_by):
-            return dict.fromkeys(("features", "feature_size"), "it is for metrics of features, such as kid")
+            return dict.fromkeys(("features", "feature_size"), "no metric on features, such as kid, is measured")
         return {}
 
     @property

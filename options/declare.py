@@ -35,14 +35,14 @@ def option(
     A subclass changes a default with a plain ``lr: float = 1e-4``: the rest of the declaration is inherited.
 
     Args:
-        default: value when neither the command line, nor a config, nor the data's card, nor the model gives one.
+        default: value unless a stronger layer sets another (options/layers.py).
         help: what it does, in one line.
         min: smallest value allowed.
         max: largest value allowed.
         above: the value must be larger than this.
-        aliases: other names that users know, without the dashes.
-        resume: whether ``--continue_train`` refuses another value, warns of it or takes it.
-        read: turns what the user wrote into the value to store; raises ValueError.
+        aliases: other names, without the dashes.
+        resume: whether ``--continue_train`` refuses a changed value, warns of it or accepts it.
+        read: converts the user's text to the value to store; raises ValueError.
     """
     rule = Rule(help, min, max, above, aliases, resume, read)
     return field(default=default, metadata={"rule": rule})
@@ -50,7 +50,7 @@ def option(
 
 @dataclass(frozen=True)
 class Rule:
-    """What ``option`` says beyond type and default."""
+    """The arguments of ``option`` beyond the default."""
 
     help: str
     min: float | None
@@ -80,7 +80,7 @@ class Flag:
         return get_args(hint) if get_origin(hint) is Literal else ()
 
     def parse(self, text: str) -> Any:
-        """Turn what stands on the command line into a value.
+        """Convert text from the command line to a value.
 
         Raises:
             ValueError: ``text`` is of the wrong type, out of range or not among the choices.
@@ -91,7 +91,7 @@ class Flag:
         return self._scalar(text, self.hint)
 
     def convert(self, value: Any) -> Any:
-        """Turn a value from a YAML file into one of this flag's type.
+        """Convert a value from a YAML file to this flag's type.
 
         Raises:
             ValueError: it is of the wrong type, out of range or not among the choices.

@@ -1,4 +1,4 @@
-"""The layers that values of options come from, in order: the same for train.py, test.py and the benchmark."""
+"""The layers that option values come from, in order of precedence, for train.py, test.py and the benchmark."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -9,19 +9,19 @@ from options.parser import HELP, Parser
 from util.config_file import Entry, brief, read_config
 
 Layer = Literal["declaration", "model", "card", "run", "config", "command line"]
-LAYERS: tuple[Layer, ...] = get_args(Layer)  # the weakest first
+LAYERS: tuple[Layer, ...] = get_args(Layer)  # weakest first
 Layers = Mapping[Layer, Mapping[str, Any]]  # layer -> the options that it sets; a layer that sets none may be missing
 
-# A record that repeated these would repeat the deed.
+# Options of a single command: never saved, never read from a config.
 OF_ONE_COMMAND = ("config", "continue_train", "accept_data", "overwrite", "suffix")
 CLASSES = ("model", "dataset_mode")
 FIRST = (*CLASSES, "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
 NOTHING: dict[str, Entry] = {}
-OF_A_AND_B = ("aligned", "unaligned", "single")  # a model that draws from noise takes all images alike
+OF_A_AND_B = ("aligned", "unaligned", "single")  # a noise model reads these folders as plain images
 
 
 def resolve(layers: Layers, first: Layer = "declaration", last: Layer = "command line") -> dict[str, Any]:
-    """Return each option with its value in the strongest of the layers from ``first`` to ``last`` that sets it."""
+    """Return the value of each option: from the strongest layer, of ``first`` to ``last``, that sets it."""
     values: dict[str, Any] = {}
     for layer in LAYERS[LAYERS.index(first) : LAYERS.index(last) + 1]:
         values |= layers.get(layer, {})
@@ -29,7 +29,7 @@ def resolve(layers: Layers, first: Layer = "declaration", last: Layer = "command
 
 
 def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
-    """Return what the command line says of the options that decide which others there are, as it stands there."""
+    """Return the options on the command line that decide which others there are, as text."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in ("config", "suffix", *FIRST):
         first.add_argument(f"--{name}", default=None)
@@ -44,7 +44,7 @@ def first_pass(parser: Parser, argv: Sequence[str]) -> dict[str, str]:
 
 
 def texts(entries: Mapping[str, Entry]) -> dict[str, str]:
-    """Return what a file says of the options that decide which others there are.
+    """Return the options in a file that decide which others there are, as text.
 
     Raises:
         ValueError: a value is a list, a switch or nothing; the message says where.
@@ -65,7 +65,7 @@ def first_options(
 
 
 def read_asked_config(asked: Mapping[str, str]) -> dict[str, Entry]:
-    """Return what the file of ``--config`` says; raise ValueError when it holds what belongs on the command line."""
+    """Read the file of ``--config``; raise ValueError when it holds an option of a single command."""
     config = read_config(Path(asked["config"])) if "config" in asked else {}
     for name in OF_ONE_COMMAND:
         if name in config:
@@ -76,7 +76,7 @@ def read_asked_config(asked: Mapping[str, str]) -> dict[str, Entry]:
 def read_card(
     first: Mapping[str, str], model_class: Any, recognize: Callable[[str, str], tuple[str, Path]]
 ) -> tuple[str, dict[str, Entry], bool]:
-    """Return the dataset_mode, what the data set's card says, and whether it says so of that dataset_mode."""
+    """Return the dataset_mode, the data set's card, and whether the card was written for that dataset_mode."""
     mode = first.get("dataset_mode") or model_class.dataset_mode
     if not (dataroot := first.get("dataroot")):
         return mode or "image_folder", {}, True
@@ -94,5 +94,5 @@ def presets(model_class: Any, layers: Layers) -> dict[str, Any]:
 
 
 def suited(recognized: str, needs: Sequence[str]) -> str:
-    """Return the data set class for a model with these ``needs`` where data was ``recognized`` as of another kind."""
+    """Return the data set class that suits a model with these ``needs``, given the kind of data ``recognized``."""
     return "image_folder" if "image" in needs and recognized in OF_A_AND_B else recognized

@@ -1,4 +1,4 @@
-"""Read the command line, YAML and cards into typed, frozen options."""
+"""Parse the command line, YAML files and data cards into typed, frozen options."""
 
 import dataclasses
 import os
@@ -20,10 +20,10 @@ from options.layers import (
     read_card,
     resolve,
 )
-from options.parser import HELP, Parser, shown
+from options.parser import HELP, Parser
 from options.train_options import TrainOptions
 from options.upstream import RETIRED_TRAIN
-from util.config_file import SECTIONS, Entry, read_config
+from util.config_file import SECTIONS, Entry, read_config, shown
 from util.console import warn
 from util.registry import list_names
 from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
@@ -33,21 +33,21 @@ Run = TypeVar("Run", bound=BaseOptions)
 
 @dataclasses.dataclass(frozen=True)
 class Config(Generic[Run]):
-    """Everything that was asked for: ``run`` by the script, ``model`` and ``data`` by their classes."""
+    """All options: ``run`` as declared by the script, ``model`` and ``data`` by their classes."""
 
     run: Run
     model: Any
     data: Any
     model_name: str
     dataset_mode: str
-    defaults: dict[str, Any]  # what each option would have been, had nobody said otherwise
-    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: what the run noted of its data
-    given: frozenset[str] = frozenset()  # the options that the user gave
-    trained: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: all that is known of the training
+    defaults: dict[str, Any]  # the value of each option without the user's
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: the data spec that the run recorded
+    given: frozenset[str] = frozenset()  # options set by the user
+    trained: dict[str, Any] = dataclasses.field(default_factory=dict)  # test.py: the options of the training
     own: Any = None  # the options of another script that trains, such as the benchmark
 
     def sections(self) -> dict[str, dict[str, Any]]:
-        """Return all options by section and name, as ``options.yaml`` has them: without those of one command."""
+        """Return the options by section and name as saved in ``options.yaml``, without those of a single command."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
         return {s: {k: v for k, v in values.items() if k not in OF_ONE_COMMAND} for s, values in sections.items()}
 
@@ -61,19 +61,19 @@ def parse_train(
     own: type | None = None,
     or_else: str = "",
 ) -> Config[TrainOptions]:
-    """Parse the command line of train.py in two passes: first which model and data, then everyone's options.
+    """Parse the command line of train.py in two passes: first the model and the data, then all options.
 
-    ``layers.LAYERS`` says who wins; the run is that of ``--continue_train``. Exits with status 2 and one line when
-    something is wrong.
+    ``layers.LAYERS`` is the order of precedence; the run is that of ``--continue_train``. Exits with status 2 and one
+    line on a user's mistake.
 
     Args:
-        description: what ``--help`` begins with.
+        description: the first lines of ``--help``.
         argv: the words after the script's name; None takes the process's own.
         find_model, find_dataset: return the class of a name, or raise LookupError.
         recognize: returns dataset_mode and card file of a dataroot, given the dataset_mode that is wanted or "", or
             raises FileNotFoundError.
-        own: further options, those of a script that trains.
-        or_else: what the message about a missing --model offers instead.
+        own: further options, of a script that trains.
+        or_else: alternatives to name when --model is missing.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description, RETIRED_TRAIN)
@@ -90,7 +90,7 @@ def parse_train(
             help_without_model(parser, argv, or_else)
         model_class = find_model(model)
         if not model_class.trains:
-            raise ValueError(f"--model {model} shows what another model has learnt: python test.py --model {model}")
+            raise ValueError(f"--model {model} only shows a trained model: python test.py --model {model}")
         mode, card, is_for_mode = read_card(first, model_class, recognize)
 
         parser.add("run", TrainOptions, "training", model_class.defaults)
@@ -104,7 +104,7 @@ def parse_train(
         print_help(parser, argv)
         layers |= {"config": parser.convert(config), "command line": parser.parse(argv), "run": parser.convert(run)}
         if folder and layers["command line"].pop("epoch_count", 0):
-            warn_unheeded({"epoch_count": "--continue_train knows the epoch that it goes on with"})
+            warn_unused({"epoch_count": "--continue_train knows the epoch"})
         layers["model"] |= presets(model_class, layers)
         values = resolve(layers)
         if values["dataroot"] is MISSING:
@@ -120,26 +120,26 @@ def parse_train(
 
 
 def _config_of(parser: Parser, layers: Layers, values: Mapping[str, Any], model: str) -> Config[TrainOptions]:
-    """Return the options of a training, after a warning of each that the user gave for nothing."""
+    """Build the options of a training; warn of each set by the user that has no effect."""
     defaults = resolve(layers, last="card")
-    # A config may be the record of a run, with all options there are.
+    # A config may be the record of a run, with every option in it.
     changed = {name for name, value in layers["config"].items() if value != defaults.get(name)}
     given = frozenset(layers["command line"].keys() | changed)
     built = parser.build(values)
-    warn_unheeded({name: why for name, why in built["run"].idle().items() if name in given})
+    warn_unused({name: why for name, why in built["run"].idle().items() if name in given})
     known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
     return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known, given=given)
 
 
 def _run_to_continue(wanted: Mapping[str, str]) -> Path:
-    """Return the folder that ``--continue_train`` means: ``--name``, or the newest that fits the rest."""
+    """Return the folder of the run to resume: ``--name``, or the newest run that matches the other options."""
     checkpoints_dir = Path(wanted.get("checkpoints_dir", "checkpoints"))
     if "name" in wanted:
         folder = find_trained(checkpoints_dir, match_suffix(checkpoints_dir, wanted["name"], wanted.get("suffix", "")))
         if not (folder / OPTIONS_FILE).exists():
             raise FileNotFoundError(
-                f"--continue_train: {folder} holds weights alone, which say nothing of the optimizer and the epoch: "
-                f"--init_from {folder.name} --name NEW begins a run from them, and --epoch_count N with epoch N"
+                f"--continue_train: {folder} holds only weights, without optimizer and epoch: "
+                f"--init_from {folder.name} --name NEW starts a run from them, and --epoch_count N at epoch N"
             )
         return folder
     find_run(checkpoints_dir, "")  # raises when there is none at all
@@ -153,10 +153,10 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
 
 
 def _name_run(values: Mapping[str, Any], model: str) -> str:
-    """Return the name of a new run: ``--name``, or one that is free, after the data's folder; and ``--suffix``.
+    """Return the name of a new run: ``--name``, or a free one after the data folder, followed by ``--suffix``.
 
     Raises:
-        ValueError: that folder's name cannot name another, or the suffix names no option.
+        ValueError: the data folder's name cannot name a run, or the suffix names no option.
         FileNotFoundError: ``--init_from`` names no run.
     """
     checkpoints_dir, name = values["checkpoints_dir"], values["name"]
@@ -172,7 +172,7 @@ def _name_run(values: Mapping[str, Any], model: str) -> str:
 
 
 def _check_resume(parser: Parser, layers: Layers, name: str) -> None:
-    """Refuse what would make a resumed run another run; warn of what may change its numbers."""
+    """Refuse options that a resumed run cannot change; warn of those that may change its numbers."""
     for key, value in resolve(layers, first="config").items():
         before, rule = layers["run"].get(key, value), parser.flags[key].rule
         if before == value or rule.resume == "free":
@@ -180,17 +180,17 @@ def _check_resume(parser: Parser, layers: Layers, name: str) -> None:
         message = f"--{key} {shown(value)}: run {name!r} was started with {shown(before)}"
         if rule.resume == "fixed":
             raise ValueError(f"{message}; to start a new run from its weights, use --init_from {name} --name NEW")
-        warn(f"{message}; the numbers may differ from an undisturbed run's")
+        warn(f"{message}; the numbers may differ from those of an uninterrupted run")
 
 
-def warn_unheeded(reasons: Mapping[str, str]) -> None:
-    """Warn of each option that a user gave for nothing, with the reason."""
+def warn_unused(reasons: Mapping[str, str]) -> None:
+    """Warn of each option that has no effect, with the reason."""
     for name, why in reasons.items():
-        warn(f"--{name} is left out of account: {why}")
+        warn(f"--{name} has no effect: {why}")
 
 
 def help_without_model(parser: Parser, argv: Sequence[str], or_else: str = "") -> NoReturn:
-    """Show the options that all models share, or ask for --model, ``or_else`` for what may stand in its place."""
+    """Show the options that all models share, or ask for --model; ``or_else`` names alternatives."""
     models = ", ".join(list_names("models", "_model"))
     parser.add("training", TrainOptions)
     parser.epilog = f"models: {models}. --model X --help lists the options of model X too."

@@ -1,4 +1,4 @@
-"""Read the command line of test.py, and what it tests: a run of train.py, or weights from elsewhere."""
+"""Parse the command line of test.py and find what it tests: a run of train.py, or weights from elsewhere."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -10,25 +10,25 @@ from typing import Any, NamedTuple
 from options.base_options import match_suffix
 from options.declare import flags
 from options.layers import CLASSES, Layers, first_pass, resolve, texts
-from options.parse import Config, message_of, print_help, warn_unheeded
-from options.parser import Parser, reader_of, shown
+from options.parse import Config, message_of, print_help, warn_unused
+from options.parser import Parser, reader_of
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from options.upstream import OPTIONS_TABLE, RETIRED_TEST, read_options_table
-from util.config_file import Entry, read_config, read_section
+from util.config_file import Entry, read_config, read_section, shown
 from util.runs import OPTIONS_FILE, find_trained
 
-OWN = {f.name for f in fields(TestOptions)}  # test.py's own: what the run says of these is another matter
-CHANNELS = ("input_nc", "output_nc")  # of the data, but the model is built for them
+OWN = {f.name for f in fields(TestOptions)}  # test.py's own options, whatever the run's values
+CHANNELS = ("input_nc", "output_nc")  # options of the data that the model is built for
 FOREIGN = ("direction", "preprocess", "load_size", "crop_size", "norm", "dropout", "batch_size")
 
 
 class Tested(NamedTuple):
-    """A folder with weights, and what is known of their training."""
+    """A folder with weights, and what is known about their training."""
 
     folder: Path
-    entries: dict[str, Entry]  # the options that it was started with, as they stand in the folder
-    model: str = ""  # "": options.yaml is missing, these are weights from elsewhere
+    entries: dict[str, Entry]  # the options of the training, as saved in the folder
+    model: str = ""  # "": weights from elsewhere, without an options.yaml
     dataset_mode: str = ""
 
 
@@ -40,17 +40,17 @@ def parse_test(
 ) -> Config[TestOptions]:
     """Parse the command line of test.py: its own options, those of the model and those of the data.
 
-    ``layers.LAYERS`` says who wins; there are no layers of the model and of a card, as the run has what came of them.
-    How a run of ours was built it says itself, and another value on the command line is refused; of weights from
-    elsewhere, the options table beside them is read. ``--model test`` shows one generator of any translation model.
+    ``layers.LAYERS`` is the order of precedence; the layers "model" and "card" are empty, as the run has recorded their
+    values. The architecture of a run cannot be changed on the command line. For weights from elsewhere, the options
+    file beside them is read. ``--model test`` shows a single generator of any translation model.
 
-    Exits with status 2 and one line when something is wrong.
+    Exits with status 2 and one line on a user's mistake.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = Parser(description, RETIRED_TEST)
     asked = first_pass(parser, argv)
     parser.add("run", TestOptions, "testing")
-    parser.epilog = "What the model and its data are is read from the run; --model X --help lists their options too."
+    parser.epilog = "The options of the model and its data are read from the run; --model X --help lists them too."
     try:
         if "model" not in asked:
             print_help(parser, argv)
@@ -58,7 +58,7 @@ def parse_test(
         own = {n: v for n, v in vars(parser.parse_known_args(argv)[0]).items() if n in OWN and v is not None}
         wanted = resolve({"declaration": parser.defaults(), "config": texts(config), "command line": own})
         if wanted["model"]:
-            find_model(wanted["model"])  # a mistyped one is named before anything else
+            find_model(wanted["model"])  # report a misspelt model first
         tested = _find_tested(wanted)
         model, mode = _model_and_mode(wanted, tested, find_model)
         parser.add("model", find_model(model).Options, f"--model {model}", known=True)
@@ -67,7 +67,7 @@ def parse_test(
 
         layers: Layers = {"config": parser.convert(config), "command line": parser.parse(argv)}
         given = resolve(layers)
-        spec: dict[str, Any] = {}  # what weights alone do not say
+        spec: dict[str, Any] = {}  # unknown for weights alone
         if tested.model:
             spec = read_section(tested.folder / OPTIONS_FILE, "spec")
             stored = _options_of(tested, find_model, find_dataset)
@@ -80,9 +80,9 @@ def parse_test(
         run["max_dataset_size"] = 0  # a limit of the training
         values = resolve({"declaration": parser.defaults(), "run": run, **layers}) | {"name": tested.folder.name}
         if not values["dataroot"]:
-            raise ValueError(f"--dataroot is required: {tested.folder} does not say on which images it was trained")
+            raise ValueError(f"--dataroot is required: {tested.folder} does not record its training data")
         if values.get("preprocess") == "resize_and_crop" and "load_size" not in given:
-            values["load_size"] = values["crop_size"]  # nothing is to be cut off
+            values["load_size"] = values["crop_size"]  # keep whole images
         return Config(
             **parser.build(values),
             model_name=model,
@@ -101,22 +101,22 @@ def parse_runs(
     argv: Sequence[str] | None,
     find_model: Callable[[str], Any],
     find_dataset: Callable[[str], Any],
-    heeded: Set[str],
+    honoured: Set[str],
 ) -> list[Config[TestOptions]]:
-    """Parse the command line of a script about several runs, whose names stand before the options of test.py.
+    """Parse the command line of a script that takes several runs, named before the options of test.py.
 
     Args:
-        heeded: which of test.py's own options the script heeds; of others that are given it warns.
+        honoured: the options of test.py that the script honours; it warns of others.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     names = list(takewhile(lambda word: not word.startswith("-"), argv))
     rest, parser = argv[len(names) :], Parser(description, RETIRED_TEST)
     if names and "name" in first_pass(parser, rest):
-        parser.error("--name beside names of runs: give one or the other")
+        parser.error("give names of runs or --name, not both")
     calls = [["--name", name, *rest] for name in dict.fromkeys(names)] or [rest]
     configs = [parse_test(description, call, find_model, find_dataset) for call in calls]
-    unheeded = sorted((configs[0].given & OWN) - heeded)
-    warn_unheeded(dict.fromkeys(unheeded, f"{parser.prog} does not do that"))
+    unused = sorted((configs[0].given & OWN) - honoured)
+    warn_unused(dict.fromkeys(unused, f"{parser.prog} does not use it"))
     return configs
 
 
@@ -135,12 +135,12 @@ def _find_tested(wanted: Mapping[str, Any]) -> Tested:
     entries = read_config(record)
     for name in CLASSES:
         if name not in entries:
-            raise ValueError(f"{record} says nothing about {name!r}: it was not written by train.py")
+            raise ValueError(f"{record} lacks {name!r}: it was not written by train.py")
     return Tested(folder, entries, *(str(entries[name].value) for name in CLASSES))
 
 
 def _model_and_mode(wanted: Mapping[str, Any], tested: Tested, find_model: Callable[[str], Any]) -> tuple[str, str]:
-    """Return which model class shows the run, and which data set class reads its images.
+    """Return the names of the model that shows the run and of the data set class that reads its images.
 
     Raises:
         ValueError: the run is of another model.
@@ -148,19 +148,19 @@ def _model_and_mode(wanted: Mapping[str, Any], tested: Tested, find_model: Calla
     trained, model = tested.model, wanted["model"] or tested.model or "test"
     if trained and model not in (trained, "test"):
         name = tested.folder.name
-        raise ValueError(f"--model {model}: run {name!r} is of --model {trained}; leave it out, or say --model test")
+        raise ValueError(f"--model {model}: run {name!r} is of --model {trained}; leave it out, or use --model test")
     own = tested.dataset_mode if trained == model else find_model(model).dataset_mode
     return model, wanted["dataset_mode"] or own or "image_folder"
 
 
 def _options_of(tested: Tested, find_model: Callable[[str], Any], find_dataset: Callable[[str], Any]) -> dict[str, Any]:
-    """Return all options that a run was trained with."""
+    """Return all options of the training."""
     reader = reader_of(TrainOptions, find_model(tested.model).Options, find_dataset(tested.dataset_mode).Options)
     return resolve({"declaration": reader.defaults(), "run": reader.convert(tested.entries)})
 
 
 def _check_same(trained: Mapping[str, Any], given: Mapping[str, Any], name: str) -> None:
-    """Refuse to show another model than was trained."""
+    """Refuse options that do not match the trained model."""
     for option, before in trained.items():
         if option in given and given[option] != before:
             raise ValueError(f"--{option} {shown(given[option])}: run {name!r} was trained with {shown(before)}")

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from options.declare import Flag, flags
 from options.upstream import ELSEWHERE
-from util.config_file import Entry, brief
+from util.config_file import Entry, brief, shown
 from util.console import one_line, warn
 from util.registry import did_you_mean
 
@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line that names what was probably meant."""
 
     def __init__(self, description: str, retired: Mapping[str, str] | None = None) -> None:
-        """Args: retired: flags that are taken, with or without a value, and only warned of: name -> what to do now."""
+        """Args: retired: flags accepted with a warning, with or without a value: name -> what to use instead."""
         super().__init__(
             description=description,
             usage="%(prog)s [options]",
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
             cls: declares them.
             title: heads them in the help.
             defaults: replaces declared ones.
-            known: skips options that there are already.
+            known: skips options that were added before.
         """
         self.sections[section] = cls
         group = self.add_argument_group(title or section)
@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
                 group.add_argument(*names, dest=flag.name, type=_reader(flag), default=None, metavar=metavar, help=text)
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Return what the command line says, by option; exits with status 2 when an option is not known."""
+        """Return the values on the command line by option; exits with status 2 when an option is unknown."""
         found, unknown = self.parse_known_args(argv)
         if unknown:
             words = [w.split("=")[0] for w in unknown]
@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"there is no option {word} here{_instead(word, known) or '; --help lists all'}")
         for name, way in self.retired.items():
             if getattr(found, name) is not None:
-                warn(f"--{name} means nothing here: {way}")
+                warn(f"--{name} has no effect here: {way}")
         return {name: value for name, value in vars(found).items() if value is not None and name in self.flags}
 
     def build(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def reader_of(*classes: type) -> Parser:
-    """Return a parser of the options of these dataclasses, for values that are read elsewhere than for the help."""
+    """Return a parser of the options of these dataclasses, for values rather than for help."""
     parser = Parser("")
     for cls in classes:
         parser.add(cls.__name__, cls)
@@ -122,7 +122,7 @@ def reader_of(*classes: type) -> Parser:
 
 
 def _instead(word: str, known: Sequence[str]) -> str:
-    """Return ``; did you mean '--this'?`` for an option that there is not, "" when nothing is near."""
+    """Return ``; did you mean '--this'?`` for an unknown option, "" when nothing is similar."""
     for way in ELSEWHERE.get(word.lstrip("-").replace("-", "_").lower(), ()):
         if way.split()[0] in known:
             return f"; did you mean '{way}'?"
@@ -137,10 +137,3 @@ def _reader(flag: Flag) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
-
-
-def shown(value: Any) -> str:
-    """Return an option's value as a person would write it."""
-    if isinstance(value, tuple):
-        return ",".join(str(v) for v in value) or "none"
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value) or "none"

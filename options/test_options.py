@@ -1,4 +1,4 @@
-"""Options of test.py. What the model and its data are is read from the run."""
+"""Options of test.py; those of the model and its data are read from the run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,76 +9,81 @@ from options.declare import option
 
 
 def epoch_label(text: str) -> str:
-    """Read ``--epoch``; raise ValueError when it is no label that a checkpoint can have."""
+    """Read ``--epoch``; raise ValueError when no checkpoint can have this label."""
     if text not in ("latest", "best") and not text.removeprefix("iter_").isdecimal():
         raise ValueError(f"{text!r} is neither 'latest' nor 'best', nor the number of an epoch, nor iter_N")
     return text
 
 
-OF_ALL = {  # which run and checkpoint, and on what: what all scripts that load runs heed of the options below
+COMMON = {  # options that every script that loads a run honours
     *("name", "checkpoints_dir", "config", "suffix", "model", "dataset_mode", "epoch", "load_iter", "ema"),
     *("dataroot", "results_dir", "device", "num_threads", "cache", "cache_dir", "verbose"),
 }
-OF_PLACE = {"phase", "load_iter", "batch_size"}  # what names the folder of results, or does not change them
-OF_NOISE = {"labels", "interpolate", "interpolation", "truncation", "nearest"}  # what only drawing from noise heeds
-OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # and only translating
+OF_PLACE = {"phase", "load_iter", "batch_size"}  # options that name the results folder or leave results unchanged
+OF_NOISE = {  # options of models that draw from noise
+    *("labels", "interpolate", "interpolation", "video", "truncation", "nearest"),
+}
+OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # options of models that translate
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestOptions(BaseOptions):
-    name: str = option("", help="which run; the newest when not given", read=run_name)
-    model: str = option("", help="the run's own model, or test: one generator of any model that translates")
-    dataset_mode: str = option("", help="which data set class reads the images; the run's own when not given")
-    results_dir: Path = option(Path("results"), help="folder that results are written to")
+    name: str = option("", help="run; the newest by default", read=run_name)
+    model: str = option("", help="the run's own model, or test: a single generator of any translation model")
+    dataset_mode: str = option("", help="data set class; the run's own by default")
+    results_dir: Path = option(Path("results"), help="folder for the results")
     epoch: str = option(
         "latest",
-        help="which checkpoint: latest, best by --best_metric, or the number of a saved epoch",
+        help="checkpoint: latest, best (by --best_metric), or the number of a saved epoch",
         read=epoch_label,
     )
-    load_iter: int = option(0, help="take the checkpoint that --save_by_iter kept as iter_N; 0: as --epoch says", min=0)
-    phase: Literal["train", "val", "test"] = option(
-        "test", help="which part of the data; also names the results folder"
-    )
-    dataroot: str = option("", help="other data than the run was trained on")
-    num_test: int = option(0, help="images in all; 0: 100 from noise, or all that the data has", min=0)
-    batch_size: int = option(0, help="images per pass through the network; 0: 50 from noise, 8 to translate", min=0)
+    load_iter: int = option(0, help="checkpoint iter_N that --save_by_iter kept; 0: the one that --epoch names", min=0)
+    phase: Literal["train", "val", "test"] = option("test", help="part of the data; also names the results folder")
+    dataroot: str = option("", help="data; that of the training by default")
+    num_test: int = option(0, help="number of images; 0: 100 from noise, else all", min=0)
+    batch_size: int = option(0, help="images per forward pass; 0: 50 from noise, 8 to translate", min=0)
     labels: tuple[str, ...] = option(
-        (), help="classes to draw, by name or, where names are no numbers, index from 0; cycled in this order: 7,8,1,3"
+        (), help="classes to draw, cycled in this order: names, or indices from 0 unless the names are numbers"
     )
     interpolate: int = option(
-        0, help="also draw a walk of so many steps between two points of z, a row per class", min=0
+        0, help="also draw an interpolation of this many steps between two latent vectors, one row per class", min=0
     )
     interpolation: Literal["lerp", "slerp"] = option(
-        "lerp", help="the walk's way: a straight line, or along a circle, where z keeps the length of a normal one"
+        "lerp", help="interpolation: linear, or spherical, which keeps the length of latent vectors"
+    )
+    video: bool = option(
+        False, help="also write the walk of --interpolate as an animated WebP, there and back, in an endless loop"
     )
     truncation: float = option(
         0.0,
-        help="draw z from a normal distribution cut off at plus and minus this, such as .7; 0: from all of it",
+        help="draw z from a normal distribution truncated at plus and minus this, such as .7; 0: off",
         min=0,
     )
-    nearest: int = option(0, help="also show so many of the nearest training images beside the first samples", min=0)
-    ema: bool = option(True, help="use the moving average of G when the run has one")
+    nearest: int = option(0, help="also show this many nearest training images beside each of the first samples", min=0)
+    ema: bool = option(True, help="use the moving average of G if the run has one")
     eval: bool = option(
         True,
-        help="evaluation mode: no dropout, and in batch norm running statistics, or each image's own if the run "
-        "trained on one at a time",
+        help="evaluation mode: no dropout; batch norm uses running statistics, or each image's own if the run was "
+        "trained on single images",
     )
     running_stats: bool = option(
-        False, help="batch norm by running statistics in every run: the --eval of pytorch-CycleGAN-and-pix2pix"
+        False, help="batch norm always uses running statistics: the --eval of pytorch-CycleGAN-and-pix2pix"
     )
-    model_suffix: str = option("", help="--model test: which generator, _A or _B; found by itself when not given")
-    tile: int = option(0, help="translate tiles of so many pixels, for images too large for memory; 0: whole", min=0)
-    tile_overlap: int = option(64, help="pixels by which tiles overlap, over which they are blended", min=0)
-    aspect_ratio: float = option(1.0, help="stretch saved images to so many times their width", above=0)
-    display_winsize: int = option(0, help="width of the images on the page; 0: as they are, at least 64", min=0)
+    model_suffix: str = option("", help="--model test: generator, _A or _B; found automatically by default")
+    tile: int = option(0, help="translate in tiles of this many pixels, for images too large for memory; 0: off", min=0)
+    tile_overlap: int = option(64, help="pixels by which tiles overlap and are blended", min=0)
+    aspect_ratio: float = option(1.0, help="factor by which saved images are widened", above=0)
+    display_winsize: int = option(0, help="width of images on the page; 0: their own, at least 64", min=0)
 
     def __post_init__(self) -> None:
         if self.running_stats and not self.eval:
             raise ValueError("--running_stats are of evaluation mode, which --no_eval leaves: choose one")
         if self.truncation and self.metrics:
-            raise ValueError("--metrics is about all that a model draws, --truncation leaves some out: choose one")
+            raise ValueError("--metrics measures all that a model draws, --truncation leaves some out: choose one")
+        if self.video and self.interpolate < 2:
+            raise ValueError(f"--video animates --interpolate, which has {self.interpolate} steps: try 60")
 
     @property
     def label(self) -> str:
-        """What the wanted checkpoint's files begin with."""
+        """The prefix of the checkpoint's files."""
         return f"iter_{self.load_iter}" if self.load_iter else self.epoch

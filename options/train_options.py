@@ -1,4 +1,4 @@
-"""Options of train.py. Every *_freq counts training images unless it says epochs."""
+"""Options of train.py. Every ``*_freq`` counts training images unless its help says epochs."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,14 +10,14 @@ from util.metrics.names import Metric
 
 
 def server_url(text: str) -> str:
-    """Read the address of a server, ``http://`` when nothing else is said; its port is another option.
+    """Read the address of a server, ``http://`` by default; the port is a separate option.
 
     Raises:
-        ValueError: it is none, or has a port, a path or a user.
+        ValueError: it is not an address, or has a port, a path or a user.
     """
     url = urlsplit(text if "://" in text else f"http://{text}")
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError(f"{text!r} is no address like http://localhost")
+        raise ValueError(f"{text!r} is not an address such as http://localhost")
     if url.netloc.lower() != url.hostname and url.netloc.lower() != f"[{url.hostname}]":
         raise ValueError(f"{text!r}: only http:// or https:// and a host; the port goes to --display_port")
     if url.path.strip("/") or url.query:
@@ -27,12 +27,16 @@ def server_url(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(BaseOptions):
-    model: str = option("", help="which model: X is models/X_model.py")
-    dataset_mode: str = option("", help="which data set class: Y is data/Y_dataset.py; recognized when not given")
-    batch_size: int = option(1, help="images per step", min=1)
+    model: str = option("", help="model: X is models/X_model.py")
+    dataset_mode: str = option("", help="data set class: Y is data/Y_dataset.py; recognized by default")
+    batch_size: int = option(1, help="images per training step", min=1)
     n_epochs: int = option(100, help="epochs at the initial learning rate", min=1, aliases=("niter",), resume="free")
     n_epochs_decay: int = option(
-        100, help="further epochs, over which a linear rate falls to 0", min=0, aliases=("niter_decay",), resume="free"
+        100,
+        help="number of further epochs, over which a linear rate decays to 0",
+        min=0,
+        aliases=("niter_decay",),
+        resume="free",
     )
     epoch_count: int = option(
         1,
@@ -40,132 +44,128 @@ class TrainOptions(BaseOptions):
         min=1,
     )
     lr_policy: Literal["constant", "linear", "step", "cosine", "plateau"] = option(
-        "linear", help="how the learning rate changes from epoch to epoch"
+        "linear", help="learning rate schedule"
     )
-    lr_decay_iters: int = option(50, help="epochs between the drops of the step policy", min=1)
+    lr_decay_iters: int = option(50, help="lr_policy step: epochs between drops of the learning rate", min=1)
     plateau_loss: str = option(
         "",
-        help="loss whose epoch mean, or which of --metrics, the plateau policy watches; empty: as the model says, or "
-        "the first loss logged",
+        help="lr_policy plateau: the loss (by its epoch mean) or metric to watch; empty: the model's choice, else the "
+        "first loss logged",
     )
     ema: float = option(
         0.0,
-        help="decay, each step, of the moving average of G that draws samples, such as .999; 0: none",
+        help="decay per step of the moving average of G used for samples, such as .999; 0: off",
         min=0,
         max=0.99999,
     )
     eval_freq: int = option(
         0,
-        help="images between measurements by --metrics, such as 50000; 0: none, as they take time",
+        help="training images between evaluations of --metrics, such as 50000; 0: off, as they take time",
         min=0,
         resume="free",
     )
     metrics: tuple[Metric, ...] = ("kid",)
-    eval_phase: Literal["val", "test"] = option("test", help="which held-out images to measure on", resume="free")
+    eval_phase: Literal["val", "test"] = option("test", help="held-out images to evaluate on", resume="free")
     best_metric: str = option(
-        "", help="which of --metrics says what is best, kept as best_net_*; empty: the first of them", resume="free"
+        "", help="metric that selects the best checkpoint, best_net_*; empty: the first of --metrics", resume="free"
     )
     early_stop: int = option(
         0,
-        help="end after so many measurements without a better --best_metric; 0: train to the end",
+        help="stop after this many evaluations without a better --best_metric; 0: never",
         min=0,
         resume="free",
     )
     on_nan: Literal["stop", "restart"] = option(
         "stop",
-        help="when a loss or weight is not finite: stop, or go on from the last save at half the learning rate",
+        help="when a loss or weight is not finite: stop, or restart from the last save at half the learning rate",
         resume="free",
     )
-    continue_train: bool = option(False, help="go on from the latest state of this run", resume="free")
+    continue_train: bool = option(False, help="resume this run from its latest state", resume="free")
     accept_data: bool = option(
-        False, help="with --continue_train: go on though images were added or removed", resume="free"
+        False, help="with --continue_train: resume even if images were added or removed", resume="free"
     )
-    overwrite: bool = option(False, help="delete the run of this name first", resume="free")
+    overwrite: bool = option(False, help="delete an existing run of this name first", resume="free")
     init_from: str = option(
-        "", help="start from the weights of that run, or of a folder in checkpoints_dir with weights alone"
+        "", help="start from the weights of this run, or of a folder in checkpoints_dir that holds only weights"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto",
-        help="in which networks compute while they train: auto is bf16 where the hardware is made for it, else fp32",
+        help="training precision; auto: bf16 where the hardware supports it, else fp32",
         resume="warn",
     )
     compile: Literal["auto", "on", "off"] = option(
         "auto",
-        help="compile the networks; auto: on a GPU, once the first steps show that it saves more time than it takes",
+        help="use torch.compile; auto: on a GPU, once the first steps show that it will pay off",
         resume="free",
     )
     cuda_graphs: Literal["auto", "on", "off"] = option(
-        "auto", help="record whole steps and replay them: auto does on a GPU", resume="free"
+        "auto", help="record whole steps as CUDA graphs and replay them; auto: on a GPU", resume="free"
     )
     check_steps: Literal["auto", "on", "off"] = option(
         "auto",
-        help="compare recorded, compiled and low-precision steps with plain ones now and then; auto: on a GPU",
+        help="occasionally compare recorded, compiled and low-precision steps with plain ones; auto: on a GPU",
         resume="free",
     )
-    profile: int = option(
-        0, help="trace so many steps, and tell where the time goes; 0: none", min=0, max=1000, resume="free"
-    )
-    deterministic: bool = option(False, help="make CUDA runs repeatable bit for bit (slower)")
+    profile: int = option(0, help="number of steps to profile; 0: off", min=0, max=1000, resume="free")
+    deterministic: bool = option(False, help="make CUDA runs reproducible bit for bit (slower)")
     display: tuple[Literal["html", "visdom", "tensorboard", "wandb", "none"], ...] = option(
-        ("html",), help="where losses and pictures go, such as html,visdom", resume="free"
+        ("html",), help="where to show losses and pictures, such as html,visdom", resume="free"
     )
-    html: bool = option(True, help="write the training page; --no_html is --display without html", resume="free")
+    html: bool = option(True, help="write the training page; --no_html removes html from --display", resume="free")
     display_id: int = option(
         0,
-        help="visdom window of the losses; 1 or more turns visdom on, as --display visdom does with window 1",
+        help="visdom window of the losses; 1 or more turns visdom on; --display visdom uses window 1",
         min=-1,
         resume="free",
     )
     display_server: str = option(
         "http://localhost",
-        help="visdom server; on this machine one is started when none answers",
+        help="visdom server; a local one is started if none answers",
         resume="free",
         read=server_url,
     )
     display_port: int = option(8097, help="port of the visdom server", min=1, max=65535, resume="free")
-    display_env: str = option("main", help="visdom environment, of those on its page", resume="free")
+    display_env: str = option("main", help="visdom environment", resume="free")
     use_wandb: bool = option(False, help="send losses and pictures to Weights & Biases too", resume="free")
     wandb_project_name: str = option("ganvas", help="W&B project", resume="free")
-    print_freq: int = option(100, help="images between rows of losses", min=1, resume="free")
+    print_freq: int = option(100, help="training images between rows of losses", min=1, resume="free")
     display_freq: int = option(
         400,
-        help="images between pictures on the training page, besides the one at the end of each epoch; 0: none",
+        help="training images between pictures, besides those at the end of each epoch; 0: off",
         min=0,
         resume="free",
     )
-    save_latest_freq: int = option(5000, help="images between saves of the latest state", min=1, resume="free")
+    save_latest_freq: int = option(5000, help="training images between saves of the latest state", min=1, resume="free")
     save_by_iter: bool = option(
-        False, help="keep the networks of each of these saves, as iter_N for N images", resume="free"
+        False, help="also keep the networks of each of these saves, as iter_N after N images", resume="free"
     )
-    save_epoch_freq: int = option(5, help="epochs between numbered checkpoints; 0: none", min=0, resume="free")
+    save_epoch_freq: int = option(5, help="epochs between numbered checkpoints; 0: off", min=0, resume="free")
 
     def __post_init__(self) -> None:
         if self.continue_train and self.overwrite:
-            raise ValueError("--continue_train goes on with a run, --overwrite begins one: choose")
+            raise ValueError("--continue_train resumes a run and --overwrite deletes it: choose one")
         if self.eval_freq and not self.metrics:
-            raise ValueError(
-                "--eval_freq measures by --metrics, which are none: name some, such as kid,precision,recall"
-            )
+            raise ValueError("--eval_freq needs --metrics: name some, such as kid,precision,recall")
         if self.first_epoch > self.total_epochs:
             raise ValueError(
                 f"--epoch_count {self.epoch_count} is past the {self.total_epochs} epochs of --n_epochs and "
                 "--n_epochs_decay: raise these"
             )
         if self.best_metric and self.best_metric not in self.metrics:
-            raise ValueError(f"--best_metric {self.best_metric} is none of --metrics {','.join(self.metrics)}")
+            raise ValueError(f"--best_metric {self.best_metric} is not among --metrics {','.join(self.metrics)}")
         if self.lr_policy == "plateau" and self.plateau_loss in get_args(Metric):
             if not self.eval_freq:
-                raise ValueError(f"--plateau_loss {self.plateau_loss} is never measured: say how often by --eval_freq")
+                raise ValueError(f"--plateau_loss {self.plateau_loss} is never measured: set --eval_freq")
             if self.plateau_loss not in self.metrics:
-                raise ValueError(f"--plateau_loss {self.plateau_loss} is none of --metrics {','.join(self.metrics)}")
+                raise ValueError(f"--plateau_loss {self.plateau_loss} is not among --metrics {','.join(self.metrics)}")
         if self.best_metric and not self.eval_freq:
-            raise ValueError(f"--best_metric {self.best_metric} is never measured: say how often by --eval_freq")
+            raise ValueError(f"--best_metric {self.best_metric} is never measured: set --eval_freq")
         if self.early_stop and not self.eval_freq:
-            raise ValueError(f"--early_stop {self.early_stop} counts measurements: say how often by --eval_freq")
+            raise ValueError(f"--early_stop {self.early_stop} counts evaluations: set --eval_freq")
 
     @property
     def displays(self) -> tuple[str, ...]:
-        """The displays that are on, by --display or by a flag of their own."""
+        """The displays in use, chosen by --display or by a flag of their own."""
         also = ["visdom"] * (self.display_id > 0) + ["wandb"] * self.use_wandb
         off = ["none"] + ["html"] * (not self.html)
         return tuple(dict.fromkeys(name for name in [*self.display, *also] if name not in off))
@@ -179,18 +179,18 @@ class TrainOptions(BaseOptions):
         if not self.eval_freq:
             idle = dict.fromkeys(("metrics", "eval_phase", *idle), "nothing is measured without --eval_freq")
         if self.lr_policy != "step":
-            idle["lr_decay_iters"] = "it is for --lr_policy step"
+            idle["lr_decay_iters"] = "only --lr_policy step uses it"
         if self.lr_policy != "plateau":
-            idle["plateau_loss"] = "it is for --lr_policy plateau"
+            idle["plateau_loss"] = "only --lr_policy plateau uses it"
         if self.epoch_count > 1 and not self.init_from:
-            idle["epoch_count"] = "a run without --init_from begins with epoch 1"
+            idle["epoch_count"] = "only --init_from uses it"
         if not self.continue_train:
-            idle["accept_data"] = "it is for --continue_train"
+            idle["accept_data"] = "only --continue_train uses it"
         return idle
 
     @property
     def watched_metric(self) -> str:
-        """The metric that says what is best."""
+        """The metric that selects the best checkpoint."""
         return self.best_metric or self.metrics[0]
 
     @property

@@ -1,4 +1,4 @@
-"""What comes from pytorch-CycleGAN-and-pix2pix: flags that have no effect here, and the options beside its weights."""
+"""Support for users of pytorch-CycleGAN-and-pix2pix: flags without effect here, and the options file beside weights."""
 
 import re
 from pathlib import Path
@@ -6,22 +6,22 @@ from pathlib import Path
 from util.config_file import Entry
 
 RETIRED = {  # of train.py and test.py
-    "display_ncols": "each kind of picture has a row of its own",
-    "new_dataset_option": "it was a demonstration; data/template_dataset.py shows how to declare options",
+    "display_ncols": "each kind of picture has its own row",
+    "new_dataset_option": "it was an example; data/template_dataset.py shows how to declare options",
 }
 RETIRED_TRAIN = RETIRED | {
-    "epoch": "--continue_train goes on from the latest state; --init_from RUN begins from another run's weights",
-    "load_iter": "--continue_train goes on from the latest state; --init_from RUN begins from another run's weights",
-    "update_html_freq": "the page always shows the newest pictures, which --display_freq makes",
-    "display_winsize": "the page shows pictures as large as they are, at least 64 pixels",
+    "epoch": "--continue_train resumes from the latest state; --init_from RUN starts from the weights of a run",
+    "load_iter": "--continue_train resumes from the latest state; --init_from RUN starts from the weights of a run",
+    "update_html_freq": "the page always shows the newest pictures; --display_freq sets how often they are made",
+    "display_winsize": "the page shows pictures at their own size, at least 64 pixels",
 }
 RETIRED_TEST = RETIRED | {
     "use_wandb": "results go to folders and a page",
     "wandb_project_name": "results go to folders and a page",
 }
 
-# What people know from older versions and other projects, as they write it -> what does that here, the first that is
-# an option of the script. Upper case and dashes do not count.
+# Names from older versions and other projects -> the options that replace them; the first one that the script has is
+# suggested. Case and dashes are ignored.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "finesize": ("--crop_size", "--image_size"),
     "loadsize": ("--load_size", "--image_size"),
@@ -66,7 +66,7 @@ SWITCHES = {"True": True, "False": False}
 
 
 def read_options_table(path: Path) -> dict[str, Entry]:
-    """Return the options in a table of lines such as ``netG: unet_256   [default: resnet_9blocks]``, {} without a file.
+    """Read a table with lines such as ``netG: unet_256   [default: resnet_9blocks]``; return {} if there is no file.
 
     Switches become true or false, and ``no_dropout: True`` is read as ``dropout: False``.
     """

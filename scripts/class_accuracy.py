@@ -29,7 +29,7 @@ from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
 from options.parse_tested import parse_runs
-from options.test_options import OF_ALL, TestOptions
+from options.test_options import COMMON, TestOptions
 from util.console import one_line_errors
 from util.device import pick_device
 from util.files import write_text
@@ -39,7 +39,7 @@ from util.results.interpolation import truncated
 from util.results.results import read_labels
 from util.types import DataSpec
 
-HEEDED = OF_ALL | {"seed", "num_test", "labels", "truncation", "eval"}  # of test.py's options
+HONOURED = COMMON | {"seed", "num_test", "labels", "truncation", "eval"}  # of test.py's options
 
 
 class Drawn(NamedTuple):
@@ -50,7 +50,7 @@ class Drawn(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HEEDED)
+    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HONOURED)
     with one_line_errors("class_accuracy.py", configs[0].run.verbose, ValueError, OSError):
         measure(configs)
 

@@ -24,8 +24,8 @@ from models.noise import NoiseModel
 from models.trained import load_trained
 from options.parse import Config
 from options.parse_tested import parse_runs
-from options.parser import shown
-from options.test_options import OF_ALL, TestOptions
+from options.test_options import COMMON, TestOptions
+from util.config_file import shown
 from util.console import one_line_errors, warn
 from util.device import pick_device
 from util.displays.logs import LossCsv, read_losses, thinned
@@ -38,7 +38,7 @@ from util.pages.page import Page, relative_url
 from util.results.origin import strangeness
 from util.types import Batch, Grid, Progress
 
-HEEDED = OF_ALL | {"phase", "model_suffix"}  # of test.py's options
+HONOURED = COMMON | {"phase", "model_suffix"}  # of test.py's options
 PREVIEW = 8  # held-out images that are translated
 MAX_POINTS = 500  # of a curve
 NO_DIFFERENCE = ("name", "checkpoints_dir")  # options in which runs differ anyway
@@ -46,7 +46,7 @@ Curves = dict[str, dict[str, list[tuple[int, float | None]]]]  # of what -> of w
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HEEDED)
+    configs = parse_runs(__doc__ or "", argv, find_model, find_dataset, HONOURED)
     with one_line_errors("compare.py", configs[0].run.verbose, ValueError, OSError):
         print(f"page: {compare(configs).resolve()}")
 

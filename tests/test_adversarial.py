@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from models.losses.adversarial import LeastSquares, Separate, Vanilla
+from models.losses.adversarial import LeastSquares, Vanilla
+from models.losses.objective import Separate
 from tests.tiny_models import GREY_8, RGB_32, build, create, make_batch, train
 from util.types import Batch, DataSpec
 

@@ -120,4 +120,4 @@ def test_a_run_without_the_record_goes_by_the_number(run):
 
 def test_the_flag_alone_means_nothing(bench):
     outcome = bench.train(f"{CGAN} --accept_data")
-    assert "--accept_data" in outcome.err and "it is for --continue_train" in outcome.err
+    assert "--accept_data" in outcome.err and "only --continue_train uses it" in outcome.err

@@ -91,11 +91,10 @@ def test_each_direction_of_a_cycle_is_a_network_of_its_own(tmp_path):
 
 
 def test_a_card_says_what_a_user_needs_and_nothing_of_the_machine(tmp_path):
-    save_run("cgan mlp", tmp_path / "run")
+    save_run("cgan mlp", tmp_path / "run", "/home/me/hands")
     options = tmp_path / "run" / "options.yaml"
     options.write_text(
         options.read_text().replace("run:\n", "run:\n  cache_dir: /home/me/cache\n  init_from: /home/me/other\n")
-        + "data:\n  dataroot: /home/me/hands\n"
     )
     card = exported(load_generator(tmp_path / "run"), "CC0").card
     assert "/home/me" not in json.dumps(card)
@@ -278,7 +277,7 @@ def test_a_mistake_is_one_line(tmp_path, capsys, words, status, complaint):
     assert complaint in err
 
 
-@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+@pytest.mark.parametrize("kind", ["onnx", "web", "safetensors"])
 def test_missing_packages_are_named_with_the_command_that_helps(tmp_path, capsys, monkeypatch, kind):
     save_run("cgan mlp", tmp_path / "checkpoints" / "hands")
     present = util.find_spec
@@ -286,7 +285,7 @@ def test_missing_packages_are_named_with_the_command_that_helps(tmp_path, capsys
         util, "find_spec", lambda name, *rest: None if name in (*PACKAGES, "safetensors") else present(name)
     )
     status, _, err = call(tmp_path, capsys, "--format", kind)
-    needed = "onnx, onnxscript, onnxruntime" if kind == "onnx" else "safetensors"
+    needed = "safetensors" if kind == "safetensors" else "onnx, onnxscript, onnxruntime"
     assert status == 1
     assert err == f"export.py: error: --format {kind} needs {needed}: pip install -r requirements-export.txt\n"
 

@@ -2,14 +2,16 @@
 
 import os
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 import yaml
 from PIL import Image
 
 from data import create_dataset, create_loader, find_dataset
 from data.files.image_paths import survey
-from data.findings import find, lines, much_left_out
+from data.findings import find, lines, much_left_out, tell
 from tests.bench import SMALL, Bench, save_images
 from util.device import pick_device
 
@@ -164,3 +166,94 @@ def test_test_py_tells_what_it_translates(tmp_path):
         "A: 2 images of 32x32 pixels, 3 channels, 8 bits, numbers from 0 to 255; from pairs/testA, pairs/testB"
         in bench.test("").out
     )
+
+
+def test_a_link_higher_up_does_not_hide_what_lies_deeper_down(tmp_path):
+    """The folders themselves are read, and each once, whichever name sorts first."""
+    root = save(tmp_path / "here", "z/deep/0.png", "m/1.png")
+    (root / "a").symlink_to(root / "z/deep")
+    (root / "m/also").symlink_to(root / "z")
+    found = survey(root)
+    assert (found.names, found.links) == (["m/1.png", "z/deep/0.png"], [])
+    assert found.left_out == {"links to folders that are read already": ["a/", "m/also/"]}
+
+
+# What a user may not know of the images
+
+
+def write(path, kind):
+    """Write an image of some kind; return what is to be told of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    colour = np.dstack([grey, grey[::-1], grey.T])
+    clear = np.dstack([colour, np.full((8, 8), 9, np.uint8)])
+    if kind in ("gif", "webp", "png"):
+        frames = [Image.fromarray(np.roll(colour, i, 0)) for i in range(3)]
+        frames[0].save(path.with_suffix(f".{kind}"), save_all=True, append_images=frames[1:], lossless=True)
+        return "several images in one file, of which the first is read"
+    if kind == "pages":
+        with tifffile.TiffWriter(path.with_suffix(".tif")) as file:
+            for i in range(2):
+                file.write((colour.astype(np.uint16) + i) * 99, photometric="rgb")
+        return "several images in one file, of which the first is read"
+    if kind in ("rgba", "la"):
+        pixels = clear if kind == "rgba" else clear[:, :, 2:]
+        Image.fromarray(pixels).save(path.with_suffix(".png"))
+        return "transparent in parts, which become white"
+    if kind == "rgba16":
+        cv2.imwrite(str(path.with_suffix(".png")), clear.astype(np.uint16) * 257)
+        return "transparent in parts, which become white"
+    if kind == "tiff rgba16":
+        deep = clear.astype(np.uint16) * 257
+        tifffile.imwrite(path.with_suffix(".tif"), deep, photometric="rgb", extrasamples=["unassalpha"])
+        return "transparent in parts, which become white"
+    if kind == "opaque":
+        Image.fromarray(np.dstack([colour, np.full((8, 8), 255, np.uint8)])).save(path.with_suffix(".png"))
+        return ""
+    if kind == "palette":
+        Image.fromarray(grey).convert("P").save(path.with_suffix(".png"))
+        return "grey, though stored as colour"
+    if kind == "grey rgb":
+        Image.fromarray(np.dstack([grey] * 3)).save(path.with_suffix(".bmp"))
+        return "grey, though stored as colour"
+    if kind == "grey rgb16":
+        cv2.imwrite(str(path.with_suffix(".png")), np.dstack([grey.astype(np.uint16) * 99] * 3))
+        return "grey, though stored as colour"
+    Image.fromarray(grey if kind == "grey" else colour).save(path.with_suffix(".png"))
+    return ""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("gif", "webp", "png", "pages", "rgba", "la", "rgba16", "tiff rgba16", "opaque", "palette", "grey rgb"),
+        *("grey rgb16", "grey", "colour"),
+    ],
+)
+def test_what_is_odd_about_images_is_told(tmp_path, kind):
+    for i in range(2):
+        note = write(tmp_path / f"A/{i}", kind)
+        write(tmp_path / f"B/{i}", "colour")
+    text = told(opened("unaligned", tmp_path, load_size=8, crop_size=8))
+    told_of_A = [line for line in text.splitlines() if "looked at of A" in line]
+    assert len(told_of_A) == bool(note)
+    if note:
+        assert told_of_A[0].startswith(f"{note}: 2 of 2 files looked at of A, such as 0.")
+        assert ("--input_nc 1 reads one channel" in told_of_A[0]) == ("grey" in note)
+    assert "looked at of B" not in text
+
+
+def test_a_grey_photo_among_others_is_no_news(tmp_path):
+    write(tmp_path / "0", "grey rgb")
+    write(tmp_path / "1", "colour")
+    assert "though stored" not in told(opened("image_folder", tmp_path, val_fraction=0.0))
+
+
+def test_a_test_does_not_repeat_the_advice_of_the_training(tmp_path, capsys):
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((8, 8), 100 + i, np.uint16))
+    dataset = opened("single", tmp_path, load_size=8, crop_size=8)
+    tell(dataset)
+    assert "little of the 0 to 65535" in capsys.readouterr().err
+    tell(dataset, trains=False)
+    assert capsys.readouterr().err == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch.testing import assert_close
 
 from models.cvae_gan_model import CVAEGANModel
@@ -71,6 +71,23 @@ def test_ways_of_walking_share_their_ends(trained):
     straight, round_ = walk("lerp"), walk("slerp")
     assert straight[0] == round_[0]
     assert straight[2] != round_[2]
+
+
+def test_a_walk_becomes_a_film_there_and_back(trained):
+    page = folder(trained.test("--name plain --num_test 2 --interpolate 5 --video"))
+    with Image.open(page / "images/walk/walk.webp") as film:
+        assert len(list(ImageSequence.Iterator(film))) == 8  # five steps and three on the way back
+        assert film.info["loop"] == 0
+        size = film.size
+    with Image.open(page / "images/walk/walk.png") as image:
+        assert size == ((image.width - 4 * 2) // 5, image.height)
+    assert "walk.webp" in (page / "index.html").read_text()
+
+
+def test_a_film_of_no_walk_is_refused_in_one_line(trained):
+    outcome = trained.test("--name plain --video")
+    assert outcome.status == 2
+    assert "--video films the walk of --interpolate, which has 0 steps" in outcome.err
 
 
 def test_the_nearest_training_images_stand_beside_the_samples(trained):

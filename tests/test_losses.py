@@ -9,7 +9,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.testing import assert_close
 
 from models.losses import GanMode, create_objective, kl_divergence, squared_error
-from models.losses.adversarial import OBJECTIVES, Separate
+from models.losses.adversarial import OBJECTIVES
+from models.losses.objective import Separate
 
 SEPARATE = [mode for mode, kind in OBJECTIVES.items() if issubclass(kind, Separate)]
 

@@ -11,6 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from models import find_model
+from models.gan_model import GANModel
 from models.networks.norm import BATCH_NORMS
 from tests.tiny_models import (
     CASES,
@@ -76,10 +77,12 @@ def test_every_parameter_of_every_network_learns(model, case):
 def unfelt(model):
     """Return the biases that no loss can feel: before batch norm, and D's last where the loss is a difference."""
     names = set()
+    mode = getattr(model.opt, "gan_mode", "")
+    has_own_loss = isinstance(model, GANModel) and type(model).loss_D is not GANModel.loss_D
     for path, module in model.named_modules():
         if isinstance(module, torch.nn.Sequential):
             names |= {f"{path}.{i}.bias" for i, after in enumerate(module[1:]) if isinstance(after, BATCH_NORMS)}
-            if path.startswith("netD") and getattr(model.opt, "gan_mode", "") in ("wgan", "wgangp", "hinge", "rpgan"):
+            if path.startswith("netD") and (has_own_loss or mode in ("wgan", "wgangp", "hinge", "rpgan")):
                 names.add(f"{path}.{len(module) - 1}.bias")
     return names
 

@@ -17,7 +17,7 @@ from options import option
 from options.declare import flags
 from options.parse import parse_train
 from options.parse_tested import parse_test
-from util.config_file import dump, read_config
+from util.config_file import dump, plain, read_config
 from util.registry import list_names
 
 MODELS = [name for name in list_names("models", "_model") if find_model(name).trains]
@@ -603,7 +603,7 @@ def test_testing_takes_model_and_data_from_the_run(folder, run):
         ("--num_test -1", "--num_test: -1 is too small: at least 0"),
         ("--nz 5", "--nz 5: run 'old' was trained with 4"),
         ("--model cgam", "no file models/cgam_model.py; did you mean 'cgan'?"),
-        ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or say --model test"),
+        ("--model template", "--model template: run 'old' is of --model cgan; leave it out, or use --model test"),
         ("--label rock", "there is no option --label here; did you mean '--labels'?"),
     ],
 )
@@ -674,3 +674,19 @@ def test_help_and_early_mistakes_do_not_wait_for_torch(script, words, status, tm
     )
     assert done.stdout.splitlines()[-1] == f"{status} False", done.stderr
     assert done.stderr.count("\n") == (1 if status else 0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_record_of_a_run_holds_every_option_with_its_value(folder, model):
+    root = "hands" if "image" in find_model(model).needs else "emoji_mini"
+    config = parse(f"--model {model} --dataroot {root} --lr 0.5 --seed 7 --n_epochs 3 --max_dataset_size 5")
+    not_recorded = {"config", "continue_train", "accept_data", "overwrite", "suffix"}
+    for section, record in config.sections().items():
+        options = getattr(config, section)
+        names = {f.name for f in dataclasses.fields(options)} - not_recorded
+        assert record == {name: getattr(options, name) for name in names}
+    record = {name: value for values in config.sections().values() for name, value in values.items()}
+    assert (record["lr"], record["seed"], record["n_epochs"], record["max_dataset_size"]) == (0.5, 7, 3, 5)
+    (folder / "record.yaml").write_text(dump(config.sections()))
+    found = read_config(folder / "record.yaml")
+    assert {name: entry.value for name, entry in found.items()} == {n: plain(value) for n, value in record.items()}

@@ -238,7 +238,7 @@ def test_a_check_without_memory_is_left_out_with_a_word(bench: Bench, capsys: An
     bench.recorder.plain = fail
     losses += [bench.step() for _ in range(4)]
     assert losses == expected[1:]
-    assert "recorded steps are not checked at step 5: there is no memory left" in capsys.readouterr().out
+    assert "recorded steps are not checked at step 5: there is not enough memory" in capsys.readouterr().out
     assert bench.stepper.recorder
 
 

@@ -88,11 +88,11 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "short": ({"num_steps": 99}, "--cuda_graphs is off: a run of 99 steps is over before it pays"),
     "deterministic": ({"deterministic": True}, "--compile is off: --deterministic"),
     "deterministic graphs": ({"deterministic": True}, "--cuda_graphs is off: --deterministic"),
-    "verbose": ({"verbose": True}, "--compile is off: --verbose looks into the networks"),
-    "verbose graphs": ({"verbose": True}, "--cuda_graphs is off: --verbose looks at gradients"),
-    "sizes": ({"sides": (0, 0)}, "--compile is off: images of several sizes"),
-    "sizes graphs": ({"sides": (0, 0)}, "--cuda_graphs is off: images of several sizes"),
-    "fp16": ({"precision": "fp16"}, "--cuda_graphs is off: fp16 changes the scale"),
+    "verbose": ({"verbose": True}, "--compile is off: --verbose inspects the networks"),
+    "verbose graphs": ({"verbose": True}, "--cuda_graphs is off: --verbose reads gradients"),
+    "sizes": ({"sides": (0, 0)}, "--compile is off: images of different sizes"),
+    "sizes graphs": ({"sides": (0, 0)}, "--cuda_graphs is off: images of different sizes"),
+    "fp16": ({"precision": "fp16"}, "--cuda_graphs is off: fp16 changes the loss scale"),
 }
 
 
@@ -138,4 +138,4 @@ def test_a_processor_has_no_cuda_graphs(machine, capsys):
     assert not plan(CPU).recorded
     assert capsys.readouterr() == ("", "")  # and nobody asked
     assert not plan(CPU, cuda_graphs="on").recorded
-    assert "--cuda_graphs on: switched off, CUDA graphs are for CUDA, not for cpu" in capsys.readouterr().err
+    assert "--cuda_graphs on: switched off, CUDA graphs need a CUDA device, not cpu" in capsys.readouterr().err

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from tests.document import Document
+from util.displays import html_display
 from util.displays.html_display import TrainingPage
+from util.images import make_grid
 from util.metrics.score import Figure
 from util.types import Grid, Progress
 
@@ -235,3 +237,32 @@ def test_curves_survive_gaps_spikes_and_constants():
         [2.5, 4],
         [4.5, None],
     ]
+
+
+def test_pictures_become_a_film_at_the_end(tmp_path):
+    page = create(tmp_path)
+    page.images(at(0), {"real": grid(), "fa/ke": grid()})
+    for epoch in (2, 10):
+        page.images(at(epoch, epoch), {"fa/ke": grid(epoch / 10)})
+    log = page.logs[0].read_bytes()
+    page.close()
+    (film,) = tmp_path.glob("images/*.webp")  # of real there is one picture
+    assert film.name == "fa%2Fke.webp"
+    with Image.open(film) as image:
+        assert len(list(ImageSequence.Iterator(image))) == 3
+        assert image.size == make_grid(grid()).size
+    assert page.logs[0].read_bytes() == log  # a resumed run's is that of one that never stopped
+    create(tmp_path / "empty").close()
+
+
+def test_a_film_leaves_out_frames_when_there_are_many_and_keeps_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(html_display, "FRAMES", 3)
+    page = create(tmp_path)
+    for epoch in range(7):
+        page.images(at(epoch, epoch), {"fake": Grid(torch.full((1, 1, 8, 8), epoch / 3 - 1), 1)})
+    page.close()
+    with Image.open(tmp_path / "images" / "fake.webp") as image:
+        assert len(list(ImageSequence.Iterator(image))) == 3
+        assert image.info["loop"] == 0
+        image.seek(2)
+        assert image.convert("L").getpixel((4, 4)) == 255

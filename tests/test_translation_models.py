@@ -291,3 +291,20 @@ def test_weights_for_other_channels_name_them():
         grey.load_net("G", saved)
     with pytest.raises(ValueError, match=r"--ndf 4 \(asked for: --ndf 8\)"):
         create("pix2pix", ndf=8).load_net("D", create("pix2pix").netD.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("netG", "sides", "better"),
+    [
+        ("unet_256", (64, 64), "unet_64"),
+        ("unet_64", (65, 65), "unet_32"),  # the largest that fits is the one in use
+        ("unet_128", (130, 140), "unet_32"),
+        ("unet_32", (65, 65), "resnet_9blocks"),
+        ("unet_64", (64, 64), ""),
+        ("resnet_1blocks", (33, 33), ""),
+    ],
+)
+def test_the_advice_about_padding_is_never_the_network_in_use(netG, sides, better, capsys):
+    build("pix2pix", DataSpec(sides, 3, 3, batch_size=1), netG=netG, ngf=1, ndf=1, netD="pixel")
+    err = capsys.readouterr().err
+    assert (f"--netG {better} pads less" in err) if better else ("pads" not in err)

@@ -107,10 +107,10 @@ def test_flags_without_a_meaning_warn_once_and_say_what_to_do(home):
     words = "--update_html_freq 1000 --display_ncols 4 --display_winsize 256 --epoch latest"
     outcome = train(home, "pix2pix", "old_words", words)
     warnings = outcome.err.splitlines()
-    assert [w.split(" means nothing here: ")[0] for w in warnings] == [
+    assert [w.split(" has no effect here: ")[0] for w in warnings] == [
         f"warning: --{name}" for name in ("display_ncols", "epoch", "update_html_freq", "display_winsize")
     ]
-    assert all(len(w.split(" means nothing here: ")[1]) > 10 for w in warnings)
+    assert all(len(w.split(" has no effect here: ")[1]) > 10 for w in warnings)
 
 
 # Testing
@@ -508,7 +508,7 @@ def test_weights_alone_cannot_be_gone_on_with(home):
     home.run_dir("alone").mkdir()
     (home.run_dir("alone") / "latest_net_G.pth").touch()
     line = refused(home.train("--continue_train --name alone"), 2)
-    assert "checkpoints/alone holds weights alone" in line
+    assert "checkpoints/alone holds only weights" in line
     assert "--init_from alone --name NEW" in line and "--epoch_count N" in line
 
 
@@ -519,7 +519,7 @@ def test_a_run_from_weights_may_begin_with_a_later_epoch(home):
     rows = (home.run_dir("later") / "losses.csv").read_text().splitlines()[1:]
     assert {row.split(",")[0] for row in rows} == {"4"}
     first = train(home, "pix2pix", "first", f"--epoch_count 4 {epochs}")
-    assert "--epoch_count is left out of account: a run without --init_from begins with epoch 1" in first.err
+    assert "--epoch_count has no effect: only --init_from uses it" in first.err
     again = home.train("--name later --continue_train --epoch_count 5 --n_epochs 3")
     assert again.status == 0 and "--continue_train knows the epoch" in again.err
     rows = (home.run_dir("later") / "losses.csv").read_text().splitlines()[1:]
@@ -537,7 +537,7 @@ def test_a_batch_larger_than_the_data_is_lowered(home):
 @pytest.mark.parametrize(
     ("options", "status", "complaint"),
     [
-        ("--model test", 2, "--model test shows what another model has learnt: python test.py --model test"),
+        ("--model test", 2, "--model test only shows a trained model: python test.py --model test"),
         ("--model pix2pix --crop_size 300", 2, "--load_size 36 is smaller than --crop_size 300"),
         ("--model pix2pix --netG unet_33", 1, "no generator 'unet_33'"),
         ("--model pix2pix --gan_mode wgangp", 1, "batch norm in D mixes them"),
@@ -579,7 +579,7 @@ def test_mistakes_of_training(home, options, status, complaint):
 def test_options_of_other_models_are_said_to_have_no_effect(home, options, word):
     outcome = home.test(options)
     assert outcome.status == 0
-    assert f"warning: {word} is left out of account: pix2pix does not do that" in outcome.err
+    assert f"warning: {word} has no effect: pix2pix does not use it" in outcome.err
 
 
 def test_a_mistyped_loss_to_watch_is_refused_before_the_first_epoch_ends(home):

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from models import create_model, find_model
 from models.base_model import BaseModel
+from models.translation import TranslationModel
 from util.config_file import dump
 from util.registry import list_names
 from util.runs import OPTIONS_FILE
@@ -25,8 +26,8 @@ GREY_8 = DataSpec((8, 8), 1, 1, ("0", "1", "2", "3"))
 GREY_28 = DataSpec((28, 28), 1, 1, ("0", "1", "2", "3"))
 RGB_128 = DataSpec((128, 128), 3, 3)
 
-# Options that make a model tiny, and the data to try it on: several rows for a model that has several ways to be built.
-# A model without a row is tried with its own defaults on RGB_32, which may be slow: give it one.
+# Options that make a model tiny, and the data to try it on: several rows for a model that can be built in several ways.
+# A model without a row gets one from ``default_row``.
 MLP = {"netG": "mlp", "netD": "mlp", "hidden_G": (16, 12), "hidden_D": (16, 12, 8), "nz": 8}
 UNET = {"netG": "unet_32", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
 RESNET = {"netG": "resnet_1blocks", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
@@ -112,6 +113,7 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "dcgan conv_k8": ({"netG": "conv_k8", "netD": "conv_k8", "ngf": 1, "ndf": 1, "nz": 8}, RGB_128),
     "gan": (MLP, GREY_8),
     "gan conditional": (MLP | {"conditional": True, "projection": True, "fake_labels": "random"}, GREY_8),
+    "gan ada": (MLP | {"augment": "ada", "ada_images": 20}, GREY_8._replace(batch_size=NUM)),
     "wgan": (MLP | {"n_critic": 3}, GREY_8),
     "wgan conv28": ({"netG": "conv28", "netD": "conv28", "ngf": 8, "ndf": 8, "nz": 8, "n_critic": 3}, GREY_28),
     "wgan_gp": (MLP | {"n_critic": 3}, GREY_8),
@@ -122,19 +124,36 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "gan res": ({"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1}, RGB_32),
     "r3gan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
     "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
+    "r3gan ada": (
+        {"ngf": 4, "ndf": 4, "nz": 8, "augment": "ada", "ada_images": 20, "penalty_freq": 2},
+        RGB_32._replace(batch_size=NUM),
+    ),
     "sngan": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2}, RGB_32),
     "sngan conditional": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2, "conditional": True}, RGB_32),
     "template": ({"ngf": 4}, DataSpec((8, 8), 1, 3)),
 }
 NAMES = list_names("models", "_model")
-CASES = [case for name in NAMES for case in [c for c in TINY if c.split()[0] == name] or [name]]
+
+
+def default_row(kind: type[BaseModel]) -> tuple[dict[str, Any], DataSpec]:
+    """Return small networks, and data for them, by what a model derives from and which network it has by default."""
+    defaults = {f.name: f.default for f in dataclasses.fields(kind.Options)}
+    netG = str(defaults.get("netG", ""))
+    if issubclass(kind, TranslationModel):
+        return (UNET if netG.startswith("unet") else RESNET), UNLABELLED_32
+    small = MLP if netG == "mlp" else {"ngf": 4, "ndf": 4, "nz": 8}
+    return {name: value for name, value in small.items() if name in defaults}, GREY_8 if netG == "mlp" else RGB_32
+
+
+TINY |= {name: default_row(find_model(name)) for name in NAMES if name not in {case.split()[0] for case in TINY}}
+CASES = [case for name in NAMES for case in TINY if case.split()[0] == name]
 LEARNERS = [case for case in CASES if find_model(case.split()[0]).trains]
 
 
 def create(case: str, seed: int = 0, **options: Any) -> Any:
     """Build the model of a case, a BaseModel; ``options`` go before those of the table."""
     name = case.split()[0]
-    tiny, spec = TINY.get(case, ({}, RGB_32))
+    tiny, spec = TINY[case]
     return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed)
 
 
@@ -145,7 +164,7 @@ def build(name: str, spec: DataSpec, **options: Any) -> Any:
 
 def make_batch(case: str, seed: int = 1, num: int = NUM) -> Batch:
     """Return random images and labels that fit a case, under every key that a data set may have."""
-    spec = TINY.get(case, ({}, RGB_32))[1]
+    spec = TINY[case][1]
     numbers = torch.Generator().manual_seed(seed)
     batch = Batch()
     for key, nc in (("image", spec.output_nc), ("A", spec.input_nc), ("B", spec.output_nc)):
@@ -190,12 +209,14 @@ def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     assert images.abs().max() <= 1
 
 
-def save_run(case: str, folder: Path, **options: Any) -> Any:
+def save_run(case: str, folder: Path, dataroot: str = "", **options: Any) -> Any:
     """Write a run folder as train.py would, of a case with initial weights; return its model in evaluation mode."""
     model = create(case, **options)
     folder.mkdir(parents=True)
     export_nets(folder, ["latest"], model.nets)
-    run = {"model": case.split()[0], "dataset_mode": model.dataset_mode, "batch_size": model.spec.batch_size}
+    mode = model.dataset_mode or ("image_folder" if "image" in model.needs else "aligned")
+    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": model.spec.batch_size}
     sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
+    sections |= {"data": {"dataroot": dataroot}} if dataroot else {}
     (folder / OPTIONS_FILE).write_text(dump(sections))
     return model.eval()

@@ -131,26 +131,34 @@ def is_changed(name: str, value: Any, defaults: dict[str, Any]) -> bool:
     return name in defaults and plain(defaults[name]) != plain(value)
 
 
+def shown(value: Any) -> str:
+    """Return an option's value as a person would write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {shown(part)}" for name, part in value.items())
+    if isinstance(value, tuple | list):
+        return ",".join(shown(part) for part in value) or "none"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(plain(value)) or "none"
+
+
 def mark_changed(
     sections: dict[str, dict[str, Any]], defaults: dict[str, Any]
 ) -> dict[str, dict[str, tuple[str, bool]]]:
     """Return each option as text, and whether it is not at its default."""
-
-    def text(value: Any) -> str:
-        return ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-
     return {
-        section: {k: (text(plain(v)), is_changed(k, v, defaults)) for k, v in values.items()}
+        section: {name: (shown(value), is_changed(name, value, defaults)) for name, value in values.items()}
         for section, values in sections.items()
     }
 
 
-def format_options(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> str:
-    """Return all options as a table of text in which those not at their default say what it is."""
+def format_options(sections: dict[str, dict[str, Any]], defaults: dict[str, Any], whole: bool) -> str:
+    """Return the options as a table of text: those that are not at their defaults, or with ``whole`` all of them."""
     lines = []
     for section, values in sections.items():
-        lines.append(f"--- {section}")
-        for name, value in values.items():
-            note = f"   [default: {plain(defaults[name])}]" if is_changed(name, value, defaults) else ""
-            lines.append(f"{name:>20}: {plain(value)}{note}")
+        marked = {name: is_changed(name, value, defaults) for name, value in values.items()}
+        if whole or any(marked.values()):
+            lines.append(f"--- {section}")
+        for name, changed in marked.items():
+            note = f"   [default: {shown(defaults[name])}]" if changed else ""
+            if whole or changed:
+                lines.append(f"{name:>20}: {shown(values[name])}{note}")
     return "\n".join(lines)

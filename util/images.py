@@ -1,6 +1,7 @@
 """Images as the displays and result pages need them: 8 bits, arranged in grids, written to disk."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,11 @@ def save_png(path: Path, image: Image.Image) -> None:
     """Write ``image`` to ``path`` as PNG, whole or not at all."""
     with written_whole(path) as file:
         image.save(file, format="PNG")
+
+
+def save_film(path: Path, frames: Sequence[Image.Image], seconds: float) -> None:
+    """Write pictures of one size to ``path`` as an endless animated WebP, each shown for ``seconds``, whole or not."""
+    first, *others = (frame.convert("RGB") for frame in frames)
+    milliseconds = round(1000 * seconds)
+    with written_whole(path) as file:
+        first.save(file, format="WEBP", save_all=True, append_images=others, duration=milliseconds, loop=0, quality=90)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
+from data.files.orientation import upright
 from data.files.pairs import Pair, Report, SkippedError, find_pairs
 from util.console import one_line_errors
 from util.files import written_whole
@@ -72,8 +73,7 @@ def read(path: Path, side: str) -> Image.Image:
     """
     try:
         with open_image(path) as file:
-            image = ImageOps.exif_transpose(file)
-            image.load()
+            image = upright(file)
     except MemoryError:
         raise
     except Exception as error:  # damaged files make decoders raise errors of every kind

@@ -7,7 +7,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from util.open_image import open_image
+from data.files.orientation import upright
+from util.open_image import TooLargeError, open_image
 
 
 class BadImageError(Exception):
@@ -30,8 +31,7 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
     """
     try:
         with open_image(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            flat, wanted = flatten(upright, channels), (size[1], size[0])
+            flat, wanted = flatten(upright(image), channels), (size[1], size[0])
             if fit == "crop":
                 return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
             return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
@@ -43,6 +43,8 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
 
 def problem(error: Exception) -> str:
     """Return what to say of an error that a decoder raised, in one line."""
+    if isinstance(error, TooLargeError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -102,12 +102,20 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
     if not folder.is_dir():
         return
     visited = {_identity(folder)}
-    todo = [(str(folder), "")]
-    while todo:
+    todo, linked = [(str(folder), "")], list[tuple[os.DirEntry[str], str]]()
+    while todo or linked:
+        if not todo:  # links come last: what is there itself, however deep, is not read through one
+            entry, name = linked.pop(0)
+            if (identity := _identity(entry)) in visited:
+                yield name, AGAIN
+                continue
+            yield name, LINK
+            visited.add(identity)
+            todo.append((entry.path, name))
         path, prefix = todo.pop()
         try:
             with os.scandir(path) as listing:
-                entries = sorted(listing, key=lambda e: (e.is_symlink(), e.name))  # a folder before links to it
+                entries = sorted(listing, key=lambda e: e.name)
         except OSError:
             yield prefix, UNREADABLE
             continue
@@ -115,14 +123,10 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
             name = prefix + entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                identity = _identity(entry)
-                if entry.is_symlink() and identity in visited:
-                    yield f"{name}/", AGAIN
-                    continue
-                if entry.is_symlink():
-                    yield f"{name}/", LINK
-                visited.add(identity)
+            if entry.is_dir() and entry.is_symlink():
+                linked.append((entry, f"{name}/"))
+            elif entry.is_dir():
+                visited.add(_identity(entry))
                 todo.append((entry.path, f"{name}/"))
             elif not entry.is_file():
                 yield name, DANGLING if entry.is_symlink() else NO_FILE

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from data.files.decode import BadImageError, flatten, problem
+from data.files.orientation import LYING, TAG, TURNS, orientation, turned, upright
 from util.open_image import check_bytes, open_image
 
 DEPTHS = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.float32)}  # bits -> the numbers of a pixel
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
-ORIENTATION = 0x0112  # the Exif tag; 5 to 8 lie on their side
 
 
 class Header(NamedTuple):
@@ -25,6 +25,7 @@ class Header(NamedTuple):
     depth: int  # 8 or 16 bits, or 32 for float and for all other numbers, whose range nobody can know
     reader: Literal["pillow", "png16", "tiff", "npy"]
     type: str = ""  # of whole numbers that are neither 8 nor 16 bits: int16, int32 ...
+    orientation: int = 1  # of what png16 and tiff read, as Exif has it; height and width are of the upright image
 
 
 def read_header(path: Path) -> Header:
@@ -100,7 +101,11 @@ def _look(path: Path) -> Header:
         start = file.read(26)
     if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10":  # 16 bits: Pillow makes 8 of them in colour
         width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
-        return Header(height, width, 1 if start[25] in (0, 4) else 3, 16, "png16")
+        number = 1
+        with contextlib.suppress(Exception), open_image(path) as image:  # what is damaged is found by its decoder
+            number = orientation(image)
+        sides = (width, height) if number in LYING else (height, width)
+        return Header(*sides, 1 if start[25] in (0, 4) else 3, 16, "png16", orientation=number)
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and (header := _tiff_header(path)):
         return header
     with open_image(path) as image:
@@ -108,7 +113,7 @@ def _look(path: Path) -> Header:
         tiff = image if isinstance(image, TiffImageFile) else None
         if tiff:  # whose size some versions of Pillow turn by themselves
             width, height = tiff.tag_v2[IMAGEWIDTH], tiff.tag_v2[IMAGELENGTH]
-        if (tiff or "exif" in image.info) and image.getexif().get(ORIENTATION, 1) in range(5, 9):
+        if orientation(image) in LYING:
             width, height = height, width
         grey = image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
         return Header(height, width, 1 if grey else 3, 16 if image.mode.startswith("I") else 8, "pillow")
@@ -127,7 +132,11 @@ def _tiff_header(path: Path) -> Header | None:
         if series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and kinds in of_pillow:
             return None
         height, width, channels = _sides(series.shape)
-        return Header(height, width, channels - bool(alpha), _depth(series.dtype), "tiff", _whole(series.dtype))
+        number = page.tags.valueof(TAG, 1)
+        number = number if number in TURNS else 1
+        sides = (width, height) if number in LYING else (height, width)
+        depth, whole = _depth(series.dtype), _whole(series.dtype)
+        return Header(*sides, channels - bool(alpha), depth, "tiff", whole, number)
 
 
 def _alpha(page: Any) -> int:
@@ -180,10 +189,10 @@ def _decode(path: Path, channels: int) -> np.ndarray:
 
 def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
     with open_image(path) as image:
-        upright = ImageOps.exif_transpose(image)
+        standing = upright(image)
         if depth == 16:
-            return np.clip(np.asarray(upright, np.int64), 0, 65535).astype(np.uint16)[:, :, None]
-        pixels = np.array(flatten(upright, channels if channels in (1, 3, 4) else 3))
+            return np.clip(np.asarray(standing, np.int64), 0, 65535).astype(np.uint16)[:, :, None]
+        pixels = np.array(flatten(standing, channels if channels in (1, 3, 4) else 3))
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
@@ -208,8 +217,8 @@ def _read_array(path: Path, header: Header, channels: int) -> np.ndarray:
         array = array.astype(np.uint8) * 255
     array = array.astype(DEPTHS[header.depth], copy=False)
     if array.ndim == 2:
-        return array[:, :, None]
-    return np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array
+        array = array[:, :, None]
+    return turned(np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array, header.orientation)
 
 
 def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:

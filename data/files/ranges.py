@@ -71,8 +71,15 @@ def resolve(name: str, asked: Asked, files: Sequence[Path]) -> Range:
     return float(lo), float(hi)
 
 
-def warn_of_range(flag: str, limits: Range, found: Numbers | None) -> None:
-    """Warn when the numbers use little of what they are read by, or are clipped much."""
+def warn_of_range(flag: str, limits: Range, found: Numbers | None, is_settled: bool = False) -> None:
+    """Warn when the numbers use little of what they are read by, or are clipped much; of the latter alone in tests.
+
+    Args:
+        flag: sets the range.
+        limits: the range.
+        found: some of the numbers.
+        is_settled: whether the range is that of a training that is over.
+    """
     if not found:
         return
     lo, hi = found.values[[0, -1]]
@@ -80,8 +87,9 @@ def warn_of_range(flag: str, limits: Range, found: Numbers | None) -> None:
         clipped = float(np.mean((found.values < limits[0]) | (found.values > limits[1])))
         if clipped > CLIPPED:
             shown = ",".join(f"{v:g}" for v in limits)
-            warn(f"--{flag} {shown} clips {clipped:.0%} of the numbers, which go from {found.ends()}: --{flag} auto")
-    elif found.limit and 0 < hi - lo < USED * found.limit:
+            remedy = "the run was trained on others" if is_settled else f"--{flag} auto"
+            warn(f"--{flag} {shown} clips {clipped:.0%} of the numbers, which go from {found.ends()}: {remedy}")
+    elif not is_settled and found.limit and 0 < hi - lo < USED * found.limit:
         warn(
             f"the numbers go from {found.ends()}, little of the 0 to {found.limit} that their type holds: "
             f"--{flag} {lo:g},{hi:g} (or auto) makes these black and white"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
 from data.loading.prefetch import ahead
 from data.transforms import MIDDLE, crop, flip_some, to_float
+from util.open_image import allow_pixels
 from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
 from util.spread import spread
 from util.types import Batch
@@ -138,6 +140,7 @@ class Loader:
             batch_sampler=[_samples(pick) for pick in picks],
             num_workers=self.num_threads,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=partial(_begin, self.dataset.opt.max_pixels),
             generator=torch.Generator(),  # of the workers' seeds, which nothing uses: the global one is left alone
         )
 
@@ -190,6 +193,11 @@ def _samples(pick: Pick) -> list[dict[str, tuple[int, np.ndarray]]]:
     places = {key: np.broadcast_to(at, (len(rows), 2)) for key, (rows, at) in pick.items()}
     num = len(next(iter(places.values())))
     return [{key: (int(rows[i]), places[key][i]) for key, (rows, _) in pick.items()} for i in range(num)]
+
+
+def _begin(max_pixels: int, worker: int) -> None:
+    """Have a new process read images of up to ``max_pixels``, as this one does."""
+    allow_pixels(max_pixels)
 
 
 class _Undecoded(Dataset[dict[str, Any]]):

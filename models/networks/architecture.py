@@ -1,4 +1,4 @@
-"""What a network's weights depend on, as a value: options make it, ``create_*`` builds it, ``recognize`` finds it."""
+"""Architectures as values: options make one, ``create_*`` builds it, ``recognize`` finds it in a state dict."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -9,15 +9,15 @@ from models.networks.sides import Upsample
 
 @dataclass(frozen=True)
 class Architecture:
-    """Every field is the option of the same name, or a fact about the images."""
+    """What a state dict depends on: each field is an option of the same name or a fact about the images."""
 
     @classmethod
     def of(cls, options: object, **facts: Any) -> Self:
-        """Return the architecture that ``options`` ask for; ``facts`` are the fields that are no options."""
+        """Return the architecture that ``options`` ask for; ``facts`` are the fields that are not options."""
         return cls(**facts, **{f.name: getattr(options, f.name) for f in fields(cls) if f.name not in facts})
 
     def flags(self) -> dict[str, str]:
-        """Return the flag that asks for each field, by its name; none for a field that is unknown (None)."""
+        """Return the flag for each field, by field name, leaving out unknown fields (None)."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: _flag(name, value) for name, value in values.items() if value is not None}
 
@@ -43,8 +43,8 @@ class DiscriminatorArchitecture(Architecture):
     netD: str  # basic (70 x 70 patches), n_layers (patches as n_layers_D makes them) or pixel
     input_nc: int  # channels of what it sees: with a condition, those of both images
     ndf: int = 64
-    n_layers_D: int = 3  # n_layers alone: how often it halves the sides, at least once
-    norm: Norm = "instance"  # neither the first layer nor the last has one
+    n_layers_D: int = 3  # n_layers only: number of downsampling layers, at least 1
+    norm: Norm = "instance"  # of all layers but the first and the last
     antialias: bool = False  # as in G; pixel does not halve the sides
 
     def flags(self) -> dict[str, str]:

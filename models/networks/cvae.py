@@ -1,4 +1,4 @@
-"""The four networks of the CVAE-GAN: encoder, decoder, discriminator, classifier, for 28 pixels and for 32 to 256.
+"""Encoder, decoder, discriminator and classifier of the CVAE-GAN, for 28 pixels and for 32 to 256.
 
 At 28 pixels the layers are small, as digits need them; channels are given for ngf = ndf = 64, and scale with them.
 """
@@ -17,7 +17,7 @@ SIZES = (28, *dcgan.SIZES)  # pixels
 class Encoder(nn.Module):
     """Images -> mean and log variance of z.
 
-    28 pixels: 16, 32 and 32 channels, the first two halved, to 7 x 7. Others: ngf to 8 * ngf, halved down to 4 x 4.
+    28 pixels: 16, 32 and 32 channels; the first two layers halve the sides, to 7 x 7. Others: ngf to 8 * ngf, to 4 x 4.
     Batch norm and LeakyReLU after each convolution.
     """
 
@@ -79,7 +79,7 @@ def create_decoder(nz: int, nc: int, size: int, ngf: int, eps: float, num_classe
 
 
 def create_classifier(nc: int, size: int, ndf: int, eps: float, num_logits: int, norm: NormD = "batch") -> nn.Module:
-    """Return a network from images to logits (N, num_logits): one for D, as many as there are classes for C."""
+    """Return a network from images to logits (N, num_logits): one for D, one per class for the classifier C."""
     if size == 28:
         return Conv28Discriminator(nc, ndf, num_logits=num_logits)
     return DCGANDiscriminator(nc, size, ndf, eps, norm=norm, num_logits=num_logits)

@@ -24,7 +24,7 @@ NormD = Literal["batch", "instance", "none"]
 
 
 def norm_D(kind: NormD, channels: int, eps: float) -> nn.Module:
-    """Return a discriminator's normalization layer; "none" keeps its place."""
+    """Return a normalization layer for D; "none" is an identity, so that later keys stay the same."""
     layer = norm_layer(kind, channels)
     if isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d):
         layer.eps = eps
@@ -32,7 +32,7 @@ def norm_D(kind: NormD, channels: int, eps: float) -> nn.Module:
 
 
 class ConvGenerator(nn.Module):
-    """z -> 4 x 4 features, beside them one 4 x 4 plane from the label; then each layer doubles the sides.
+    """z -> 4 x 4 features, plus one 4 x 4 plane from the label; then each layer doubles the sides.
 
     With 128 pixels, ngf 64 and nz 100 this is the generator of the conditional GAN on hand gestures:
     512 + 1, 512, 256, 128, 64 and 3 channels.
@@ -66,9 +66,9 @@ class ConvGenerator(nn.Module):
 
 
 class ConvDiscriminator(LabelledDiscriminator):
-    """Image, beside it planes made from the label -> one logit.
+    """Image, plus planes made from the label -> one logit.
 
-    The first convolution halves the sides, three more divide them by three; at 128 pixels 3 x 3 are left.
+    The first convolution halves the sides, three more divide them by three; 128 pixels end at 3 x 3.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class ConvDiscriminator(LabelledDiscriminator):
 
 
 class DCGANGenerator(LabelledGenerator):
-    """z and the label's code -> 4 x 4 features -> each layer doubles the sides and halves the channels (Fig. 1).
+    """z and the label code -> 4 x 4 features; then each layer doubles the sides and halves the channels (Fig. 1).
 
-    Batch norm and ReLU after every layer but the last. With 64 pixels: 8, 4, 2, 1 times ngf channels; each further
-    doubling begins with 8 * ngf once more.
+    Batch norm and ReLU after every layer but the last. With 64 pixels: 8, 4, 2, 1 times ngf channels; larger images add
+    layers of 8 * ngf channels at the start.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class DCGANGenerator(LabelledGenerator):
 
 
 class DCGANDiscriminator(LabelledDiscriminator):
-    """Image, beside it a plane made from the label -> each convolution halves the sides -> 4 x 4 features -> logits.
+    """Image, plus a plane made from the label -> each convolution halves the sides -> 4 x 4 features -> logits.
 
     LeakyReLU after every convolution, the norm after every one but the first (Sec. 3).
     """

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Dropout(nn.Dropout):
-    """PyTorch's dropout; on a CPU with uniform numbers, of which it draws four in the time of one coin toss."""
+    """PyTorch's dropout, which on a CPU draws uniform numbers: four times as fast as Bernoulli samples."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or input.device.type != "cpu" or not 0 < self.p < 1:

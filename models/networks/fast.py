@@ -1,4 +1,4 @@
-"""A network in its fast form, which takes its place during a training step: autocast, channels-last, compiled."""
+"""The fast form of a network, which replaces it during training steps: autocast, channels-last, torch.compile."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -13,8 +13,7 @@ Net = TypeVar("Net", bound=nn.Module)
 class FastNetwork(nn.Module):
     """Calls a network in low precision, on channels-last images or compiled, and returns fp32.
 
-    It has the network's parameters and attributes. Its state dict is not the network's: it lasts for a step, and nobody
-    else meets it.
+    It shares the network's parameters and attributes, but not its state dict keys: nothing outside a step sees it.
     """
 
     def __init__(self, net: nn.Module, dtype: torch.dtype, channels_last: bool, compiled: bool) -> None:
@@ -38,18 +37,18 @@ class FastNetwork(nn.Module):
 
 
 def plain(net: Net) -> Net:
-    """Return the network as it is written: fp32 and eager, differentiable in any order.
+    """Return the network itself: fp32 and eager, differentiable any number of times.
 
-    Penalties on gradients need it: what is compiled cannot be differentiated twice, and low precision would round the
+    For gradient penalties: a compiled network cannot be differentiated twice, and low precision would round the
     gradient that they measure.
     """
     return cast(Net, net.net) if isinstance(net, FastNetwork) else net
 
 
 def eager(net: nn.Module) -> nn.Module:
-    """Return the network in the precision that it trains in, but not compiled, so that it can be differentiated twice.
+    """Return the network in its training precision but not compiled, so that it can be differentiated twice.
 
-    In fp16, whose small gradients of gradients would vanish, that is ``plain(net)``.
+    In fp16, where second-order gradients would underflow, this is ``plain(net)``.
     """
     if not isinstance(net, FastNetwork) or net.dtype == torch.float16:
         return plain(net)

@@ -20,7 +20,7 @@ def init_weights(
     gain: float = 0.02,
     layers: tuple[type[Layer], ...] = (*CONVOLUTIONS, nn.Linear),
 ) -> None:
-    """Draw the weights of ``layers`` as ``kind`` says and batch norm's scales from N(1, gain); biases become 0.
+    """Draw the weights of ``layers`` from ``kind`` and batch norm's scales from N(1, gain); set biases to 0.
 
     normal: N(0, gain), as in DCGAN (Radford et al. 2015, arXiv:1511.06434, Sec. 4).
     xavier: Glorot and Bengio 2010, Eq. 12, times gain; normal instead of uniform.
@@ -46,5 +46,5 @@ def init_weights(
 
 
 def init_normal(net: nn.Module, std: float = 0.02) -> None:
-    """Initialize as Radford et al. 2015 do (Sec. 4), but leave linear layers as PyTorch initializes them."""
+    """Initialize as in Radford et al. 2015 (Sec. 4), but keep PyTorch's initialization of linear layers."""
     init_weights(net, "normal", std, CONVOLUTIONS)

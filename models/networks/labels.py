@@ -1,4 +1,4 @@
-"""How a class label enters a network."""
+"""Class labels as inputs of networks."""
 
 from typing import Literal
 
@@ -10,10 +10,10 @@ LabelInput = Literal["embedding", "onehot"]
 
 
 class LabelCode(nn.Module):
-    """Turns labels int64 (N,) into vectors float (N, width): learned ones, or one-hot."""
+    """Maps labels, int64 (N,), to learned or one-hot vectors, float (N, width)."""
 
     def __init__(self, num_classes: int, kind: LabelInput, width: int) -> None:
-        """Args: width: of the learned vectors; one-hot ones are as long as there are classes."""
+        """Args: width: length of learned vectors; one-hot vectors have one entry per class."""
         super().__init__()
         self.width = width if kind == "embedding" else num_classes
         if kind == "embedding":
@@ -26,10 +26,10 @@ class LabelCode(nn.Module):
 
 
 class LabelledGenerator(nn.Module):
-    """z, and behind it the label's code where there is one -> image."""
+    """z, followed by the label code if there is one -> image."""
 
     def __init__(self, main: nn.Sequential, label_code: LabelCode | None = None) -> None:
-        """Args: main: (N, nz + width of the code) -> images (N, C, H, W) in [-1, 1]."""
+        """Args: main: (N, nz + code width) -> images (N, C, H, W) in [-1, 1]."""
         super().__init__()
         self.label = label_code
         self.main = main
@@ -39,16 +39,17 @@ class LabelledGenerator(nn.Module):
 
 
 class LabelledDiscriminator(nn.Module):
-    """Image -> logits; a label joins the image at the entrance, or is compared with the features at the exit."""
+    """Image -> logits; a label is an extra input beside the image, or is compared with the last features."""
 
     def __init__(
         self, main: nn.Sequential, label: nn.Module | None = None, projection: nn.Module | None = None
     ) -> None:
-        """Build D from its parts; without ``label`` and ``projection`` it knows no labels.
+        """Build D from its parts; without ``label`` and ``projection`` it takes no labels.
 
         Args:
-            main: images, beside them what ``label`` gives -> features (N, F) -> logits by its last layer, a linear one.
-            label: labels -> what is joined to the images along their channels.
+            main: images, concatenated with the output of ``label`` -> features (N, F) -> logits; its last layer is
+                linear.
+            label: labels -> planes to concatenate with the images along their channels.
             projection: labels -> vectors (N, F), whose product with the features is added to the logit (Miyato and
                 Koyama 2018, arXiv:1802.05637, Eq. 8).
         """
@@ -69,19 +70,19 @@ class LabelledDiscriminator(nn.Module):
 
 
 def where_labels_go(code: LabelCode | None, projection: bool) -> tuple[LabelCode | None, LabelCode | None]:
-    """Return the code of the labels that join the image, and that of those compared with D's features; one is None."""
+    """Return the code of labels that D takes as input and that of labels compared with its features; one is None."""
     return (None, code) if projection else (code, None)
 
 
 def label_planes(code: LabelCode | None, num: int, size: int) -> nn.Sequential | None:
-    """Return what turns labels into ``num`` planes of ``size`` x ``size`` pixels; None without a code."""
+    """Return a network from labels to ``num`` planes of ``size`` x ``size`` pixels; None without a code."""
     if code is None:
         return None
     return nn.Sequential(code, nn.Linear(code.width, num * size * size), nn.Unflatten(1, (num, size, size)))
 
 
 def label_projection(code: LabelCode | None, num_features: int) -> nn.Sequential | None:
-    """Return what turns labels into vectors to compare with features, initialized as arXiv:1802.05637 does.
+    """Return a network from labels to vectors to compare with features, initialized as in arXiv:1802.05637.
 
     None without a code.
     """

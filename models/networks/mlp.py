@@ -17,7 +17,7 @@ from models.networks.labels import (
 
 
 class MLPGenerator(LabelledGenerator):
-    """z and the label's code -> hidden layers -> image; batch norm after each hidden layer but the first."""
+    """z and the label code -> hidden layers -> image; batch norm after each hidden layer but the first."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class MLPGenerator(LabelledGenerator):
 
 
 class MLPDiscriminator(LabelledDiscriminator):
-    """Flattened image and the label's code -> hidden layers -> one logit.
+    """Flattened image and the label code -> hidden layers -> one logit.
 
     Dropout after each hidden layer but the first.
     """
@@ -50,7 +50,7 @@ class MLPDiscriminator(LabelledDiscriminator):
         label_code: LabelCode | None = None,
         projection: bool = False,
     ) -> None:
-        """Build the network for images of ``shape`` (C, H, W); ``projection``: the label is compared with features."""
+        """Build the network for images of ``shape`` (C, H, W); ``projection`` compares the label with features."""
         joined, compared = where_labels_go(label_code, projection)
         widths = [math.prod(shape) + (joined.width if joined else 0), *hidden]
         layers: list[nn.Module] = []

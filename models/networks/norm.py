@@ -1,4 +1,4 @@
-"""Normalization layers of the networks for image translation, and their traces in old checkpoints."""
+"""Normalization layers, and what old checkpoints hold of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -13,7 +13,7 @@ Norm = Literal["instance", "batch", "syncbatch", "none"]
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that can be told to treat each image by itself when it is tested, with its own learned scales."""
+    """Batch norm that can use each image's own statistics in evaluation mode, with its learned scales."""
 
     per_image = False
 
@@ -22,7 +22,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class SyncBatchNorm(nn.SyncBatchNorm):
-    """Likewise, with the statistics of all processes."""
+    """The same, with statistics over all processes."""
 
     per_image = False
 
@@ -31,7 +31,7 @@ class SyncBatchNorm(nn.SyncBatchNorm):
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """Instance norm that leaves channels-last images on a GPU as they lie; PyTorch's own copies them to and fro."""
+    """Instance norm that keeps the layout of channels-last images on a GPU; PyTorch's own copies them twice."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.is_cuda and input.is_contiguous(memory_format=torch.channels_last):
@@ -40,8 +40,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
 
 def whitened(images: Tensor, eps: float) -> Tensor:
-    """Return ``images`` (N, C, H, W), each plane with mean 0 and variance 1, in their dtype, by sums in fp32."""
-    if images.dtype == torch.float32 or torch.compiler.is_compiling():  # a compiler finds out by itself what to keep
+    """Return ``images`` (N, C, H, W) with mean 0 and variance 1 in each plane, in their dtype, summed in fp32."""
+    if images.dtype == torch.float32 or torch.compiler.is_compiling():  # a compiler decides itself what to keep
         return _whiten(images, eps)[0]
     whitened_images: Tensor = Whitening.apply(images, eps)
     return whitened_images
@@ -56,12 +56,12 @@ def _whiten(images: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _wide(images: Tensor) -> Tensor:
-    """Return ``images`` in fp32, or in float64 if they are that."""
+    """Return ``images`` in fp32, or in float64 if that is their dtype."""
     return images.to(torch.promote_types(images.dtype, torch.float32))
 
 
 class Whitening(torch.autograd.Function):
-    """Whitening that keeps only the low-precision images for its gradient, not two fp32 tensors of their size."""
+    """Whitening that saves only the low-precision images for its gradient, not two fp32 tensors of their size."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, eps: float) -> Tensor:
@@ -74,7 +74,7 @@ class Whitening(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         images, mean, rstd = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # With create_graph: mean and rstd depend on the images, which the saved ones do not show.
+            # With create_graph: mean and rstd depend on the images, but the saved ones have no graph.
             _, mean, rstd = _whiten(images, ctx.eps)
         white, g = (_wide(images) - mean) * rstd, _wide(gradient)
         plane = (2, 3)
@@ -88,10 +88,10 @@ def by_image(norm: nn.BatchNorm2d | nn.SyncBatchNorm, images: Tensor) -> Tensor:
 
 
 LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
-    "instance": InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; neither weights nor running statistics
+    "instance": InstanceNorm2d,  # Ulyanov et al. 2016, arXiv:1607.08022; without weights or running statistics
     "batch": BatchNorm2d,  # Ioffe and Szegedy 2015, arXiv:1502.03167
     "syncbatch": SyncBatchNorm,  # the same state dict as batch
-    "none": lambda channels: nn.Identity(),  # keeps its place, so that the layers behind it keep their keys
+    "none": lambda channels: nn.Identity(),  # an identity, so that later layers keep their keys
 }
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -104,10 +104,10 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
 
 
 def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
-    """Let all batch norms of ``net`` use the statistics of each image when they are tested, or else running ones.
+    """Make all batch norms of ``net`` use each image's own statistics in evaluation mode, or else running ones.
 
-    The first is how pix2pix is tested, whose batch norm saw batches of one image (Isola et al. 2017, arXiv:1611.07004,
-    Sec. 3.4).
+    pix2pix is tested with each image's, since its batch norm was trained on batches of one image (Isola et al. 2017,
+    arXiv:1611.07004, Sec. 3.4).
     """
     for module in net.modules():
         if isinstance(module, BatchNorm2d | SyncBatchNorm):
@@ -115,12 +115,12 @@ def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
 
 
 def needs_bias(kind: Norm) -> bool:
-    """Say whether a convolution before this layer has a bias: batch norm brings its own."""
+    """Return whether a convolution before this layer needs a bias; batch norm has its own."""
     return kind in ("instance", "none")
 
 
 class SpectralNorm(_SpectralNorm):
-    """Division by the largest singular value, whose estimate stays in fp32 whatever the network computes in."""
+    """Division by the largest singular value, which is estimated in fp32 at any precision of the network."""
 
     def forward(self, weight: Tensor) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):
@@ -128,7 +128,7 @@ class SpectralNorm(_SpectralNorm):
 
 
 def has_batch_norm(net: nn.Module) -> bool:
-    """Say whether ``net`` mixes the images of a batch."""
+    """Return whether ``net`` mixes the images of a batch."""
     return any(isinstance(module, BATCH_NORMS) for module in net.modules())
 
 
@@ -145,7 +145,7 @@ def add_spectral_norm(net: nn.Module) -> nn.Module:
 
 
 def drop_stale_statistics(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """Return ``state`` without running statistics of those instance norms of ``net`` that keep none.
+    """Return ``state`` without running statistics of instance norms of ``net`` that track none.
 
     Versions of PyTorch before 0.4 saved such statistics and never used them; a strict load refuses them today.
     All other keys stay, so that the load still finds what does not fit.

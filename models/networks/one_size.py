@@ -20,7 +20,7 @@ from models.networks.labels import (
 class Conv28Generator(LabelledGenerator):
     """z -> one plane of 56 x 56 -> convolutions to 64, 32 and the image's channels; the last halves the sides.
 
-    Every pixel is made from 2 x 2 of them, so that no pixel differs from its neighbours in how it is made.
+    Every pixel of the image corresponds to 2 x 2 features, so that none is computed differently from its neighbours.
     """
 
     def __init__(self, nz: int, nc: int, ngf: int, eps: float, label_code: LabelCode | None = None) -> None:
@@ -43,7 +43,7 @@ class Conv28Generator(LabelledGenerator):
 
 
 class Conv28Discriminator(LabelledDiscriminator):
-    """Image, beside it a plane made from the label -> 32 and 64 channels, each pooled -> 1024 -> logits; no norm."""
+    """Image, plus a plane made from the label -> 32 and 64 channels, each pooled -> 1024 -> logits; no norm."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Conv32Generator(LabelledGenerator):
 
 
 class Conv32Discriminator(LabelledDiscriminator):
-    """Image, beside it a plane made from the label -> 16, 32, 64 channels, each halved -> 128 -> one logit."""
+    """Image, plus a plane made from the label -> 16, 32, 64 channels, halving the sides -> 128 -> one logit."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Conv32Discriminator(LabelledDiscriminator):
         norm: NormD = "batch",
         projection: bool = False,
     ) -> None:
-        """Build the network for images (nc, 32, 32); ``eps`` is the norm's, which the first layer does without."""
+        """Build the network for images (nc, 32, 32); ``eps`` is the norm's, which the first layer lacks."""
         joined, compared = where_labels_go(label_code, projection)
         planes = label_planes(joined, 1, 32)
         layers: list[nn.Module] = []
@@ -123,7 +123,7 @@ class Conv32Discriminator(LabelledDiscriminator):
 
 
 class ConvK8Generator(LabelledGenerator):
-    """z -> 3 x 11 x 11 -> transposed convolutions of kernel 8 to 256 (28 x 28), 256 (62 x 62) and the image."""
+    """z -> 3 x 11 x 11 -> transposed convolutions with kernel 8 to 256 (28 x 28), 256 (62 x 62) and the image."""
 
     def __init__(self, nz: int, nc: int, ngf: int, eps: float, label_code: LabelCode | None = None) -> None:
         """Build the network for images (nc, 128, 128); ``eps`` is batch norm's."""
@@ -145,7 +145,7 @@ class ConvK8Generator(LabelledGenerator):
 
 
 class ConvK8Discriminator(LabelledDiscriminator):
-    """Image, beside it a plane made from the label -> 256, 256 and 3 channels by kernels of 8 -> one logit."""
+    """Image, plus a plane made from the label -> 256, 256 and 3 channels with kernel 8 -> one logit."""
 
     def __init__(
         self,

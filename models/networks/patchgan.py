@@ -8,7 +8,7 @@ from models.networks.sides import BlurDown, check_sides
 
 
 class PatchDiscriminator(nn.Module):
-    """Images -> one logit for each of many overlapping patches, side by side.
+    """Images -> a map of logits, one for each of many overlapping patches.
 
     In the notation of pix2pix (Sec. 6.1.2), with 3 layers and ndf 64: C64-C128-C256-C512, then one channel. The
     first ``num_layers`` halve the sides.
@@ -41,7 +41,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class PixelDiscriminator(nn.Module):
-    """Images -> one logit for each pixel, which sees no other pixel but through the norm.
+    """Images -> one logit per pixel, which depends on other pixels through the norm alone.
 
     Attributes:
         min_size: both sides of the images must be at least this, pixels.

@@ -1,4 +1,4 @@
-"""Which network a state dict belongs to: the files of pytorch-CycleGAN-and-pix2pix, and ours, do not say."""
+"""Recognize the network of a state dict, which neither pytorch-CycleGAN-and-pix2pix's files nor ours name."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,26 +12,26 @@ from models.networks.architecture import Architecture, DiscriminatorArchitecture
 from models.networks.norm import BATCH_NORMS, INSTANCE_NORMS, Norm, drop_stale_statistics
 from models.networks.translation import create_discriminator, create_generator
 
-WRAPPER = "module."  # before every key of a network that DataParallel or DistributedDataParallel held
+WRAPPER = "module."  # prefix of all keys saved from DataParallel or DistributedDataParallel
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 class Difference(NamedTuple):
-    """A flag in which two networks differ."""
+    """A flag that differs between two networks."""
 
     found: str  # as --netG resnet_9blocks; "" where the network needs no such flag
     wanted: str
 
 
 def recognize_generator(state: Mapping[str, Any]) -> GeneratorArchitecture:
-    """Tell which generator has these weights.
+    """Return the architecture of a generator with these weights.
 
-    Of two norms with the same weights the usual one is named: batch for syncbatch, instance for none. norm is none
-    only where no convolution before a norm has a bias, as pytorch-CycleGAN-and-pix2pix writes it.
+    Of two norms with the same weights the usual one is returned: batch for syncbatch, instance for none. norm is none
+    only if no convolution before a norm has a bias, as pytorch-CycleGAN-and-pix2pix saves it.
 
     Args:
-        state: names and tensors, perhaps with "module." before each name, or with an old instance norm's statistics.
+        state: state dict; a prefix "module." and an old instance norm's statistics are ignored.
 
     Raises:
         ValueError: no generator has tensors of these names and shapes.
@@ -44,7 +44,7 @@ def recognize_generator(state: Mapping[str, Any]) -> GeneratorArchitecture:
 
 
 def recognize_discriminator(state: Mapping[str, Any]) -> DiscriminatorArchitecture:
-    """Tell which discriminator has these weights, as ``recognize_generator`` does.
+    """Return the architecture of a discriminator with these weights, as ``recognize_generator`` does.
 
     Raises:
         ValueError: no discriminator has tensors of these names and shapes.
@@ -57,9 +57,9 @@ def recognize_discriminator(state: Mapping[str, Any]) -> DiscriminatorArchitectu
 
 
 def compare(found: Architecture, wanted: Architecture) -> list[Difference]:
-    """Return the flags in which ``found``, as recognized, is not ``wanted``, as asked for.
+    """Return the flags that differ between the recognized and the requested architecture.
 
-    What nothing tells is no difference: a U-Net's dropout, batch norm for syncbatch, instance norm for none.
+    What weights cannot show is no difference: a U-Net's dropout, batch for syncbatch, instance for none.
     """
     assert type(found) is type(wanted), (found, wanted)
     alike = {(f"--norm {one}", f"--norm {two}") for one, two in (("batch", "syncbatch"), ("instance", "none"))}
@@ -76,17 +76,17 @@ def describe(differences: list[Difference]) -> str:
 
 
 def without_wrapper(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``state`` without "module." before its keys, if all begin with it."""
+    """Return ``state`` without the prefix "module.", if all keys have it."""
     wrapped = all(key.startswith(WRAPPER) for key in state)
     return {key.removeprefix(WRAPPER) if wrapped else key: value for key, value in state.items()}
 
 
 def foreign_state(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """Return ``state`` as a strict load into ``net`` takes it, whoever wrote it, if it is of the same architecture.
+    """Return ``state``, whoever saved it, in the form that a strict load into ``net`` accepts.
 
-    What does not change the network goes: "module." before all keys, statistics that an instance norm never used.
-    Convolutions that pytorch-CycleGAN-and-pix2pix's ``--norm none`` left without a bias get one of 0. All else stays,
-    so that the load still finds what does not fit.
+    The prefix "module." and statistics that an instance norm never used are dropped. Convolutions that
+    pytorch-CycleGAN-and-pix2pix's ``--norm none`` left without a bias get one of 0. Everything else stays, so that the
+    load still reports what does not fit.
     """
     state, own = drop_stale_statistics(without_wrapper(state), net), net.state_dict()
     missing = own.keys() - state.keys()
@@ -96,7 +96,7 @@ def foreign_state(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tens
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Say whether a module normalizes."""
+    """Return whether ``module`` is a normalization layer."""
     return isinstance(module, (*BATCH_NORMS, *INSTANCE_NORMS))
 
 
@@ -163,26 +163,26 @@ def _pixel(shapes: Shapes) -> DiscriminatorArchitecture | None:
 
 
 def _run(shapes: Shapes, pattern: str, start: int, step: int = 1) -> int:
-    """Return how many of ``pattern`` filled with start, start + step ... there are without a gap."""
+    """Return how many keys ``pattern.format(i)`` exist for i = start, start + step ... without a gap."""
     return sum(1 for _ in takewhile(lambda i: pattern.format(i) in shapes, count(start, step)))
 
 
 def _norm(shapes: Shapes, convolution: str, norm: str) -> Norm:
-    """Tell the norm by its weights, not its statistics: an instance norm of before PyTorch 0.4 has those too."""
+    """Recognize a norm by its weights, not its statistics, which an instance norm from before PyTorch 0.4 has too."""
     if f"{norm}.weight" in shapes:
         return "batch"
     return "instance" if f"{convolution}.bias" in shapes else "none"
 
 
 def _matches(net: GeneratorArchitecture | DiscriminatorArchitecture, shapes: Shapes) -> bool:
-    """Say whether all weights are those of ``net``; biases and statistics are for the load to judge."""
+    """Return whether ``net`` has exactly these weights; biases and statistics are left to the load."""
     try:
         with torch.device("meta"):  # shapes without memory
             if isinstance(net, GeneratorArchitecture):
                 state = create_generator(net).state_dict()
             else:
                 state = create_discriminator(net).state_dict()
-    except ValueError:  # there is none with so few levels
+    except ValueError:  # no such U-Net
         return False
     weights, own = ({k: v for k, v in s.items() if k.endswith("weight")} for s in (shapes, _shapes(state)))
     return weights == own

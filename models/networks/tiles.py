@@ -15,18 +15,18 @@ def tiled(
     overlap: int,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Return ``translate(images)`` as overlapping tiles give it, blended linearly over the overlap.
+    """Compute ``translate(images)`` in overlapping tiles, blended linearly over the overlap.
 
-    Images that fit into one tile give exactly ``translate(images)``. Otherwise what sees farther than its tile, such
-    as instance norm, differs. A convolution that sees r pixels to each side differs only within r pixels of a tile's
-    border inside the image: with an overlap from 2 r up to half a tile, by at most 4 r / (overlap + 1) of the largest
-    error that a tile by itself has there.
+    Images that fit into one tile give exactly ``translate(images)``. In others, layers that see beyond their tile, such
+    as instance norm, give another result. A convolution that sees r pixels to each side differs only within r pixels of
+    a tile border inside the image: with an overlap from 2 r up to half a tile, by at most 4 r / (overlap + 1) times the
+    largest error of a single tile there.
 
     Args:
         translate: (N, C, H, W) -> (N, C', H, W), called on ``device``.
         images: float (N, C, H, W) on any device; the result is put together there.
-        tile: sides of all tiles, pixels; where the image is smaller, its own.
-        overlap: how many pixels neighbours share, less than ``tile``; the last two may share more.
+        tile: side of a tile in pixels; cut to the image where that is smaller.
+        overlap: pixels that neighbouring tiles share, less than ``tile``; the last two may share more.
         device: where the tiles are computed; None: where the images are.
 
     Returns:
@@ -53,10 +53,10 @@ def tiled(
 
 
 def shares(side: int, tile: int, overlap: int) -> list[tuple[slice, Tensor]]:
-    """Return where tiles lie along a side, and what each counts there, float64 (length,): at every pixel, 1 in all.
+    """Return the position of each tile along a side and its weights, float64 (length,), which sum to 1 at every pixel.
 
-    A tile starts ``tile - overlap`` pixels after the one before; the last is moved in, to end with the side. Each
-    counts less and less over ``overlap`` pixels towards a neighbour, but nowhere 0.
+    A tile starts ``tile - overlap`` pixels after the previous one; the last is shifted to end with the side. Weights
+    fall linearly over ``overlap`` pixels towards a neighbour, but never to 0.
     """
     starts = [*range(0, side - tile, tile - overlap), max(0, side - tile)]
     places = [slice(start, min(start + tile, side)) for start in starts]
@@ -73,16 +73,16 @@ def shares(side: int, tile: int, overlap: int) -> list[tuple[slice, Tensor]]:
 
 
 def check_tile(tile: int, overlap: int, multiple: int, receptive_field: int) -> None:
-    """Check what ``--tile`` and ``--tile_overlap`` ask for.
+    """Check ``--tile`` and ``--tile_overlap``.
 
     Args:
         tile: side of a tile, pixels.
-        overlap: how many pixels neighbours share.
-        multiple: sides that the network takes are multiples of it.
+        overlap: pixels that neighbouring tiles share.
+        multiple: the network needs sides that are multiples of it.
         receptive_field: side of the square of pixels that the network sees around each pixel.
 
     Raises:
-        ValueError: no pixel of such a tile would be what it is in the whole image, or the network does not take it.
+        ValueError: every pixel of a tile would differ from the whole image, or the network needs another size.
     """
     smallest = -(-receptive_field // multiple) * multiple
     if tile < receptive_field:

@@ -13,8 +13,8 @@ class UNetGenerator(nn.Module):
     """Image -> image in [-1, 1]: halve the sides ``levels`` times, double them as often, with skip connections.
 
     pix2pix's generator (Isola et al. 2017, arXiv:1611.07004, Sec. 6.1.1), which has 8 levels for 256 pixels. The
-    levels have ngf, 2, 4 and from then on 8 ngf channels; of these last the innermost has neither norm nor dropout,
-    and the first no dropout.
+    levels have 1, 2, 4 and then 8 times ngf channels; the innermost has neither norm nor dropout, and the first of
+    those with 8 times ngf has no dropout.
 
     Attributes:
         size_multiple: both sides of the images must be multiples of it.
@@ -53,7 +53,7 @@ class UNetGenerator(nn.Module):
 
 
 class UNetLevel(nn.Module):
-    """All that lies within one level: its result is appended to its input."""
+    """One level with everything inside it; its output is concatenated with its input."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()

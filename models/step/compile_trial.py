@@ -1,4 +1,4 @@
-"""Decide from the first steps of a run whether compiling its networks pays."""
+"""Decide from a run's first steps whether compiling its networks pays off."""
 
 import time
 from typing import Literal
@@ -6,28 +6,28 @@ from typing import Literal
 import torch
 from tqdm import tqdm
 
-COMPILING = 60.0  # seconds that compiling is expected to take; measured with two small networks on two CPU cores
-SAVED = 0.2  # part of a step that compiling is expected to save at least
-WINDOW = 60  # steps to time: whole turns for most --n_critic
-SETTLING = 20  # steps before, in which nothing new was recorded
+COMPILING = 60.0  # expected seconds to compile; measured with two small networks on two CPU cores
+SAVED = 0.2  # fraction of a step that compiling is expected to save, at least
+WINDOW = 60  # steps to time: a multiple of most --n_critic
+SETTLING = 20  # steps to wait first, without anything new being recorded
 
 
 class CompileTrial:
-    """Times some uncompiled steps, then, if compiling promises to pay, as many compiled ones."""
+    """Times a window of uncompiled steps and, if compiling looks worthwhile, a window of compiled ones."""
 
     def __init__(self, num_steps: int, device: torch.device) -> None:
-        """Args: num_steps: of the whole run; device: is waited for before a time is taken."""
+        """Args: num_steps: length of the run; device: synchronized before each time is taken."""
         self.num_steps, self.device = num_steps, device
         self.is_over, self.uncompiled = False, 0.0
-        self.settled = 0  # steps in a row
-        self.first, self.start = 0, 0.0  # of the steps that are being timed; 0: none are
+        self.settled = 0  # consecutive settled steps
+        self.first, self.start = 0, 0.0  # step and time at which the window began; 0: none is open
 
     def __call__(self, step: int, is_settled: bool) -> Literal["compile", "leave", ""]:
-        """Return what to do before ``step``; once ``is_over``, nothing more is to be asked.
+        """Return what to do before ``step``; not to be called once ``is_over``.
 
         Args:
-            step: number of the step, counted over the whole run.
-            is_settled: whether steps need no more warm-up.
+            step: step number, counted over the whole run.
+            is_settled: whether the steps need no more warm-up.
         """
         self.settled = self.settled + 1 if is_settled else 0
         if self.settled <= SETTLING:
@@ -45,8 +45,8 @@ class CompileTrial:
             if gain > COMPILING:
                 return "compile"
             tqdm.write(
-                f"--compile is off: it would save about {max(gain, 0):.0f} s in the steps that are left, and take "
-                f"about {COMPILING:.0f} s (on: --compile on)"
+                f"--compile is off: it would save about {max(gain, 0):.0f} s over the remaining steps and take about "
+                f"{COMPILING:.0f} s (on: --compile on)"
             )
             self.is_over = True
             return ""

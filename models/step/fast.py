@@ -1,4 +1,4 @@
-"""A model's networks in low precision, channels-last or compiled while a step is taken, and as written otherwise."""
+"""Autocast, channels-last and torch.compile for training steps; plain fp32 eager networks otherwise."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from models.step.plan import Speed
 
 
 class FastNetworks:
-    """The networks of a model as a Speed has them compute; between steps the model has its own."""
+    """The fast forms of a model's networks, which replace them for the length of a step."""
 
     def __init__(self, model: BaseModel, speed: Speed) -> None:
-        """Lay the weights of ``model`` out in memory as ``speed`` says; what optimizers hold follows them.
+        """Prepare the networks of ``model`` for ``speed``; the memory layout of its weights and optimizers changes now.
 
-        Copies of a network that are to stay as they are, such as its moving average, must have been made before.
+        Copies that should keep their layout, such as a moving average, must be made before.
         """
         self.model = model
-        self.nets: dict[str, FastNetwork] = {}  # by attribute; empty: the model's own
+        self.nets: dict[str, FastNetwork] = {}  # by attribute of the model; empty: its own are used
         if speed.channels_last:
             for net in model.nets.values():
                 net.to(memory_format=torch.channels_last)
@@ -36,7 +36,7 @@ class FastNetworks:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Put them in the places of the model's own networks for the block."""
+        """Replace the model's networks for the block."""
         own = {name: fast.net for name, fast in self.nets.items()}
         for name, fast in self.nets.items():
             setattr(self.model, name, fast)
@@ -48,9 +48,9 @@ class FastNetworks:
 
 
 def why_not_compiled(error: Exception) -> str:
-    """Return why torch.compile cannot be used after ``error``; "" when the error is none of the compiler's."""
+    """Return why to stop compiling after ``error``; "" if it came from the model rather than from the compiler."""
     if "double backward" in str(error):
-        return "a loss differentiates a compiled network twice: its model must use plain(net) for that"
+        return "a loss differentiates a compiled network twice: its model must use plain(net) or eager(net) there"
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor", "triton")):
         return first_line(error)
     return ""

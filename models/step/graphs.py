@@ -1,4 +1,4 @@
-"""Training steps recorded as CUDA graphs and replayed (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs)."""
+"""Record training steps as CUDA graphs and replay them (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs)."""
 
 import gc
 from collections import Counter
@@ -11,42 +11,42 @@ from torch import Tensor
 
 from util.types import Batch, Losses
 
-WARM_UP = 3  # eager steps of a variant before it is recorded: by then optimizers have states and libraries their plans
+WARM_UP = 3  # eager steps of a variant before it is recorded: optimizer states and library plans exist by then
 
 
 class CannotRecordError(Exception):
-    """A step does what a graph cannot do, such as waiting for the device; nothing was computed."""
+    """A step does what a graph cannot hold, such as waiting for the device; nothing was computed."""
 
 
 class Recording(NamedTuple):
-    """A step that can be done again on other images."""
+    """A recorded step, which can be replayed on other images."""
 
     graph: torch.cuda.CUDAGraph
-    losses: Losses  # the tensors it writes
+    losses: Losses  # the tensors that a replay overwrites
 
 
 class Recorder:
-    """Records a step of each variant, all of them in the same memory, and replays them.
+    """Records one step of each variant, all in one memory pool, and replays them.
 
-    Random numbers are those of the generator as it is seeded at each replay, learning rates those in their tensors.
+    A replay uses the generator's current seed and the current values of the learning rate tensors.
     """
 
     def __init__(
         self, function: Callable[[Batch, int], Losses], device: torch.device, free: Callable[[], None]
     ) -> None:
-        """Args: function: takes a step; free: gives back all memory that the next step can do without."""
+        """Args: function: takes a step; free: releases all memory that the next step does not need."""
         self.function, self.free = function, free
-        self.images = Batch()  # what every step of a recorder reads: warm-up, recording and replay
+        self.images = Batch()  # the tensors that every step reads: warm-up, recording and replay
         self.recordings: dict[Hashable, Recording] = {}
         self.warmed: Counter[Hashable] = Counter()  # eager steps of each variant
         self.stream = torch.cuda.Stream(device)
         self.pool: Any = None
 
     def __call__(self, variant: Hashable, batch: Batch, step: int) -> Losses:
-        """Take a step: eagerly for the first of a variant, then recorded, from then on replayed.
+        """Take a step: eagerly during a variant's warm-up, then recorded, then replayed.
 
         Raises:
-            CannotRecordError: it cannot be recorded.
+            CannotRecordError: the step cannot be recorded.
         """
         self._fill(batch)
         if self.warmed[variant] < WARM_UP:
@@ -66,7 +66,7 @@ class Recorder:
         self.pool = None
 
     def _fill(self, batch: Batch) -> None:
-        """Copy ``batch`` to where steps read it. Compiled networks see the same tensors from the first step on."""
+        """Copy ``batch`` to where steps read it; compiled networks see the same tensors from the first step on."""
         if not self.images:
             self.images.update({key: value.clone() for key, value in batch.items() if isinstance(value, Tensor)})
             return
@@ -74,18 +74,18 @@ class Recorder:
             tensor.copy_(batch[key], non_blocking=True)
 
     def plain(self, batch: Batch, step: int) -> Losses:
-        """Take a step eagerly on ``batch``, on the stream that recordings are made on."""
+        """Take an eager step on the recording stream."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
-            losses = self.function(Batch(batch), step)  # a copy: objectives leave things in it
+            losses = self.function(Batch(batch), step)  # a copy: objectives add to it
         torch.cuda.current_stream().wait_stream(self.stream)
         return losses
 
     def _record(self, step: int) -> Recording:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        self.free()  # a recording has memory of its own: what the last step leaves would be taken twice
+        self.free()  # a recording has its own pool: memory that the last step holds would be allocated twice
         try:
-            # Other threads may go on: they fetch images.
+            # thread_local: other threads keep fetching images.
             with (
                 _without_garbage_collection(),
                 torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
@@ -93,7 +93,7 @@ class Recorder:
                 losses = self.function(Batch(self.images), step)
         except RuntimeError as error:
             torch.cuda.set_stream(stream)  # a failed recording leaves its own stream current
-            # The error that ends the recording hides the one that broke it.
+            # The error that ends a capture hides the one that broke it.
             cause = error.__context__ or error
             if not isinstance(cause, Exception):
                 raise cause from None  # Ctrl-C
@@ -104,7 +104,7 @@ class Recorder:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Collect no garbage in the block: cycles may own graphs or events, and freeing those ends a recording."""
+    """Disable garbage collection in the block: freeing a graph or event held by a cycle would end the recording."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -115,9 +115,9 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def renew_generator(device: torch.device) -> None:
-    """Give the default generator a fresh state after a recording that failed.
+    """Give the default generator a fresh state after a failed recording.
 
-    Before torch 2.12 it believes that it is still being recorded, and the next random number raises.
+    Before torch 2.12 it still counts as being recorded, and drawing a random number raises.
     """
     generator = torch.cuda.default_generators[device.index or 0]
     fresh = torch.Generator(device).manual_seed(generator.initial_seed())

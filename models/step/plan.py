@@ -1,4 +1,4 @@
-"""What makes the steps of a run fast: which precision and layout, compiled networks, recorded steps."""
+"""Decide how a run's steps are made fast: precision, memory layout, compiled networks, recorded steps."""
 
 import importlib.util
 import os
@@ -15,19 +15,19 @@ from options.train_options import TrainOptions
 from util.console import warn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-SHORT = 100  # steps of a run that recording pays after
-CPU_INFO = Path("/proc/cpuinfo")  # Linux only, where processors that know bf16 mostly are
+SHORT = 100  # steps from which on recording pays off
+CPU_INFO = Path("/proc/cpuinfo")  # Linux only; elsewhere bf16 is assumed to be slow
 
 
 class Speed(NamedTuple):
-    """How a run's steps are made fast; without an argument, not at all."""
+    """How a run's steps are made fast; by default, not at all."""
 
-    dtype: torch.dtype = torch.float32  # that networks compute in; weights, losses and penalties are fp32
-    channels_last: bool = False  # images lie in memory pixel by pixel, not plane by plane
-    compiled: bool = False  # networks by torch.compile
+    dtype: torch.dtype = torch.float32  # of autocast; weights, losses and gp are always fp32
+    channels_last: bool = False  # memory layout NHWC
+    compiled: bool = False  # networks with torch.compile
     recorded: bool = False  # whole steps as CUDA graphs
-    tries_compiling: bool = False  # networks by torch.compile once the first steps have shown that it pays
-    checked: bool = False  # fast steps are compared with plain ones now and then
+    tries_compiling: bool = False  # networks with torch.compile, if the first steps show that it pays off
+    checked: bool = False  # fast steps are compared with plain ones from time to time
 
     def __str__(self) -> str:
         names = {dtype: name for name, dtype in DTYPES.items()}
@@ -37,15 +37,15 @@ class Speed(NamedTuple):
 
 
 def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
-    """Decide what ``--precision``, ``--compile`` and ``--cuda_graphs`` leave open; say why what was asked for is off.
+    """Resolve auto in ``--precision``, ``--compile`` and ``--cuda_graphs``; report what is switched off, and why.
 
     Args:
         opt: of train.py.
-        model: on its device; its losses are scaled from now on if its networks compute in fp16.
-        num_steps: of the whole run.
+        model: on its device; gets a loss scaler if its networks compute in fp16.
+        num_steps: length of the run.
 
     Raises:
-        ValueError: the optimizer cannot undo the scaling that fp16 needs.
+        ValueError: the optimizer cannot undo the loss scaling that fp16 needs.
     """
     device, name = model.device, opt.precision
     if name == "auto":
@@ -59,11 +59,11 @@ def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
     not_compiled = _obstacle_to_compiling(device, is_static, opt.verbose)
     not_recorded = _obstacle_to_recording(device, is_static, name, opt.verbose)
     if opt.cuda_graphs == "auto" and num_steps < SHORT:
-        not_recorded = not_recorded or f"a run of {num_steps} steps is over before it pays (on: --cuda_graphs on)"
+        not_recorded = not_recorded or f"a run of {num_steps} steps is over before it pays off (on: --cuda_graphs on)"
     is_compiled = _is_on("compile", opt.compile, not_compiled, device, opt.deterministic)
     return Speed(
         dtype,
-        dtype != torch.float32,  # fp32 is no faster so on a GPU, and slower on a CPU
+        dtype != torch.float32,  # does not make fp32 faster on a GPU, and makes it slower on a CPU
         is_compiled and opt.compile == "on",
         _is_on("cuda_graphs", opt.cuda_graphs, not_recorded, device, opt.deterministic),
         is_compiled and opt.compile == "auto",
@@ -72,7 +72,7 @@ def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
 
 
 def is_bf16_fast(device: torch.device) -> bool:
-    """Say whether the hardware computes with bf16 faster than with fp32, and does not emulate it."""
+    """Return whether the hardware supports bf16 natively, so that it is faster than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
@@ -82,7 +82,7 @@ def is_bf16_fast(device: torch.device) -> bool:
 
 
 def _is_on(flag: str, choice: str, obstacle: str, device: torch.device, deterministic: bool) -> bool:
-    """Decide a switch that is auto, on or off; say so when it was to be on and is not."""
+    """Resolve a switch that is auto, on or off; report it when it should be on and cannot."""
     if choice == "on":
         if obstacle:
             warn(f"--{flag} on: switched off, {obstacle}")
@@ -90,7 +90,7 @@ def _is_on(flag: str, choice: str, obstacle: str, device: torch.device, determin
     if choice == "off" or device.type != "cuda":
         return False
     if deterministic:
-        obstacle = "--deterministic keeps to what is repeatable"
+        obstacle = "--deterministic only allows reproducible operations"
     if obstacle:
         print(f"--{flag} is off: {obstacle}")
     return not obstacle
@@ -99,15 +99,15 @@ def _is_on(flag: str, choice: str, obstacle: str, device: torch.device, determin
 def _obstacle_to_compiling(device: torch.device, is_static: bool, verbose: bool) -> str:
     """Return why torch.compile cannot be used here; "" when it can."""
     if not is_static:
-        return "images of several sizes would be compiled for each size"
+        return "images of different sizes would need a compilation for each size"
     if verbose:
-        return "--verbose looks into the networks layer by layer"
+        return "--verbose inspects the networks layer by layer"
     compiler = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "c++", "clang++", "gcc", "cc", "clang")), "")
     if not compiler or not shutil.which(compiler):
         return "there is no C++ compiler (on Debian: apt install build-essential)"
     if device.type == "cuda":
         if not importlib.util.find_spec("triton"):
-            return "the package triton, which compiles for GPUs, is not installed"
+            return "the package triton, which torch.compile needs on a GPU, is not installed"
         if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
             return "Python's headers are missing (on Debian: apt install python3-dev)"
     return ""
@@ -116,9 +116,9 @@ def _obstacle_to_compiling(device: torch.device, is_static: bool, verbose: bool)
 def _obstacle_to_recording(device: torch.device, is_static: bool, precision: str, verbose: bool) -> str:
     """Return why steps cannot be recorded as CUDA graphs; "" when they can."""
     if device.type != "cuda":
-        return f"CUDA graphs are for CUDA, not for {device.type}"
+        return f"CUDA graphs need a CUDA device, not {device.type}"
     if not is_static:
-        return "images of several sizes make every step another one"
+        return "images of different sizes make every step different"
     if verbose:
-        return "--verbose looks at gradients, which recorded steps overwrite"
-    return "fp16 changes the scale of its losses from step to step" if precision == "fp16" else ""
+        return "--verbose reads gradients, which recorded steps overwrite"
+    return "fp16 changes the loss scale from step to step" if precision == "fp16" else ""

@@ -1,8 +1,8 @@
-"""Check fast training steps against plain ones while a run trains: what a GPU computes, only that GPU can tell.
+"""Check fast training steps against plain ones during a run: only the GPU at hand can show what it computes.
 
-Recorded, compiled and low-precision steps can be wrong without an error: a recording that reads a stale batch, a
-learning rate that was recorded as a number. So two plain steps and a fast one are taken from the same state, on the
-same batch and random numbers, and compared by what they change; then everything is put back, bit for bit.
+Recorded, compiled and low-precision steps can be wrong without an error: a recording may read a stale batch, or hold
+a learning rate as a constant. So two plain steps and a fast one are taken from the same state, on the same batch and
+random numbers, and what they change is compared; then everything is restored bit for bit.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
 from util.types import Losses
 
-TIMES = 4  # a fast step may differ this many times as much as two plain ones, whose sums are in no fixed order on a GPU
-DOUBTFUL = 0.5  # of what is allowed: more than this is worth a note
-PERTURBED = 0.7  # what learning rates and the average's share are multiplied by: frozen ones show
-SCALE = 1e-3  # of the largest change in a group: tensors that change less are compared on this scale; theirs is noise
+TIMES = 4  # how much more a fast step may differ than two plain ones, whose sums have no fixed order on a GPU
+DOUBTFUL = 0.5  # fraction of the allowed distance that is worth a note
+PERTURBED = 0.7  # factor for learning rates and the average's share, which exposes frozen ones
+SCALE = 1e-3  # of the largest change in a group: tensors that change less, by noise, are compared on this scale
 
-NOISE = 1e-5  # of an optimizer's largest gradient (root mean square of a tensor): a smaller one is rounding
-ADAM = 0.3  # floor for weights and their averages, as Adam makes whole steps of the rounding of small gradients
+NOISE = 1e-5  # of an optimizer's largest gradient (root mean square of a tensor): smaller ones are rounding
+ADAM = 0.3  # floor for weights and their averages: Adam turns the rounding of small gradients into whole steps
 
 State = dict[str, list[Tensor]]
 
@@ -32,8 +32,8 @@ State = dict[str, list[Tensor]]
 class Bounds(NamedTuple):
     """How far a fast step may be from a plain one, relative to what the step changes."""
 
-    floor: float  # in every group, however well two plain steps agree
-    same_arithmetic: bool = True  # False: rounding differs, so groups are compared whole, and weights by length alone
+    floor: float  # for every group, however well two plain steps agree
+    same_arithmetic: bool = True  # False: rounding differs; compare groups as a whole, and weights by length only
 
 
 EXACT = {
@@ -46,11 +46,11 @@ COMPILED = {
     torch.bfloat16: Bounds(0.5, same_arithmetic=False),
     torch.float16: Bounds(0.5, same_arithmetic=False),
 }
-LOW_PRECISION = Bounds(0.75, same_arithmetic=False)  # against fp32: finds a bug, not rounding
+LOW_PRECISION = Bounds(0.75, same_arithmetic=False)  # against fp32: catches bugs, not rounding
 
 
 class Finding(NamedTuple):
-    """How far the fast step was from the plain one in one group."""
+    """Distance of the fast step from the plain one in one group of tensors."""
 
     group: str
     distance: float
@@ -65,28 +65,28 @@ class Finding(NamedTuple):
 
 
 class StepCheck:
-    """Compares two ways of taking a step of a model, and leaves no trace."""
+    """Compares two ways of taking a training step, without a trace."""
 
     def __init__(self, model: BaseModel, ema: MovingAverage | None, meter: LossMeter) -> None:
         self.model, self.ema, self.meter = model, ema, meter
 
     @torch.no_grad()
     def __call__(self, plain: Callable[[], Losses], fast: Callable[[], Losses], bounds: Bounds) -> list[Finding]:
-        """Return how far the fast step is from the plain one in each group of tensors, the worst first.
+        """Return the distance of the fast step from the plain one for each group of tensors, worst first.
 
         Args:
-            plain, fast: take the same step, each in its way.
-            bounds: what is allowed.
+            plain, fast: take the same step in two ways.
+            bounds: allowed distances.
 
         Raises:
-            torch.OutOfMemoryError: there is no room for a copy of the state or for a plain step.
+            torch.OutOfMemoryError: no room for a copy of the state or for a plain step.
         """
         state = self._state()
         steered = self._steered()
         before, numbers, values = _copied(state), random_state(self.model.device), [t.clone() for t in steered]
 
         def after(step: Callable[[], Losses]) -> State:
-            """Return the live state after ``step`` from the state before, with other rates than those recorded."""
+            """Return the live state after taking ``step`` from the state before, with perturbed learning rates."""
             _restore(state, before)
             set_random_state(self.model.device, numbers)
             for tensor, value in zip(steered, values, strict=True):
@@ -109,9 +109,9 @@ class StepCheck:
         return sorted((_worst(group, found[group], noise[group], bounds) for group in found), key=lambda f: -f.ratio)
 
     def _silent(self) -> set[int]:
-        """Return the ids of weights, and of their averages, whose gradient is only rounding, after a step.
+        """Return the ids of weights, and of their averages, whose last gradient was only rounding.
 
-        Such as those of a bias before a norm: Adam moves them as far as others, but in a random direction.
+        A bias before a norm is one: Adam moves it as far as others, but in a random direction.
         """
         silent: set[int] = set()
         for optimizer in self.model.optimizers.values():
@@ -124,7 +124,7 @@ class StepCheck:
         return silent
 
     def _state(self) -> State:
-        """Return all tensors that a step changes, by what they are."""
+        """Return all tensors that a step changes, by group."""
         state: State = {"weights": list(self.model.parameters()), "buffers": list(self.model.buffers())}
         for optimizer in self.model.optimizers.values():
             for values in optimizer.state.values():
@@ -138,7 +138,7 @@ class StepCheck:
         return {group: tensors for group, tensors in state.items() if tensors}
 
     def _steered(self) -> list[Tensor]:
-        """Return the tensors that the loop fills before a step: a recorded step must read them anew."""
+        """Return the tensors that the loop sets before a step, which a recorded step must read again."""
         rates = [group["lr"] for optimizer in self.model.optimizers.values() for group in optimizer.param_groups]
         return [*rates, self.ema.share] if self.ema else rates
 
@@ -154,9 +154,9 @@ def _restore(state: State, before: State) -> None:
 
 
 def _distances(before: State, first: State, second: State, bounds: Bounds, silent: set[int]) -> dict[str, list[float]]:
-    """Return, for each group, the distances of ``second`` from ``first`` as parts of what ``first`` changed.
+    """Return, for each group, the distances of ``second`` from ``first`` relative to what ``first`` changed.
 
-    Where arithmetic differs, each group is one vector, and of weights only lengths count. ``silent`` tensors never do.
+    If arithmetic differs, each group is one vector, and weights are compared by length. ``silent`` tensors are skipped.
     """
     result = {}
     for group, a in first.items():
@@ -177,12 +177,12 @@ def _distances(before: State, first: State, second: State, bounds: Bounds, silen
 
 
 def _norms(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """Return the lengths of the differences, float32 on the host."""
+    """Return the norms of the differences, float32 on the host."""
     return torch.stack([(x.detach().float() - y.detach().float()).norm().cpu() for x, y in zip(a, b, strict=True)])
 
 
 def _part(distance: Tensor, scale: Tensor) -> float:
-    """Return ``distance`` in units of ``scale``: infinite where it is NaN, or where nothing was to change."""
+    """Return ``distance / scale``: infinite if either is not finite, or if anything changed that should not."""
     if not distance.isfinite() or not scale.isfinite():
         return float("inf")
     return float(distance / scale) if scale else float("inf") if distance else 0.0

@@ -1,4 +1,4 @@
-"""A training step: the model's, with the moving average and the sums of losses, made fast and checked."""
+"""Training steps with moving average and loss sums, made fast and checked."""
 
 import gc
 import time
@@ -23,14 +23,14 @@ from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
 from util.types import Batch, Losses
 
-CHECKED_AT = (1, 99)  # replays of a variant before one is checked; then whenever their number has doubled
+CHECKED_AT = (1, 99)  # replays of a variant before a check; after that, whenever their number has doubled
 
 
 class Stepper:
-    """Takes the steps of a model as a Speed says.
+    """Takes a model's training steps with the optimizations that a Speed lists.
 
-    On a GPU, fast steps are compared with plain ones now and then (selfcheck.py); those that differ too much are given
-    up, with a warning.
+    On a GPU, fast steps are compared with plain ones from time to time (selfcheck.py); an optimization whose steps
+    differ too much is switched off, with a warning.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class Stepper:
         """Prepare the steps; between them the model has its own networks.
 
         Args:
-            model: with its first or restored state.
-            speed: how its steps are made fast.
-            ema: the moving average that takes in each step, made of the networks as they are now.
-            meter: sums up the losses of each step.
-            num_steps: of the whole run, to judge whether compiling pays.
+            model: in its initial or restored state.
+            speed: how to make its steps fast.
+            ema: moving average to update after each step, made from the networks as they are now.
+            meter: accumulates the losses of each step.
+            num_steps: length of the run, to judge whether compiling pays off.
         """
         self.model, self.speed, self.ema, self.meter = model, speed, ema, meter or LossMeter()
         self.networks = FastNetworks(model, speed)
         self.taken: Counter[Hashable] = Counter()  # steps of each variant
-        self.replayed: Counter[Hashable] = Counter()  # of these, replays of its latest recording
+        self.replayed: Counter[Hashable] = Counter()  # replays of each variant's latest recording
         self.recorder: Recorder | None = None
         self.check = StepCheck(model, ema, self.meter) if speed.checked else None
-        self.unchecked: set[Hashable] = set()  # variants to check at the next replay: something else ran on the device
+        self.unchecked: set[Hashable] = set()  # variants to check at their next replay
         self.was_interrupted = False
         self.doubted: set[Hashable] = set()  # variants whose last check failed
         self.trial = CompileTrial(num_steps, model.device) if speed.tries_compiling else None
@@ -67,9 +67,9 @@ class Stepper:
                 optimizer.register_load_state_dict_post_hook(self._forget)
 
     def __call__(self, batch: Batch, step: int) -> Losses:
-        """Take step number ``step``, whose random numbers torch's generators are seeded for; return its losses.
+        """Take step number ``step`` with torch's generators as they are seeded; return its losses.
 
-        They are to be read before the next step, which may overwrite them.
+        Read them before the next step, which may overwrite them.
         """
         variant, start = self.model.variant(step), time.perf_counter()
         if self.trial:
@@ -90,7 +90,7 @@ class Stepper:
 
     @property
     def is_settled(self) -> bool:
-        """Whether steps are taken as they will be from now on: nothing is left to compile, to record or to decide."""
+        """Whether nothing is left to compile, to record or to decide, so that steps take their final time."""
         return not self.trial and self._is_recorded
 
     @property
@@ -98,18 +98,18 @@ class Stepper:
         return not self.recorder or all(variant in self.recorder.recordings for variant in self.taken)
 
     def make_room(self) -> None:
-        """Give up the memory that recordings hold; they are made again at the next steps."""
+        """Release the memory that recordings hold; the next steps record again."""
         self._forget()
         free_memory(self.model)
 
     def interrupted(self) -> None:
-        """Note that something else ran on the device, such as a preview: after the first time, replays are checked."""
+        """Note that something else ran on the device, such as a preview; after the first time, replays are checked."""
         if not self.was_interrupted:
             self.unchecked |= set(self.taken)
         self.was_interrupted = True
 
     def _forget(self, *_: object) -> None:
-        """Record anew after a load: an optimizer then has other tensors than those that were recorded."""
+        """Discard recordings, for example after a load, which replaces tensors of the optimizer."""
         self.replayed.clear()
         if self.recorder:
             self.recorder.forget()
@@ -123,18 +123,18 @@ class Stepper:
         return losses
 
     def _plain(self, batch: Batch, step: int) -> Losses:
-        """Take a step without recording or replaying."""
+        """Take an eager step, neither recorded nor replayed."""
         return self.recorder.plain(batch, step) if self.recorder else self._step(Batch(batch), step)
 
     def _unless_compiler_fails(self, variant: Hashable, batch: Batch, step: int) -> Losses:
-        """Take a step; if torch.compile fails at it, take it without, and all that follow."""
+        """Take a step; if torch.compile fails, take it and all later steps uncompiled."""
         try:
             return self._unless_recording_fails(variant, batch, step)
         except Exception as error:
             reason = why_not_compiled(error) if self.speed.compiled else ""
             if not reason:
                 raise
-        # Outside the except block: until it ends, the error holds everything that the failed step computed.
+        # Outside the except block: inside it the error keeps everything alive that the failed step computed.
         # Backward graphs compile lazily, so D may already be updated; this step then updates it twice.
         warn(f"--compile is switched off: {reason}")
         self._leave_compiled()
@@ -142,7 +142,7 @@ class Stepper:
         return self._step(Batch(batch), step)
 
     def _unless_recording_fails(self, variant: Hashable, batch: Batch, step: int) -> Losses:
-        """Take a step, recorded where there is a recorder, which is given up when it cannot record."""
+        """Take a step, recorded if there is a recorder; drop the recorder if the step cannot be recorded."""
         if not self.recorder:
             return self._step(batch, step)
         if variant in self.doubted:
@@ -167,13 +167,13 @@ class Stepper:
         self._change(self.speed._replace(compiled=False))
 
     def _change(self, speed: Speed) -> None:
-        """From now on take steps as ``speed`` says."""
+        """Take steps as ``speed`` says from now on."""
         self.speed, self.networks = speed, FastNetworks(self.model, speed)
         self._forget()
 
     @contextmanager
     def _networks_of(self, speed: Speed) -> Iterator[None]:
-        """Take steps in the block with networks as ``speed`` has them."""
+        """Take steps with the networks that ``speed`` asks for in the block."""
         networks, self.networks = self.networks, FastNetworks(self.model, speed)
         try:
             yield
@@ -181,7 +181,7 @@ class Stepper:
             self.networks = networks
 
     def _try_compiling(self, trial: CompileTrial, step: int) -> None:
-        """Compile the networks once the steps have shown that it pays, and stop when they are no faster for it."""
+        """Compile the networks once steps have shown that it pays off; stop if they are no faster for it."""
         decision = trial(step, bool(self.taken) and self._is_recorded)
         if decision == "compile":
             self._change(self.speed._replace(compiled=True))
@@ -192,38 +192,39 @@ class Stepper:
             self.trial = None
 
     def _check_networks(self, variant: Hashable, batch: Batch, step: int) -> None:
-        """Check compiled networks and low precision, once for each variant: at its last step before it is recorded."""
+        """Check compiled networks and low precision once per variant, at its last step before it is recorded."""
         if self.taken[variant] != WARM_UP - 1 or has_dropout(self.model):
             return
         plain, dtype = partial(self._plain, batch, step), self.speed.dtype
         uncompiled = self._networks_of(self.speed._replace(compiled=False))(plain)
         if self.speed.compiled:
-            told = self._differ("compiled", uncompiled, plain, COMPILED[dtype], step)
-            if told:
-                warn(f"--compile is switched off at step {step}: {told}")
+            difference = self._differ("compiled", uncompiled, plain, COMPILED[dtype], step)
+            if difference:
+                warn(f"--compile is switched off at step {step}: {difference}")
                 self._leave_compiled()
         if dtype != torch.float32:
-            told = self._differ("low-precision", self._networks_of(Speed())(plain), uncompiled, LOW_PRECISION, step)
-            if told:
-                warn(f"--precision is fp32 from step {step} on: {told}")
+            fp32 = self._networks_of(Speed())(plain)
+            difference = self._differ("low-precision", fp32, uncompiled, LOW_PRECISION, step)
+            if difference:
+                warn(f"--precision is fp32 from step {step} on: {difference}")
                 self._change(self.speed._replace(dtype=torch.float32))
 
     def _check_recording(self, variant: Hashable, batch: Batch, step: int) -> None:
-        """Check the replay that comes next, if that is due.
+        """Check the next replay if a check is due.
 
-        It takes two failures in a row to give up recordings, and between them steps are taken plainly: once in some
-        hundred checks, rounding that tips a ReLU over looks like a fault.
+        Recording is switched off after two failures in a row, with eager steps in between: about once in a hundred
+        checks, rounding that flips a ReLU looks like a fault.
         """
         recorder = self.recorder
         if not recorder or variant not in recorder.recordings or not self._is_due(variant):
             return
         plain, replay = partial(self._plain, batch, step), partial(recorder, variant, batch, step)
-        told = self._differ("recorded", plain, replay, EXACT[self.speed.dtype], step)
+        difference = self._differ("recorded", plain, replay, EXACT[self.speed.dtype], step)
         self.unchecked.discard(variant)
-        if not told:
+        if not difference:
             self.doubted.discard(variant)
         elif variant in self.doubted:
-            warn(f"--cuda_graphs is switched off at step {step}: {told}")
+            warn(f"--cuda_graphs is switched off at step {step}: {difference}")
             self._leave_recorded()
         else:
             self.doubted.add(variant)
@@ -237,32 +238,30 @@ class Stepper:
     def _differ(
         self, kind: str, plain: Callable[[], Losses], fast: Callable[[], Losses], bounds: Bounds, step: int
     ) -> str:
-        """Return how two ways of taking a step differ, "" when they agree; print it when they hardly do."""
+        """Return how two ways of taking a step differ, "" if they agree; print a note if they barely do."""
         assert self.check
         findings: list[Finding] = []
         with suppress(torch.OutOfMemoryError):
             findings = self.check(plain, fast, bounds)
         if not findings:
             free_memory(self.model)
-            tqdm.write(
-                f"{kind} steps are not checked at step {step}: there is no memory left for it (--check_steps off)"
-            )
+            tqdm.write(f"{kind} steps are not checked at step {step}: there is not enough memory (--check_steps off)")
             return ""
         worst = ", ".join(str(finding) for finding in findings[:3] if finding.ratio > DOUBTFUL)
         if findings[0].ratio > 1:
-            return f"{kind} steps differ from plain ones, in units of what a step changes: {worst}"
+            return f"{kind} steps differ from plain ones, relative to what a step changes: {worst}"
         if worst:
-            tqdm.write(f"note: {kind} steps hardly agree with plain ones at step {step}, in units of a step: {worst}")
+            tqdm.write(f"note: {kind} steps barely agree with plain ones at step {step}, relative to a step: {worst}")
         return ""
 
 
 def has_dropout(model: BaseModel) -> bool:
-    """Return whether a network of ``model`` draws random numbers: others when it is compiled, or in other precision."""
+    """Return whether a network of ``model`` has dropout, whose random numbers depend on compiling and precision."""
     return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())
 
 
 def free_memory(model: BaseModel) -> None:
-    """Give back what earlier steps still hold on the device: gradients, garbage, and memory that is kept for more."""
+    """Release what earlier steps hold on the device: gradients, garbage and cached memory."""
     for optimizer in model.optimizers.values():
         optimizer.zero_grad(set_to_none=True)
     gc.collect()

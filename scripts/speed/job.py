@@ -13,8 +13,9 @@ from models import find_model
 from options.declare import flags, option
 from options.layers import first_pass
 from options.parse import Config, parse_train
-from options.parser import Parser, reader_of, shown
+from options.parser import Parser, reader_of
 from options.train_options import TrainOptions
+from util.config_file import shown
 from util.registry import did_you_mean
 
 NO_DATA = "random"  # what a run is named after that is timed on random numbers

@@ -15,10 +15,14 @@ from dominate import tags
 
 from util.displays.display import Display
 from util.files import append_text
-from util.images import make_grid, save_png
+from util.images import make_grid, save_film, save_png
 from util.metrics.score import Figure
+from util.open_image import open_image
 from util.pages.page import Page
 from util.types import Grid, Progress
+
+FRAMES = 100  # of a film, at most
+FRAME = 0.25  # seconds that it shows each
 
 Options = dict[str, dict[str, tuple[str, bool]]]  # section -> name -> (value as text, changed from the default?)
 
@@ -76,12 +80,32 @@ class TrainingPage(Display):
             self._append("images", at, **details)
 
     def close(self) -> None:
-        """Do nothing: every report is on disk when its call returns."""
+        """Make a film of each kind of picture, which page.js looks for; all else is on disk by now."""
+        kinds: dict[str, list[Path]] = {}
+        for path in sorted((self.folder / "images").glob("epoch*_*.png"), key=_epoch):
+            kinds.setdefault(path.stem.split("_", 1)[1], []).append(path)
+        for kind, paths in kinds.items():
+            if len(paths) > 1:
+                _film(self.folder / "images" / f"{kind}.webp", paths)
 
     def _append(self, kind: str, at: Progress, **fields: Any) -> None:
         entry = {"kind": kind, "epoch": at.epoch, "step": at.step, "images": at.images, **fields}
         # ASCII only, so that neither U+2028 nor a lone surrogate can end or spoil the line.
         append_text(self._log, f"ganvas({json.dumps(entry, allow_nan=False)});\n")
+
+
+def _epoch(path: Path) -> int:
+    return int(path.stem.removeprefix("epoch").split("_", 1)[0])
+
+
+def _film(path: Path, pictures: Sequence[Path]) -> None:
+    """Write the ``pictures`` as a film of those that are as large as the last, some of them left out when many."""
+    every = math.ceil(len(pictures) / FRAMES)
+    frames = []
+    for picture in [*pictures[-1::-every]][::-1]:
+        with open_image(picture) as image:
+            frames.append(image.convert("RGB"))
+    save_film(path, [frame for frame in frames if frame.size == frames[-1].size], FRAME)
 
 
 def _numbers(values: dict[str, float]) -> dict[str, float | None]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from util.images import make_grid, make_labelled_grid
+from util.images import make_grid, make_labelled_grid, save_film
 from util.results.interpolation import truncated, walk
 from util.results.results import Results
 from util.spread import spread
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMPARED = 32  # pixels: the size at which images are compared
 BESIDE = 16  # samples that are shown beside their nearest training images
 SWAPPED = 10  # real images whose class is swapped
+FRAME = 0.04  # seconds that a film shows each step of a walk
 
 
 def show_latents(
@@ -45,7 +46,8 @@ def show_latents(
     few = rows if opt.labels else [rows[i] for i in spread(len(rows), opt.display_classes or len(rows))]
     if opt.interpolate:
         ends = truncated(model.latents(2, opt.seed), opt.truncation)
-        draw_walk(results, model, few, walk(ends[0], ends[1], opt.interpolate, opt.interpolation))
+        points = walk(ends[0], ends[1], opt.interpolate, opt.interpolation)
+        draw_walk(results, model, few, points, opt.video)
     if opt.nearest:
         loader = open_phase("train")
         batches = (batch for batch, _ in loader.in_order(len(loader.dataset)))
@@ -59,13 +61,21 @@ def show_latents(
             draw_reconstructions(results, model, few, [batch for batch, _ in loader.in_order(len(loader.dataset))])
 
 
-def draw_walk(results: Results, model: "NoiseModel", rows: list[int], points: Tensor) -> None:
-    """Draw the walk along ``points`` (N, nz), the same for each class of ``rows``: a row a class, N columns."""
+def draw_walk(results: Results, model: "NoiseModel", rows: list[int], points: Tensor, as_film: bool = False) -> None:
+    """Draw the walk along ``points`` (N, nz), the same for each class of ``rows``: a row a class, N columns.
+
+    ``as_film`` asks for a film as well: the classes side by side, walked there and back.
+    """
     parts = [model.sample(points, torch.full((len(points),), k, device=model.device)) for k in rows]
-    images = torch.cat(parts or [model.sample(points, None)])
+    images = torch.stack(parts or [model.sample(points, None)]).cpu()  # (classes, N, C, H, W)
     names = tuple(model.spec.classes[k] for k in rows)
-    path = results.save("walk", "walk", make_grid(Grid(images.cpu(), len(points))))
+    path = results.save("walk", "walk", make_grid(Grid(images.flatten(0, 1), len(points))))
     results.page.add_section("Interpolation", "From one point of z to another, in equal steps; each row the same walk.")
+    if as_film:
+        frames = [make_grid(Grid(step, len(images))) for step in images.unbind(1)]
+        film = path.with_suffix(".webp")
+        save_film(film, frames + frames[-2:0:-1], FRAME)
+        results.page.add_figure(film, ", ".join(names) or "the walk, there and back")
     results.page.add_figure(path, "from top to bottom: " + ", ".join(names) if names else "the walk")
 
 

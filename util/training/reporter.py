@@ -94,7 +94,11 @@ class Reporter:
             rates = {"": next(iter(rates.values()))}
         lr = " ".join(f"{name} {rate:.3g}".strip() for name, rate in rates.items())
         terms = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        tqdm.write(f"epoch {at.epoch}/{self.opt.total_epochs}  {terms}  lr {lr}  {lap.rate:.0f} img/s")
+        left = (self.bar.total - at.images) / lap.rate if lap.rate else 0
+        tqdm.write(
+            f"epoch {at.epoch}/{self.opt.total_epochs}  {terms}  lr {lr}  {lap.rate:.0f} img/s"
+            + (f"  {tqdm.format_interval(left)} left" if left else "")
+        )
         if self.opt.verbose:
             gradients = mean_abs_gradients(self.run.model.nets)
             tqdm.write("  mean |gradient|: " + "  ".join(f"{k} {v:.3g}" for k, v in gradients.items()))

@@ -90,8 +90,12 @@ class Run:
         if opt.continue_train:
             self.saver.load_state()
             write_text(options_file, record)
-        print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults))
+        print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults, opt.verbose))
+        if not opt.verbose:
+            print(f"all other options are at their defaults: {options_file}")
         print(f"{'resuming' if opt.continue_train else 'new run'} {self.folder} on {model.device}: {speed}")
+        if "html" in opt.displays:
+            print(f"training page: {self.page}")
         if model.recipe and not opt.continue_train and model.opt == type(model).Options():
             print(f"{opt.model} keeps to the recipe of its source; better images come from {model.recipe}")
 
@@ -217,6 +221,14 @@ class Run:
         if self.measuring.seconds:
             print(self.measuring.cost())
         print(memory_report(self.model.device))
+        if "html" in self.opt.displays:
+            print(f"training page: {self.page}")
+        print(f"to see what it makes: {self.commands['test']}")
+
+    @property
+    def page(self) -> Path:
+        """The training page that ``--display html`` writes."""
+        return (self.folder / "web" / "index.html").resolve()
 
     @property
     def commands(self) -> dict[str, str]:

@@ -97,12 +97,27 @@ function showPictures() {
       const url = `images/${encodeURIComponent(entry.file)}?${entry.step}`;
       const image = figure.querySelector("img");
       if (image.getAttribute("src") !== url) image.setAttribute("src", url);
-      figure.querySelector("a").href = url;
+      image.parentElement.href = url;
       image.alt = `${entry.name}, epoch ${entry.epoch}`;
       figure.querySelector(".muted").textContent = entry.epoch === epoch || entry.single ? "" : epochName(entry.epoch);
+      if (!entry.single) offerFilm(figure.querySelector(".film"), entry.file);
       return figure;
     }),
   );
+}
+
+// The film of a kind of picture is there once the run has ended.
+function offerFilm(link, file) {
+  const film = file.replace(/^epoch\d+_/, "").replace(/png$/, "webp");
+  const url = `images/${encodeURIComponent(film)}?${run.last.step}`;
+  if (link.dataset.asked === url) return;
+  link.dataset.asked = url;
+  const probe = new Image();
+  probe.onload = () => {
+    link.href = url;
+    link.hidden = false;
+  };
+  probe.src = url;
 }
 
 function gridFigure(entry, key) {
@@ -111,7 +126,8 @@ function gridFigure(entry, key) {
   const labels = element("div", { class: "row-labels", style: `grid-template-rows: repeat(${entry.lines}, 1fr)` });
   labels.append(...entry.rows.map((row) => element("span", { title: row }, row)));
   const grid = element("div", { class: "grid" }, ...(entry.rows.length ? [labels] : []), element("a", {}, image));
-  const caption = element("figcaption", {}, entry.name, " ", element("span", { class: "muted" }));
+  const caption = element("figcaption", {}, entry.name, " ", element("span", { class: "muted" }), " ");
+  caption.append(element("a", { class: "film", hidden: "" }, "how it learnt"));
   const figure = element("figure", {}, caption, grid);
   figure.dataset.key = key;
   return figure;
