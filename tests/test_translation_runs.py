@@ -250,6 +250,34 @@ def test_sub_folders_and_equal_names_stay_apart(home):
     assert Image.open(folder / "images/fake/2.png").size == (40, 20)
 
 
+def test_results_may_lie_in_one_folder(home):
+    """As scripts for pytorch-CycleGAN-and-pix2pix look for them."""
+    folder, _ = shown(home, "--name pix2pix --results_layout flat --results_dir flat")
+    kinds = ("real_A", "fake_B", "real_B")
+    assert sorted(p.name for p in (folder / "images").iterdir()) == sorted(
+        f"{i}_{k}.png" for i in range(6) for k in kinds
+    )
+    usual, _ = shown(home, "--name pix2pix --results_dir folders")
+    assert (folder / "images/3_fake_B.png").read_bytes() == (usual / "images/fake_B/3.png").read_bytes()
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot mixed --preprocess none --results_layout flat")
+    names = sorted(p.name for p in (folder / "images").glob("*_fake.png"))
+    assert names == ["2_fake.png", "a%2F1_fake.png", "b%2F1.jpg_fake.png", "b%2F1.png_fake.png"]
+
+
+def test_frames_become_an_animation_in_their_order(home):
+    for i in (1, 2, 10):  # 2 comes before 10
+        (home.folder / "frames").mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32), (20 * i, 0, 0)).save(home.folder / "frames" / f"{i}.png")
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot frames --animate .25")
+    with Image.open(folder / "animations/real.webp") as film:
+        reds = []
+        for i in range(film.n_frames):
+            film.seek(i)
+            reds.append(film.convert("RGB").getpixel((16, 16))[0])
+            assert film.info["duration"] == 250
+    assert reds == sorted(reds) and len(reds) == 3 and reds[2] > 150
+
+
 def test_one_file_may_be_the_data(home):
     folder, _ = shown(home, "--name pix2pix --model test --dataroot pairs/testA/3.png")
     assert pictures(folder, "fake") == ["3.png"]

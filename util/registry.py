@@ -31,9 +31,9 @@ def find_class(package: str, name: str, suffix: str, base: type[T]) -> type[T]:
         TypeError: the file defines no subclass of ``base``, or more than one.
     """
     spec = importlib.util.find_spec(f"{package}.{name}{suffix}")
-    if spec and spec.origin and (found := UPSTREAM.search(Path(spec.origin).read_text(encoding="utf-8"))):
+    if spec and spec.origin and (sign := UPSTREAM.search(Path(spec.origin).read_text(encoding="utf-8"))):
         raise LookupError(
-            f"{package}/{name}{suffix}.py is written for pytorch-CycleGAN-and-pix2pix ({found[0]}): docs/migration.md, "
+            f"{package}/{name}{suffix}.py is written for pytorch-CycleGAN-and-pix2pix ({sign[0]}): docs/migration.md, "
             f'"Models and data sets of your own", shows how to move it over'
         )
     module = importlib.import_module(f"{package}.{name}{suffix}")  # its own import errors surface
