@@ -17,10 +17,10 @@ from models.networks.recognize import compare, describe, recognize_generator
 from options.parse import Config
 from options.parser import Parser
 from options.test_options import TestOptions, epoch_label
-from options.upstream import OPTIONS_TABLE, read_options_table
+from options.upstream import read_options_table
 from util.config_file import read_config, read_section
 from util.device import pick_device
-from util.runs import OPTIONS_FILE, find_trained
+from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 from util.types import DataSpec
 from util.weights import find_net, import_net, import_run, load_net
 

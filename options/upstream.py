@@ -64,7 +64,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "classes": ("--labels",),
 }
 
-OPTIONS_TABLE = "train_opt.txt"  # which it leaves beside its weights
 SWITCHES = {"True": True, "False": False}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from util.registry import did_you_mean
 
 OPTIONS_FILE = "options.yaml"
+OPTIONS_TABLE = "train_opt.txt"  # what pytorch-CycleGAN-and-pix2pix leaves beside its weights
 
 
 def list_runs(checkpoints_dir: Path) -> list[Path]:

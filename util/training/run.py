@@ -11,14 +11,14 @@ import torch
 from tqdm import tqdm
 
 from util.background import Background
-from util.config_file import RECORDS, dump, format_options
+from util.config_file import RECORDS, SECTIONS, dump, format_options, options_table
 from util.console import StopRequest, warn
 from util.device import memory_report
 from util.files import write_text
 from util.metrics.evaluator import Evaluator
 from util.modes import evaluating
 from util.profiling import Profiler
-from util.runs import OPTIONS_FILE, find_trained
+from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 from util.seeding import EVALUATION, PREVIEW, forked
 from util.training.divergence import Divergence
 from util.training.measuring import Measured, Measuring
@@ -83,13 +83,16 @@ class Run:
         options_file = self.folder / OPTIONS_FILE
         about = describe_process(model.device, speed, options_file if opt.continue_train else None)
         record = dump(sections | {"about": about})
+        table = options_table({name: sections[name] for name in SECTIONS}, defaults)
         if not opt.continue_train:  # first of all, or a process that is killed would leave a folder that is no run
             write_text(options_file, record)
+            write_text(self.folder / OPTIONS_TABLE, table)
         self.reporter = Reporter(self, sections, defaults)
         self.saver = Saver(self)
         if opt.continue_train:
             self.saver.load_state()
             write_text(options_file, record)
+            write_text(self.folder / OPTIONS_TABLE, table)
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults, opt.verbose))
         if not opt.verbose:
             print(f"all other options are at their defaults: {options_file}")
