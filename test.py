@@ -56,7 +56,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.results.interpolation import truncated
     from util.results.latents import show_latents
     from util.results.origin import describe_origin, place_for, write_origin
-    from util.results.results import Results, draw_samples, read_labels, show_figures, untrained
+    from util.results.results import Results, draw_samples, read_labels, show_scores, untrained
     from util.results.translations import translate_all
     from util.training.summary import diagnose
 
@@ -104,7 +104,7 @@ def test(config: Config[TestOptions]) -> None:
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
         if evaluator:
-            show_figures(results, evaluator.measure(model))
+            show_scores(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))

@@ -55,8 +55,8 @@ def train(config: Config[TrainOptions]) -> None:
         dataset.relabel(earlier.classes)
     if opt.batch_size > len(dataset):
         config, opt = fitted(config, len(dataset))
-    spec = dataset.spec._replace(batch_size=opt.batch_size)
-    model = create_model(config.model_name, config.model, spec, device, opt.seed)
+    spec = dataset.spec
+    model = create_model(config.model_name, config.model, spec, device, opt.seed, opt.batch_size)
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)

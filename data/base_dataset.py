@@ -1,7 +1,9 @@
 """The interface of every data set."""
 
+import hashlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.files.image_paths import Survey
+from data.files.image_paths import Files, Survey
 from data.transforms import MIDDLE, crop, to_float
 from options import option
 from util.open_image import MAX_PIXELS, allow_pixels
@@ -88,7 +90,7 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         return None
 
     @abstractmethod
-    def files(self) -> list[Path]:
+    def files(self) -> Sequence[Path]:
         """Return the files that ``decode`` reads: decoded images are thrown away when one of them changes."""
 
     def shape(self, key: str, index: int) -> tuple[int, int, int]:
@@ -99,7 +101,7 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """
         return self.spec.input_nc if key == "A" else self.spec.output_nc, *self.spec.image_size
 
-    def image_files(self, key: str) -> list[Path]:
+    def image_files(self, key: str) -> Sequence[Path]:
         """Return the file of each image of ``key``; [] where images have no files of their own."""
         files = self.files()
         return files if len(files) == len(self.names) else []
@@ -145,10 +147,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
 
     def fingerprint(self) -> list[str]:
         """Return texts that change whenever what ``decode`` returns may change; the disk cache goes by them."""
-        states = [(file.absolute(), file.stat()) for file in self.files()]
-        files = [f"{file} {state.st_size} {state.st_mtime_ns}" for file, state in states]
+        files = self.files()
         recognized = self.opt.like(self.spec)  # the same whether it was recognized here, or in training
-        return [type(self).__name__, repr(recognized), repr(self.spec), *self.names, *files]
+        states = map(_state, files.texts() if isinstance(files, Files) else map(str, files))
+        return [type(self).__name__, repr(recognized), repr(self.spec), digest(self.names), digest(states)]
 
     def keep(self, indices: Sequence[int]) -> None:
         """Keep these samples only, in this order."""
@@ -194,3 +196,17 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         if self.labels is not None:
             sample["label"] = self.labels[index]
         return sample | {"path": self.names[index]}
+
+
+def digest(texts: Iterable[str]) -> str:
+    """Return a hash of ``texts``, which may be very many."""
+    whole = hashlib.sha256()
+    for text in texts:
+        whole.update(f"{text}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+def _state(file: str) -> str:
+    """Return a text that changes when a file does."""
+    state = os.stat(file)  # noqa: PTH116  much faster than a Path each
+    return f"{os.path.abspath(file)} {state.st_size} {state.st_mtime_ns}"  # noqa: PTH100

@@ -10,10 +10,11 @@ import torch
 from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
+from data.files.header import Header
 from data.files.image_paths import OTHER, TEXTS
 from data.files.notes import CLEAR, GREY, look
 from data.files.phases import phase_or_side
-from data.files.pixels import Header, read_header
+from data.files.pixels import read_header
 from data.files.ranges import sample, warn_of_range
 from util.console import warn
 from util.spread import spread

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from data import find_dataroot
 from data.base_dataset import BaseDataset
-from data.files.decode import BadImageError, decode_image, is_grey
-from data.files.image_paths import has_images, held_out, list_images, natural, read_list, survey
+from data.files.decode import BadImageError, is_grey
+from data.files.header import Header
+from data.files.image_paths import Files, has_images, held_out, list_images, natural, read_list, survey
 from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
-from data.files.pixels import Header, read_header, read_pixels, resize
+from data.files.pixels import read_header, read_resized
 from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
 from options import option
 from util.console import warn
@@ -93,14 +94,11 @@ class ImageFolderDataset(BaseDataset):
 
     def decode(self, key: str, index: int) -> Tensor:
         path, size, nc = self.folder / self.names[index], self.spec.image_size, self.spec.output_nc
-        if not self.spec.value_range:
-            return decode_image(str(path), size, nc, self.opt.fit)
-        pixels = read_pixels(path, nc, 8, self.spec.value_range)
-        pixels = resize(middle(pixels) if self.opt.fit == "crop" else pixels, size)
+        pixels = read_resized(path, size, nc, self.opt.fit, self.spec.value_range)
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
-    def files(self) -> list[Path]:
-        return [self.folder / name for name in self.names]
+    def files(self) -> Files:
+        return Files(self.folder, self.names)
 
     def _split(self, root: Path, paths: list[str], has_classes: bool) -> list[str]:
         """Return the part of ``paths`` that belongs to this phase."""
@@ -115,7 +113,7 @@ class ImageFolderDataset(BaseDataset):
 
     def _headers(self) -> dict[Path, Header]:
         """Return the headers of a few files of those kinds that may hold numbers of any size."""
-        deep = [path for path in self.files() if path.suffix.lower() in (".tif", ".tiff")]
+        deep = Files(self.folder, [name for name in self.names if name.lower().endswith((".tif", ".tiff"))])
         headers = {}
         for i in spread(len(deep), LOOKED_AT) if deep else ():
             with contextlib.suppress(BadImageError):
@@ -126,14 +124,6 @@ class ImageFolderDataset(BaseDataset):
         """Return 1 when a thousand files from all over the list, as far as they can be read, are grey, else 3."""
         answers = [is_grey(str(self.folder / self.names[i])) for i in spread(len(self.names), 1000)]
         return 1 if True in answers and False not in answers else 3
-
-
-def middle(pixels: np.ndarray) -> np.ndarray:
-    """Return the largest square in the middle of an image (H, W, C)."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def find_classes(paths: list[str]) -> list[str]:

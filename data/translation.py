@@ -12,8 +12,9 @@ from torch import Tensor
 from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
+from data.files.header import Header
 from data.files.pair_folders import one_folder, survey_or_raise
-from data.files.pixels import Header, read_header, read_pixels, resize
+from data.files.pixels import read_header, read_pixels, resize
 from data.files.ranges import Asked, Range, ask_for_range, check, resolve
 from data.transforms import HALF_OF_16_BITS
 from options import option
@@ -117,7 +118,7 @@ class TranslationDataset(BaseDataset):
         if len(self.keys) == 1 and self.opt.value_range_B not in ((), ("auto",)):  # A alone is translated to B
             limits = tuple(float(v) for v in self.opt.value_range_B)
         size = self.crop_size, self.crop_size
-        self.spec = DataSpec(size, *nc, (), 0, depth, limits, limits_A, type_B, type_A)
+        self.spec = DataSpec(size, *nc, (), depth, limits, limits_A, type_B, type_A)
         if not self.crop_size:
             self.spec = self.spec._replace(image_size=self._common_size())
 

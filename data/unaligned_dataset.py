@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from data import find_dataroot
+from data.base_dataset import digest
 from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
 from data.files.phases import PHASES
 from data.translation import TranslationDataset
@@ -68,7 +69,7 @@ class UnalignedDataset(TranslationDataset):
                 self.keep_images(key, spread(len(names), size).tolist())
 
     def fingerprint(self) -> list[str]:
-        return [*super().fingerprint(), *self._names["A"], "", *self._names["B"]]
+        return [*super().fingerprint(), *(digest(names) for names in self._names.values())]
 
     def _name_samples(self) -> None:
         """Call each sample what its A is called; an A that is shown again gets a number that sets it apart."""

@@ -24,8 +24,18 @@ def find_model(name: str) -> type[BaseModel]:
     return find_class("models", name, "_model", BaseModel)
 
 
-def create_model(name: str, opt: BaseModel.Options, spec: DataSpec, device: torch.device, seed: int = 0) -> BaseModel:
+def create_model(
+    name: str, opt: BaseModel.Options, spec: DataSpec, device: torch.device, seed: int = 0, batch_size: int = 0
+) -> BaseModel:
     """Build a model on the CPU and move it to ``device``, so that its weights do not depend on the device.
+
+    Args:
+        name: which model.
+        opt: its options.
+        spec: what its data looks like.
+        device: where it computes.
+        seed: of its initial weights.
+        batch_size: images per training step; 0: not known.
 
     Raises:
         ValueError: the options and the data do not fit this model.
@@ -33,4 +43,6 @@ def create_model(name: str, opt: BaseModel.Options, spec: DataSpec, device: torc
     from util.seeding import seed_all
 
     seed_all(seed)
-    return find_model(name)(opt, spec).place(device)
+    model = find_model(name)(opt, spec)
+    model.fit_batches(batch_size)
+    return model.place(device)

@@ -20,36 +20,38 @@ D = TypeVar("D", bound=nn.Module)
 
 
 class Variant(NamedTuple):
-    """What a step does beside updating D."""
+    """What a step does besides updating D."""
 
     update_G: bool
     penalize: bool  # whether D's loss has its penalties
 
 
 class AdversarialModel(BaseModel):
-    """A model with one G and one D or more of each: its objective, what D sees, and what keeps D in bounds."""
+    """A model with a G and a D, or several: the objective, and the augmentation and regularization of D."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         gan_mode: GanMode = option("vanilla", help="adversarial objective")
         lambda_gp: float = option(10.0, help="wgangp: weight of the gradient penalty", min=0)
-        r1_gamma: float = option(0.0, help="weight of R1, the penalty on D's gradient at real images; 0: none", min=0)
-        r2_gamma: float = option(0.0, help="weight of R2, the same at generated images; 0: none", min=0)
+        r1_gamma: float = option(0.0, help="weight of R1, the penalty on D's gradient at real images; 0: off", min=0)
+        r2_gamma: float = option(0.0, help="weight of R2, the same at generated images; 0: off", min=0)
         penalty_freq: int = option(
-            1, help="penalties are computed in every Nth step, with N times their weight, to save time", min=1
+            1, help="compute penalties only every Nth step, with N times their weight (lazy regularization)", min=1
         )
-        n_critic: int = option(1, help="updates of D for each update of G, every one on a batch of its own", min=1)
+        n_critic: int = option(1, help="D updates per G update, each on its own batch", min=1)
         lr_G: float = option(0.0, help="initial learning rate of G; 0: --lr", min=0)
         lr_D: float = option(0.0, help="initial learning rate of D; 0: --lr", min=0)
         label_smoothing: float = option(
-            0.0, help="vanilla, lsgan: how far below 1 D's target for real images lies, such as .1", min=0, max=0.5
+            0.0, help="vanilla, lsgan: D's target for real images is 1 minus this, such as .1", min=0, max=0.5
         )
-        spectral_norm: bool = option(False, help="bound D by spectral normalization of its weights")
-        diffaugment: tuple[Kind, ...] = option((), help="change what D sees at random: color,translation,cutout")
-        instance_noise: float = option(0.0, help="standard deviation of the noise added to all that D sees", min=0)
+        spectral_norm: bool = option(False, help="spectral normalization of D's layers")
+        diffaugment: tuple[Kind, ...] = option(
+            (), help="differentiable augmentation of all that D sees: color,translation,cutout"
+        )
+        instance_noise: float = option(0.0, help="standard deviation of Gaussian noise added to all that D sees", min=0)
 
     opt: Options
-    norm_flag: ClassVar[str] = "--norm"  # which option says what normalizes D
+    norm_flag: ClassVar[str] = "--norm"  # the option that sets D's normalization
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
@@ -82,14 +84,14 @@ class AdversarialModel(BaseModel):
         return self.opt.n_critic
 
     def regularized(self, netD: D) -> D:
-        """Return a new discriminator with the normalization of weights that the options ask for.
+        """Return a new discriminator, with spectral normalization if the options ask for it.
 
         Raises:
-            ValueError: a penalty on D's gradient is asked for and D has batch norm.
+            ValueError: a gradient penalty is asked for and D has batch norm.
         """
         if self.is_penalized and has_batch_norm(netD):
             raise ValueError(
-                "a gradient penalty bounds D for each image by itself, batch norm in D mixes them "
+                "a gradient penalty takes each image by itself, and batch norm in D mixes them "
                 f"(arXiv:1704.00028, Sec. 4): use {self.norm_flag} instance or none"
             )
         if self.opt.spectral_norm:

@@ -21,7 +21,7 @@ Objective = Callable[[Batch], Terms]
 Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-COLUMNS = 8  # images a row on the training page
+COLUMNS = 8  # images per row on the training page
 MAX_CLASSES = 20  # rows of classes there, unless --display_classes says otherwise
 
 
@@ -35,23 +35,26 @@ class BaseModel(nn.Module, ABC):
 
     @dataclass(frozen=True, kw_only=True)
     class Options:
-        """Options of every model; a subclass adds its own and redeclares those it wants otherwise."""
+        """Options of every model; a subclass adds its own and redeclares those whose defaults it changes."""
 
-        optimizer: Literal["adam", "rmsprop"] = option("adam", help="how gradients become steps")
+        optimizer: Literal["adam", "rmsprop"] = option("adam", help="optimizer of all networks")
         lr: float = option(2e-4, help="initial learning rate", above=0)
         beta1: float = option(0.5, help="decay rate of Adam's first moment", min=0, max=0.9999)
         beta2: float = option(0.999, help="decay rate of Adam's second moment", min=0, max=0.999999)
-        accumulate: int = option(1, help="micro-batches that a batch is worked through in, to save memory", min=1)
+        accumulate: int = option(
+            1, help="split each batch into this many micro-batches to save memory (gradient accumulation)", min=1
+        )
 
-    defaults: ClassVar[dict[str, Any]] = {}  # options of train.py and of the data that this model wants otherwise
-    presets: ClassVar[Presets] = {}  # option -> a choice of it -> defaults that go with it
-    needs: ClassVar[tuple[str, ...]] = ()  # the images of a batch that it cannot do without: image, or A and B
-    dataset_mode: ClassVar[str] = ""  # the one data set class that this model can use; "": as recognized
+    defaults: ClassVar[dict[str, Any]] = {}  # its own defaults for options of train.py and of the data
+    presets: ClassVar[Presets] = {}  # option -> one of its choices -> defaults that go with it
+    needs: ClassVar[tuple[str, ...]] = ()  # images that a batch must hold: image, or A and B
+    dataset_mode: ClassVar[str] = ""  # the only --dataset_mode that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only
-    watched: ClassVar[str] = ""  # the loss that the plateau policy watches; "": the first one logged
-    made_of_B: ClassVar[tuple[str, ...]] = ()  # pictures of ``forward`` that follow from an image B alone
+    watched: ClassVar[str] = ""  # the loss that --lr_policy plateau watches; "": the first one logged
+    made_of_B: ClassVar[tuple[str, ...]] = ()  # images of ``forward`` that are computed from B alone
     averaged: ClassVar[tuple[str, ...]] = ("netG",)  # networks that --ema averages
-    recipe: ClassVar[str] = ""  # options with which it does better than with its defaults, which are its source's
+    batch_size = 0  # images per training step; 0: not known
+    recipe: ClassVar[str] = ""  # options that do better than the defaults, which are its source's
 
     @property
     def is_bounded(self) -> bool:
@@ -66,12 +69,10 @@ class BaseModel(nn.Module, ABC):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         """Build networks and optimizers; raise ValueError when options and data do not fit this model."""
         super().__init__()
-        if spec.batch_size % opt.accumulate:
-            raise ValueError(f"--accumulate {opt.accumulate} does not divide --batch_size {spec.batch_size} evenly")
         self.opt = opt
         self.spec = spec
         self.optimizers: dict[str, Optimizer] = {}
-        self.scaler = GradScaler(enabled=False)  # keeps the small gradients of fp16; models/step/plan.py sets it
+        self.scaler = GradScaler(enabled=False)  # loss scaling for fp16, set by models/step/plan.py
 
     def check_batch(self, batch: Batch, dataset_mode: str) -> None:
         """Raise ValueError when batches of this data set class lack what the model learns from or translates."""
@@ -90,7 +91,7 @@ class BaseModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch) -> Visuals:
-        """Return the images that show how the model does on ``batch``."""
+        """Return images that show what the model does with ``batch``."""
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
@@ -101,17 +102,23 @@ class BaseModel(nn.Module, ABC):
         """Have ``forward`` show at most ``most`` classes (0: all), evenly chosen, and none of ``absent``."""
 
     def reverse(self) -> None:
-        """From now on translate B to A; raise ValueError when the model has learnt one direction only."""
+        """Translate B to A from now on; raise ValueError when the model has learnt one direction only."""
         raise ValueError("--direction is not that of the training, and this model has learnt one way only")
 
     def use_tiles(self, tile: int, overlap: int) -> None:
-        """From now on translate in tiles of ``tile`` pixels; raise ValueError when the model cannot."""
+        """Translate in tiles of ``tile`` pixels from now on; raise ValueError when the model cannot."""
         raise ValueError(f"--tile {tile}: this model has no generator that works in tiles")
+
+    def fit_batches(self, batch_size: int) -> None:
+        """Prepare for training steps of ``batch_size`` images; raise ValueError when they do not suit the model."""
+        if batch_size % self.opt.accumulate:
+            raise ValueError(f"--accumulate {self.opt.accumulate} does not divide --batch_size {batch_size} evenly")
+        self.batch_size = batch_size
 
     @property
     def micro_batch_size(self) -> int:
         """Return the images that the networks see at a time in training; 0: not known."""
-        return self.spec.batch_size // self.opt.accumulate
+        return self.batch_size // self.opt.accumulate
 
     @property
     def device(self) -> torch.device:
@@ -131,7 +138,7 @@ class BaseModel(nn.Module, ABC):
 
     @property
     def min_side(self) -> int:
-        """Return the pixels that both sides of an image must have at least to be judged; for G they are padded."""
+        """Return the smallest height and width, in pixels, that every D accepts; G pads what is smaller."""
         return max((getattr(net, "min_size", 1) for name, net in self.nets.items() if name.startswith("D")), default=1)
 
     def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
@@ -175,8 +182,8 @@ class BaseModel(nn.Module, ABC):
     def minimize(self, name: str, objective: Objective, batch: Batch) -> Losses:
         """Take one step of optimizer ``name`` down the weighted sum of ``objective(batch)``'s terms; return them.
 
-        Accumulation over micro-batches, and all else that optimization does beside the paper, belongs here and
-        nowhere else. Parameters of other optimizers are frozen meanwhile, so that no time goes into their gradients.
+        Accumulation over micro-batches, and whatever else optimization involves that a paper leaves out, belongs here
+        and nowhere else. Parameters of other optimizers are frozen meanwhile, which saves computing their gradients.
         """
         optimizer = self.optimizers[name]
         others = [p for key, o in self.optimizers.items() if key != name for g in o.param_groups for p in g["params"]]

@@ -17,19 +17,19 @@ from util.types import Autoencoded, Batch, DataSpec, Losses, Visuals, Weighted
 
 
 class CVAEGANModel(NoiseModel):
-    """An autoencoder of images of known classes, whose images D must take for real and C for what they are to be.
+    """A conditional VAE whose images must look real to D and belong to their class according to C.
 
     Each step updates the classifier C, then D on real images and decoded noise of random classes, then encoder E and
-    decoder G together. Here G plays against D and C by their verdicts, where the paper matches their features.
+    decoder G together. G's adversarial losses use the logits of D and C, where the paper matches their features.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Options(NoiseModel.Options):
         norm_D: NormD = option("batch", help="normalization in D; at 28 px it has none")
-        lambda_rec: float = option(0.25, help="weight of the reconstruction's squared error", min=0)
-        lambda_kl: float = option(1.0, help="weight of the KL divergence of z from the standard normal", min=0)
-        lambda_adv: float = option(10.0, help="weight of fooling D", min=0)
-        lambda_cls: float = option(20.0, help="weight of being classified as the label", min=0)
+        lambda_rec: float = option(0.25, help="weight of the reconstruction loss (squared error)", min=0)
+        lambda_kl: float = option(1.0, help="weight of the KL divergence between q(z|x) and N(0, 1)", min=0)
+        lambda_adv: float = option(10.0, help="weight of G's adversarial loss", min=0)
+        lambda_cls: float = option(20.0, help="weight of C's cross-entropy on generated images", min=0)
 
     opt: Options
     norm_flag = "--norm_D"
@@ -51,7 +51,6 @@ class CVAEGANModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netE, self.netG, lr=opt.lr_G),
         }
-        self.check_batch_norm()
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
@@ -82,7 +81,7 @@ class CVAEGANModel(NoiseModel):
         z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)  # arXiv:1312.6114, Eq. 10
         rec = self.netG(z, labels)
 
-        # Both what is decoded from images and what is decoded from noise must look real and be of its class.
+        # Both reconstructions and samples must look real and be of their class.
         fake, fake_labels = self.attached(batch, "fake", self.generate), batch["fake_label"]
         images, classes = torch.cat([rec, fake]), torch.cat([labels, fake_labels])
         adversarial = self.gan.loss_G(*self.discriminate_fake(self.netD, (images,), (real,)))
@@ -96,12 +95,12 @@ class CVAEGANModel(NoiseModel):
     has_encoder = True
 
     def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
-        """Encode images (N, C, H, W) in [-1, 1] and decode the mean of their z as ``labels`` say, int64 (N,)."""
+        """Encode images (N, C, H, W) in [-1, 1] and decode the mean of their z for ``labels``, int64 (N,)."""
         mean, logvar = self.netE(images)
         return Autoencoded(mean, self.netG(mean, labels), kl_divergence(mean, logvar))
 
     def forward(self, batch: Batch) -> Visuals:
-        """Return samples, a row a class, and beside them the first real images with their reconstructions."""
+        """Return samples, a row per class, and the first real images with their reconstructions."""
         visuals = super().forward(batch)
         if "label" in batch:
             real, labels = batch["image"][:COLUMNS], batch["label"][:COLUMNS]

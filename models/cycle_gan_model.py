@@ -16,7 +16,7 @@ from util.types import Batch, DataSpec, Losses, Visuals
 
 
 class CycleGANModel(TranslationModel):
-    """G_A maps domain A to B and G_B back; D_A judges images of B, D_B those of A, as users know them.
+    """G_A: A -> B and G_B: B -> A; D_A discriminates images of B and D_B those of A, as in the reference.
 
     In the paper's letters (X = A, Y = B): G_A = G, G_B = F, D_A = D_Y, D_B = D_X.
     """
@@ -30,7 +30,7 @@ class CycleGANModel(TranslationModel):
         lambda_identity: float = option(
             0.5, help="weight of the identity loss, relative to the cycle loss; 0: none", min=0
         )
-        pool_size: int = option(50, help="generated images of each domain that D is shown again later; 0: none", min=0)
+        pool_size: int = option(50, help="size of each D's history of generated images; 0: none", min=0)
 
     opt: Options
     dataset_mode = "unaligned"
@@ -60,11 +60,9 @@ class CycleGANModel(TranslationModel):
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
-        losses: Losses = {}
-        if update_G:
-            losses = self.minimize("G", self.loss_G, batch)  # leaves fake_A and fake_B for loss_D
-        else:
+        if not update_G:
             self.prepare(batch, self.draw_fakes, with_graph=False)
+        losses = self.minimize("G", self.loss_G, batch) if update_G else {}  # leaves fake_A and fake_B for loss_D
         return losses | self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
 
     def draw_fakes(self, batch: Batch) -> None:
@@ -72,12 +70,9 @@ class CycleGANModel(TranslationModel):
 
     def loss_G(self, batch: Batch) -> Terms:
         opt, real_A, real_B = self.opt, batch["A"], batch["B"]
-        to_B, to_A = [(real_A,)], [(real_B,)]
-        if opt.lambda_identity:
-            to_B.append((real_B,))  # in the same pass
-            to_A.append((real_A,))
-        fake_B, *idt_A = self.in_one_pass(self.run, self.netG_A, *to_B)
-        fake_A, *idt_B = self.in_one_pass(self.run, self.netG_B, *to_A)
+        num = 2 if opt.lambda_identity else 1  # the identity images in the same pass
+        fake_B, *idt_A = self.in_one_pass(self.run, self.netG_A, *[(real_A,), (real_B,)][:num])
+        fake_A, *idt_B = self.in_one_pass(self.run, self.netG_B, *[(real_B,), (real_A,)][:num])
         batch["fake_B"], batch["fake_A"] = fake_B.detach(), fake_A.detach()
         terms: Terms = {
             "G_A": self.gan.loss_G(*self.discriminate_fake(self.netD_A, (fake_B,), (real_B,))),  # Eq. 1

@@ -7,7 +7,7 @@ from models.networks.noise import NoiseNet
 
 
 class DCGANModel(GANModel):
-    """The GAN with convolutional networks, and the figures of Sec. 4: Adam 2e-4 (.5, .999), weights N(0, .02).
+    """The GAN with convolutional networks, and the settings of Sec. 4: Adam 2e-4 (.5, .999), weights N(0, .02).
 
     ``--netG`` and ``--netD`` dcgan follow Fig. 1 and Sec. 3 for 32 to 256 pixels; conv28, conv32 and conv_k8 are the
     layers of tutorials for one size each.

@@ -7,12 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.augment.ada import AdaptiveAugment
 from models.base_model import Terms
 from models.networks.noise import NoiseNet
 from models.noise import NetworkOptions, NoiseModel, check_networks, create_networks
 from options import option
-from util.console import warn
 from util.types import Batch, DataSpec, Losses, Weighted
 
 
@@ -28,11 +26,6 @@ class GANModel(NoiseModel):
         netG: NoiseNet = "mlp"
         netD: NoiseNet = "mlp"
         fake_labels: Literal["batch", "random"] = option("batch", help="labels of fakes: the batch's or random ones")
-        augment: Literal["none", "ada"] = option(
-            "none", help="ada: augment what D sees the more strongly, the more D overfits (arXiv:2006.06676)"
-        )
-        ada_target: float = option(0.6, help="ada: mean sign of D's logits on real images to aim at", min=0, max=1)
-        ada_images: int = option(500_000, help="ada: number of images in which its strength can go from 0 to 1", min=1)
 
     opt: Options
     norm_flag = "--norm_D"
@@ -43,22 +36,15 @@ class GANModel(NoiseModel):
         super().__init__(opt, spec if opt.conditional else spec._replace(classes=()))  # whatever the data has
         self.netG, netD = create_networks(opt, self.spec)
         self.netD = self.regularized(netD)
-        self.ada = AdaptiveAugment(opt.ada_target, spec.batch_size, opt.ada_images) if opt.augment == "ada" else None
-        for name in ("ada_target", "ada_images"):
-            if not self.ada and getattr(opt, name) != getattr(type(opt), name):
-                warn(f"--{name} {getattr(opt, name)} has no effect without --augment ada")
         self.optimizers = {
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
-        self.check_batch_norm()
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)
         self.prepare(batch, self.draw_fakes, with_graph=update_G)
         losses = self.update_D(batch, penalize)
-        if self.ada is not None:
-            losses["ada_p"] = self.ada.p.clone()
         if update_G:
             losses |= self.minimize("G", self.loss_G, batch)
         return losses
@@ -78,9 +64,6 @@ class GANModel(NoiseModel):
         """Return the labels that G and D take beside noise or images: none when training without."""
         return (batch[key],) if self.spec.classes else ()
 
-    def augmented(self, images: Tensor) -> Tensor:
-        return super().augmented(images if self.ada is None else self.ada(images))
-
     def update_D(self, batch: Batch, penalize: bool) -> Losses:
         return self.minimize("D", partial(self.loss_D, penalize=penalize), batch)
 
@@ -88,8 +71,6 @@ class GANModel(NoiseModel):
         real = (batch["image"], *self.labels(batch))
         fake = (batch["fake"].detach(), *self.labels(batch, "fake_label"))
         real_logits, fake_logits = self.discriminate_pair(self.netD, real, fake)
-        if self.ada is not None:  # logits that are compared have no zero of their own
-            self.ada.steer(real_logits - fake_logits if self.gan.compares else real_logits)
         losses = self.gan.loss_D(real_logits, fake_logits)
         terms: Terms = {name: Weighted(loss, self.weight_D) for name, loss in losses.items()}
         if penalize:

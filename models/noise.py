@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.adversarial import AdversarialModel
-from models.base_model import COLUMNS, MAX_CLASSES
+from models.augment.ada import AdaptiveAugment
+from models.base_model import COLUMNS, MAX_CLASSES, Objective
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelInput
 from models.networks.noise import (
@@ -23,7 +24,7 @@ from options import option
 from util.console import warn
 from util.seeding import generator
 from util.spread import spread
-from util.types import Autoencoded, Batch, DataSpec, Grid, Visuals
+from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals
 
 
 class NoiseModel(AdversarialModel):
@@ -32,9 +33,14 @@ class NoiseModel(AdversarialModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
         nz: int = option(100, help="length of the noise vector z", min=1)
-        ngf: int = option(64, help="G's channels, which all its layers scale with", min=1)
-        ndf: int = option(64, help="D's channels, which all its layers scale with", min=1)
+        ngf: int = option(64, help="base number of channels in G", min=1)
+        ndf: int = option(64, help="base number of channels in D", min=1)
         norm_eps: float = option(1e-5, help="epsilon of batch norm and of D's norm", above=0)
+        augment: Literal["none", "ada"] = option(
+            "none", help="ada: augment what D sees the more strongly, the more D overfits (arXiv:2006.06676)"
+        )
+        ada_target: float = option(0.6, help="ada: mean sign of D's logits on real images to aim at", min=0, max=1)
+        ada_images: int = option(500_000, help="ada: number of images in which its strength can go from 0 to 1", min=1)
 
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
@@ -52,18 +58,42 @@ class NoiseModel(AdversarialModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
         self.shown_classes = tuple(spread(spec.num_classes, MAX_CLASSES).tolist())
+        self.ada = AdaptiveAugment(opt.ada_target, 0, opt.ada_images) if opt.augment == "ada" else None
+        for name in ("ada_target", "ada_images"):
+            if not self.ada and getattr(opt, name) != getattr(type(opt), name):
+                warn(f"--{name} {getattr(opt, name)} has no effect without --augment ada")
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
         return self.netG(z, labels)
 
-    def check_batch_norm(self) -> None:
-        """Raise ValueError when batch norm would have to learn from a single vector at a time."""
+    def fit_batches(self, batch_size: int) -> None:
+        super().fit_batches(batch_size)
+        if self.ada is not None:
+            self.ada.batch_size = batch_size
         if self.micro_batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in self.modules()):
             raise ValueError(
-                f"--batch_size {self.spec.batch_size} trains on one image at a time: the batch norm of linear layers "
+                f"--batch_size {batch_size} trains on one image at a time: the batch norm of linear layers "
                 "needs two images or more at a time"
             )
+
+    def augmented(self, images: Tensor) -> Tensor:
+        return super().augmented(images if self.ada is None else self.ada(images))
+
+    def discriminate_pair(
+        self, netD: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor]:
+        real_logits, fake_logits = super().discriminate_pair(netD, real, fake)
+        is_learning = next(netD.parameters()).requires_grad  # D is frozen while G learns
+        if self.ada is not None and is_learning:  # logits that are compared have no zero of their own
+            self.ada.steer(real_logits - fake_logits if self.gan.compares else real_logits)
+        return real_logits, fake_logits
+
+    def minimize(self, name: str, objective: Objective, batch: Batch) -> Losses:
+        losses = super().minimize(name, objective, batch)
+        if self.ada is not None and name == "D":
+            losses["ada_p"] = self.ada.p.clone()
+        return losses
 
     has_encoder: ClassVar[bool] = False
 
@@ -76,7 +106,7 @@ class NoiseModel(AdversarialModel):
         return torch.randn(num, self.opt.nz, device=self.device)
 
     def latents(self, num: int, seed: int = 0) -> Tensor:
-        """Return the first ``num`` of the latent vectors that belong to ``seed``: the same on every device."""
+        """Return the first ``num`` latent vectors of ``seed``: the same on every device."""
         rows = [torch.randn(self.opt.nz, generator=generator(seed, i)) for i in range(num)]
         return torch.stack(rows).to(self.device)
 
@@ -94,7 +124,7 @@ class NoiseModel(AdversarialModel):
         classes = self.shown_classes
         z = self.latents((len(classes) or COLUMNS) * COLUMNS)
         labels = torch.tensor(classes, device=self.device).repeat_interleave(COLUMNS) if classes else None
-        size = max(COLUMNS, self.spec.batch_size)
+        size = max(COLUMNS, self.batch_size)
         parts = [slice(i, i + size) for i in range(0, len(z), size)]
         return {"fake": torch.cat([self.sample(z[p], None if labels is None else labels[p]) for p in parts])}
 
@@ -156,7 +186,7 @@ def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.
 
 
 def check_classes(who: str, spec: DataSpec) -> None:
-    """Raise ValueError when the data has fewer than two classes, which ``who`` cannot do without."""
+    """Raise ValueError when the data has fewer than the two classes that ``who`` needs."""
     if spec.num_classes < 2:
         found = f"one class only, {spec.classes[0]!r}" if spec.classes else "no labels"
         raise ValueError(f"{who} needs images of two or more classes, one folder each; this data has {found}")

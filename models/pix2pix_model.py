@@ -15,7 +15,7 @@ from util.types import Batch, DataSpec, Losses, Visuals, Weighted
 
 
 class Pix2PixModel(TranslationModel):
-    """G turns A into B; D sees A beside B and judges whether they belong together.
+    """G translates A to B; D sees A and B concatenated, and discriminates real from generated pairs.
 
     Each step updates D, then G on the same images (Sec. 3.3).
     """
@@ -24,8 +24,8 @@ class Pix2PixModel(TranslationModel):
     class Options(TranslationModel.Options):
         netG: str = "unet_256"
         norm: Norm = "batch"
-        lambda_L1: float = option(100.0, help="weight of the distance between G's image and B", min=0)
-        pool_size: int = option(0, help="generated images that D is shown again later; 0: none", min=0)
+        lambda_L1: float = option(100.0, help="weight of the L1 distance between G's image and B", min=0)
+        pool_size: int = option(0, help="size of D's history of generated images; 0: none", min=0)
 
     opt: Options
     dataset_mode = "aligned"

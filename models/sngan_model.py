@@ -11,7 +11,7 @@ from models.networks.noise import NoiseNet
 class SNGANModel(GANModel):
     """Residual networks, the hinge, and a D whose layers are divided by their largest singular values (Eq. 8).
 
-    The figures of Sec. 4 for residual networks: Adam 2e-4 (0, .9), ``n_critic`` 5, z of 128, batches of 64. With
+    The settings of Sec. 4 for residual networks: Adam 2e-4 (0, .9), ``n_critic`` 5, z of 128, batches of 64. With
     ``--conditional`` it is cGAN with projection (Miyato and Koyama 2018, arXiv:1802.05637).
     """
 

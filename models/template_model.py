@@ -24,13 +24,17 @@ class TemplateModel(BaseModel):
         lambda_regression: float = option(1.0, help="weight of the regression loss", min=0)
 
     opt: Options
-    needs = ("A", "B")  # what it looks for in a batch
-    dataset_mode = "template"  # the data set class that gives it A and B
-    defaults: ClassVar = {"n_epochs": 10, "n_epochs_decay": 10, "batch_size": 16}  # options of train.py that suit it
+    needs = ("A", "B")  # what a batch must hold
+    dataset_mode = "template"  # the data set class that gives A and B
+    defaults: ClassVar = {
+        "n_epochs": 10,
+        "n_epochs_decay": 10,
+        "batch_size": 16,
+    }  # for options of train.py
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
-        self.netG = nn.Sequential(  # whatever is called netX is saved, loaded and moved for you
+        self.netG = nn.Sequential(  # every attribute netX is saved, loaded and moved for you
             nn.Conv2d(spec.input_nc, opt.ngf, 5, padding=2),
             nn.ReLU(True),
             nn.Conv2d(opt.ngf, opt.ngf, 3, padding=1),

@@ -1,4 +1,4 @@
-"""One generator of a trained translation model, to be shown what it makes of images by ``test.py --model test``."""
+"""A single generator of a trained translation model, for ``test.py --model test``."""
 
 from torch import Tensor
 
@@ -24,5 +24,5 @@ class TestModel(TranslationModel):
         return {"real": batch["A"], "fake": self.translate(batch["A"])}
 
     def translate(self, images: Tensor) -> Tensor:
-        """Return what G makes of images float (N, C, H, W) in [-1, 1]."""
+        """Return G of images float (N, C, H, W) in [-1, 1]."""
         return self.run(self.netG, images)

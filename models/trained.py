@@ -43,7 +43,10 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
     """
     opt = config.run
     if config.spec and config.model_name != "test":
-        model = create_model(config.model_name, config.model, DataSpec.from_dict(config.spec), device)
+        spec = DataSpec.from_dict(config.spec)
+        model = create_model(
+            config.model_name, config.model, spec, device, batch_size=config.trained.get("batch_size", 1)
+        )
     else:
         path = find_net(opt.run_dir, opt.label, _generators(config), opt.ema).path
         model = _create_for(path, config, device)
@@ -149,10 +152,11 @@ def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -
     options = {n: value for n, value in asdict(wanted).items() if hasattr(config.model, n) and value is not None}
     if hasattr(config.model, "pool_size"):
         options["pool_size"] = 0  # it is for training, and would have to know the size of the images
-    spec = DataSpec((0, 0), found.input_nc, found.output_nc, batch_size=config.trained.get("batch_size", 1))
+    spec = DataSpec((0, 0), found.input_nc, found.output_nc)
     limits, limits_A = (tuple(config.spec.get(name, ())) for name in ("value_range", "value_range_A"))
+    batch_size = config.trained.get("batch_size", 1)
     spec = spec._replace(value_range=limits, value_range_A=limits_A)  # what was found in training holds in tests
-    return create_model(config.model_name, replace(config.model, **options), spec, device)
+    return create_model(config.model_name, replace(config.model, **options), spec, device, batch_size=batch_size)
 
 
 def _generators(config: Config[TestOptions]) -> tuple[str, ...]:

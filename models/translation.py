@@ -1,4 +1,4 @@
-"""What models have in common that translate an image of domain A into one of domain B."""
+"""The base of models that translate images from domain A to domain B."""
 
 import math
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from util.console import warn
 
 
 class TranslationModel(AdversarialModel):
-    """Generators and discriminators as the options ask for them, on images of any sides."""
+    """Generators and discriminators chosen by the options, for images of any size."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(AdversarialModel.Options):
@@ -36,17 +36,17 @@ class TranslationModel(AdversarialModel):
             "resnet_9blocks", help="generator: resnet_Nblocks for any N, unet_N for 32, 64, 128, 256 ..."
         )
         netD: Literal["basic", "n_layers", "pixel"] = option(
-            "basic", help="discriminator: of 70 x 70 patches, of patches as --n_layers_D makes them, or of pixels"
+            "basic", help="discriminator: 70 x 70 PatchGAN (basic), PatchGAN of --n_layers_D layers, or 1 x 1 (pixel)"
         )
         ngf: int = option(64, help="channels of G's outer layers", min=1)
         ndf: int = option(64, help="channels of D's first layer", min=1)
-        n_layers_D: int = option(3, help="netD n_layers: how often it halves the sides", min=1)
+        n_layers_D: int = option(3, help="netD n_layers: number of downsampling layers", min=1)
         norm: Norm = option("instance", help="normalization in G and D")
         init_type: Init = option("normal", help="initial weights")
-        init_gain: float = option(0.02, help="scale of the initial weights; kaiming knows none", above=0)
+        init_gain: float = option(0.02, help="scale of the initial weights; kaiming ignores it", above=0)
         dropout: bool = option(True, help="dropout of .5 in G")
-        upsample: Upsample = option("deconv", help="how G doubles the sides; resize and blur leave no checkerboards")
-        antialias: bool = option(False, help="blur where G and D halve the sides, as CUT does; not for U-Nets")
+        upsample: Upsample = option("deconv", help="how G upsamples; resize and blur avoid checkerboard artifacts")
+        antialias: bool = option(False, help="blur where G and D downsample, as CUT does; not for U-Nets")
 
     opt: Options
     needs: ClassVar[tuple[str, ...]] = ("A", "B")
@@ -56,10 +56,18 @@ class TranslationModel(AdversarialModel):
         opt = self.opt
         arch = GeneratorArchitecture.of(opt, input_nc=input_nc, output_nc=output_nc)
         net = create_generator(arch, opt.init_type, opt.init_gain)
-        if self.micro_batch_size == 1:  # it trains on single images, so it is tested on them too
-            use_image_statistics(net)
         self.warn_of_padding(net)
         return net
+
+    def fit_batches(self, batch_size: int) -> None:
+        super().fit_batches(batch_size)
+        for net in self.modules():
+            if isinstance(net, ImagePool) and 0 < net.size < self.micro_batch_size:
+                raise ValueError(
+                    f"--pool_size {net.size} is less than --batch_size {batch_size}: use a larger one, or 0"
+                )
+            if isinstance(net, Generator) and self.micro_batch_size == 1:  # so it is tested on single images too
+                use_image_statistics(net)
 
     def warn_of_padding(self, netG: Generator) -> None:
         """Warn when images are padded to more than twice their pixels; name a network that pads less."""
@@ -94,7 +102,7 @@ class TranslationModel(AdversarialModel):
         return self.regularized(net)
 
     def load_net(self, name: str, state: Mapping[str, Tensor]) -> None:
-        """Load network ``name``, whoever saved it; raise ValueError that names the flags when it is another one."""
+        """Load network ``name``, also another project's; raise ValueError when its architecture needs other flags."""
         net = self.nets[name]
         try:
             net.load_state_dict(foreign_state(state, net))
@@ -105,14 +113,10 @@ class TranslationModel(AdversarialModel):
             raise
 
     def pool(self, size: int, channels: int) -> ImagePool:
-        """Return a history of ``size`` generated images; raise ValueError when this run's images do not fit into it."""
+        """Return a history of ``size`` generated images; raise ValueError when images of this run do not fit."""
         if size and not any(self.spec.image_size):
             raise ValueError(
                 f"--pool_size {size} needs images of one size: use a --preprocess with crop, or --pool_size 0"
-            )
-        if 0 < size < self.micro_batch_size:
-            raise ValueError(
-                f"--pool_size {size} is less than --batch_size {self.spec.batch_size}: use a larger one, or 0"
             )
         return ImagePool(size, (channels, *self.spec.image_size))
 
@@ -123,7 +127,7 @@ class TranslationModel(AdversarialModel):
         self.tile, self.tile_overlap = tile, overlap
 
     def run(self, netG: Generator, images: Tensor) -> Tensor:
-        """Return ``netG`` of images of any sides: padded to those that it takes, in tiles where there are any."""
+        """Return ``netG(images)`` for any size: padded to one that it takes, and in tiles if ``use_tiles`` set them."""
         if self.tile:
             return tiled(partial(padded, netG), images.cpu(), self.tile, self.tile_overlap, self.device)
         return padded(netG, images)

@@ -8,7 +8,7 @@ from models.networks.dcgan import NormD
 
 
 class WGANGPModel(GANModel):
-    """The Wasserstein game, its critic kept 1-Lipschitz by a penalty on the length of its gradient (Eq. 3).
+    """WGAN whose critic is kept 1-Lipschitz by a penalty on the norm of its gradient (Eq. 3) instead of clipping.
 
     Algorithm 1: lambda 10, ``n_critic`` 5, Adam 1e-4 (0, .9). The critic has no batch norm, which would make the
     gradient of one image depend on the others (Sec. 4).

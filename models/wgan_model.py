@@ -12,11 +12,10 @@ from util.types import Batch, DataSpec, Losses
 
 
 class WGANModel(GANModel):
-    """D, here a critic, estimates how far real and generated images are apart, and G brings them nearer.
+    """The critic D estimates the Wasserstein distance of generated from real images, which G minimizes.
 
-    Algorithm 1: ``n_critic`` updates of the critic, the weights of its layers clipped to [-c, c] after each, for one of
-    G; RMSprop.
-    D_real + D_fake is minus the estimate, which falls as G learns.
+    Algorithm 1: ``n_critic`` updates of the critic, with its weights clipped to [-c, c] after each, per update of G;
+    RMSprop. D_real + D_fake is minus the estimate of the distance, which falls as G learns.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class WGANModel(GANModel):
         n_critic: int = 5
         optimizer: Literal["adam", "rmsprop"] = "rmsprop"
         lr: float = 5e-5
-        clip: float = option(0.01, help="c: the weights of D's linear layers and convolutions stay in [-c, c]", above=0)
+        clip: float = option(0.01, help="c: D's linear and convolutional weights are clipped to [-c, c]", above=0)
         hidden_D: tuple[int, ...] = (256, 256)
 
     opt: Options

@@ -79,7 +79,7 @@ def time_steps(job: Job) -> "Row":
     """Time rounds of steps, the reference's and ours in turn."""
     from tqdm import tqdm
 
-    from scripts.speed.report import Figures, Row, spread_of
+    from scripts.speed.report import Row, Timing, spread_of
     from scripts.speed.side import NAMES, Worker, device_name
 
     bench, n_critic = job.bench, getattr(job.config.model, "n_critic", 1)
@@ -94,7 +94,7 @@ def time_steps(job: Job) -> "Row":
             for side in sides:
                 seconds[side.name].append(side("steps", steps))
         found = [
-            Figures(
+            Timing(
                 ms=1000 * median(seconds[side.name]) / steps,
                 gib=side("gib"),  # before the loader adds its own
                 start_up=side.start_up,

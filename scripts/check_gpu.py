@@ -253,8 +253,10 @@ def sizes(device: "torch.device") -> str:
         ):
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
-            spec = DataSpec((size, size), 3, 3, ("a", "b", "c"), batch_size=batch_size)
-            stepper = Stepper(create_model(name, find_model(name).Options(), spec, device), speed)
+            spec = DataSpec((size, size), 3, 3, ("a", "b", "c"))
+            stepper = Stepper(
+                create_model(name, find_model(name).Options(), spec, device, batch_size=batch_size), speed
+            )
             images = {k: torch.rand(batch_size, 3, size, size, device=device) * 2 - 1 for k in ("image", "A", "B")}
             batch = Batch(images | {"label": torch.zeros(batch_size, dtype=torch.long, device=device)})
             for step in range(1, 41):

@@ -62,7 +62,7 @@ def measure(configs: list[Config[TestOptions]]) -> None:
         raise ValueError(f"run {first.run.name} was trained on data without labels: there is nothing to classify by")
     device = pick_device(first.run.device)
     for config in configs:
-        if DataSpec.from_dict(config.spec)._replace(batch_size=0) != spec._replace(batch_size=0):
+        if DataSpec.from_dict(config.spec) != spec:
             raise ValueError(f"runs {first.run.name} and {config.run.name} are of different data: compare them apart")
     drawn = [draw(config, device) for config in configs]
     trained_on = first.trained.get("max_dataset_size", 0)

@@ -31,8 +31,8 @@ from util.device import pick_device
 from util.displays.logs import LossCsv, read_losses, thinned
 from util.files import write_text
 from util.images import make_labelled_grid, save_png
-from util.metrics.record import METRICS_FILE, best_figure, read_best, read_metrics
-from util.metrics.score import Figure, read_figures, table
+from util.metrics.record import METRICS_FILE, best_score, read_best, read_metrics
+from util.metrics.score import Score, read_scores, table
 from util.modes import evaluating
 from util.pages.page import Page, relative_url
 from util.results.origin import strangeness
@@ -87,31 +87,31 @@ def _measured(configs: list[Config[TestOptions]]) -> list[list[str]]:
     for config in configs:
         run, found = config.run, read_metrics(config.run.run_dir / METRICS_FILE)
         last = found[-1][0].step if found else 0
-        figures = [(f"last, {at.images} images", figure) for at, figure in found if at.step == last]
+        scores = [(f"last, {at.images} images", score) for at, score in found if at.step == last]
         if best := read_best(run.run_dir):
-            figures.append((f"best, {best['images']} images", best_figure(best)))
-        figures += _tested(config)
-        rows += [[run.name, when, *cells] for when, figure in figures for cells in table([figure])]
-        if not figures:
+            scores.append((f"best, {best['images']} images", best_score(best)))
+        scores += _tested(config)
+        rows += [[run.name, when, *cells] for when, score in scores for cells in table([score])]
+        if not scores:
             rows.append([run.name, "", "", "", "not measured: see --eval_freq of train.py, --metrics of test.py"])
     return rows
 
 
-def _tested(config: Config[TestOptions]) -> list[tuple[str, Figure]]:
+def _tested(config: Config[TestOptions]) -> list[tuple[str, Score]]:
     """Return what ``test.py --metrics`` wrote of a run's checkpoints as they are now, and which results it is in."""
     run, found = config.run, []
     for path in sorted((run.results_dir / run.name).glob(f"*/{METRICS_FILE}")):
         label = path.parent.name.partition("_")[2].partition("-")[0]
         dataroot = str(config.trained.get("dataroot", config.data.dataroot))
         if why := strangeness(path.parent, run.run_dir, label, dataroot):
-            warn(f"the figures in {path.parent} {why}: left out")
+            warn(f"the scores in {path.parent} {why}: left out")
         else:
-            found += [(f"{path.parent.name}, by test.py", figure) for figure in read_figures(path)]
+            found += [(f"{path.parent.name}, by test.py", score) for score in read_scores(path)]
     return found
 
 
 def _curves(runs: list[TestOptions]) -> Curves:
-    """Return the curves of all figures, then of all losses, over images seen."""
+    """Return the curves of all scores, then of all losses, over images seen."""
     curves: Curves = {}
 
     def add(name: str, run: str, at: Progress, value: float) -> None:
@@ -119,8 +119,8 @@ def _curves(runs: list[TestOptions]) -> Curves:
         curves.setdefault(name, {}).setdefault(run, []).append(point)
 
     for run in runs:
-        for at, figure in read_metrics(run.run_dir / METRICS_FILE):
-            add(figure.name, run.name, at, figure.value)
+        for at, score in read_metrics(run.run_dir / METRICS_FILE):
+            add(score.name, run.name, at, score.value)
     for run in runs:
         for at, losses in thinned(read_losses(run.run_dir / LossCsv.FILE), MAX_POINTS):
             for name, value in losses.items():
@@ -130,7 +130,7 @@ def _curves(runs: list[TestOptions]) -> Curves:
 
 def _samples(configs: list[Config[TestOptions]], folder: Path) -> Any:
     """Draw what each model makes of the same noise, or of the same held-out images."""
-    figures = tags.div(cls="figures")
+    pictures = tags.div(cls="figures")
     for config in configs:
         device = pick_device(config.run.device)
         model, weights = load_trained(config, device)
@@ -142,8 +142,8 @@ def _samples(configs: list[Config[TestOptions]], folder: Path) -> Any:
             save_png(path, make_labelled_grid(grid))
             text = f"{config.run.name}: {kind}, epoch {config.run.label}, {weights}"
             image = tags.img(src=relative_url(path, folder), alt=text, loading="lazy")
-            figures.add(tags.figure(tags.figcaption(text), tags.a(image, href=relative_url(path, folder))))
-    return figures
+            pictures.add(tags.figure(tags.figcaption(text), tags.a(image, href=relative_url(path, folder))))
+    return pictures
 
 
 def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Batch:

@@ -99,7 +99,7 @@ def web_page(opt: ExportOptions, G: "TrainedGenerator", graph: "Graph") -> tuple
 
 
 def find_examples(opt: ExportOptions) -> list["Image"]:
-    """Return the first test images of the run's data, or of ``--dataroot``; [] with a warning if they are gone."""
+    """Return test images of the run's data, or of ``--dataroot``; [] with a warning if they are gone."""
     from data import create_dataset
     from options.parse_tested import parse_test
     from util.images import to_image, to_uint8
@@ -114,7 +114,8 @@ def find_examples(opt: ExportOptions) -> list["Image"]:
     try:
         dataset = create_dataset(config.dataset_mode, config.data)
         key = "image" if config.dataset_mode == "colorization" else "A"
-        images = [dataset[i][key] for i in range(min(NUM_EXAMPLES, len(dataset)))]
+        num = min(NUM_EXAMPLES, len(dataset))
+        images = [dataset[i * len(dataset) // num][key] for i in range(num)]
     except (ValueError, OSError, LookupError) as error:
         warn(f"the page begins without examples: {error}")
         return []

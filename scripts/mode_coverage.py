@@ -56,9 +56,10 @@ def train(name: str, options: dict[str, Any], seed: int, num_points: int) -> Cov
     model: Any = create_model(
         name,
         find_model(name).Options(**NETS, **RATE, **options),
-        DataSpec((1, 2), 1, 1, batch_size=BATCH),
+        DataSpec((1, 2), 1, 1),
         torch.device("cpu"),
         seed,
+        BATCH,
     )
     assert isinstance(model, NoiseModel)
     for step in range(1, num_points // BATCH + 1):

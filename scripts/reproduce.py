@@ -1,9 +1,9 @@
-"""Write the table of docs/results.md anew from what the recipes' runs left: options, times, figures, pictures.
+"""Write the table of docs/results.md anew from what the recipes' runs left: options, times, scores, pictures.
 
     python scripts/reproduce.py                                      all runs of recipes that are here
     python scripts/reproduce.py rps_cgan --measure kid,precision,recall,accuracy
 
-A row is a run, found in checkpoints/; its figures are those that test.py --metrics wrote, of the best checkpoint where
+A row is a run, found in checkpoints/; its scores are those that test.py --metrics wrote, of the best checkpoint where
 there is one. --measure has test.py write them first. Rows stay as they are of runs that are not here, and of those
 that went on, or were made anew, after test.py. Pictures go to images/results/ beside the document.
 """
@@ -25,14 +25,14 @@ from util.config_file import read_config, read_section
 from util.console import one_line_errors, warn
 from util.files import write_text
 from util.metrics.record import METRICS_FILE, read_best
-from util.metrics.score import Figure, read_figures
+from util.metrics.score import Score, read_scores
 from util.results.origin import find_results, strangeness
 from util.runs import OPTIONS_FILE
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- runs -->", "<!-- end of runs -->"
-HEADER = ["run", "command", "data", "images seen", "time, hardware", "held-out figures", "picture"]
+HEADER = ["run", "command", "data", "images seen", "time, hardware", "held-out scores", "picture"]
 MAX_PICTURE = 1_000_000  # bytes: a larger one is left out of the repository
 KNOWN = 0.98  # of the images that a run saw: if fewer are timed, its time is longer than is known
 
@@ -94,7 +94,7 @@ def read_row(folder: Path, results: Path, label: str) -> Row:
         f"{options['dataroot'].value}, {spec['num_images']} images, {width} x {height}",
         f"{images:,}",
         f"{time}, {', then '.join(dict.fromkeys(hardware(process) for process in processes))}",
-        figures_text(read_figures(results / METRICS_FILE), label),
+        scores_text(read_scores(results / METRICS_FILE), label),
     ]
     picture = results / "images" / "grid" / "grid.png"
     return Row(cells, picture if picture.exists() and picture.stat().st_size <= MAX_PICTURE else None)
@@ -133,11 +133,11 @@ def duration(seconds: float) -> str:
     )
 
 
-def figures_text(figures: list[Figure], label: str) -> str:
-    """Return figures with their settings, those of equal settings together."""
+def scores_text(scores: list[Score], label: str) -> str:
+    """Return scores with their settings, those of equal settings together."""
     groups: dict[str, list[str]] = {}
-    for figure in figures:
-        groups.setdefault(figure.settings, []).append(f"{figure.name} {figure.text}")
+    for score in scores:
+        groups.setdefault(score.settings, []).append(f"{score.name} {score.text}")
     texts = [f"**{', '.join(values)}** ({label}; {settings})" for settings, values in groups.items()]
     return "; ".join(texts) or "not measured"
 

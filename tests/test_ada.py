@@ -131,3 +131,20 @@ def test_its_strength_goes_on_bit_for_bit_after_a_resume():
 def test_its_options_are_told_of_when_it_is_off(capsys):
     build("gan", GREY_8, **MLP, ada_target=0.5)
     assert "--ada_target 0.5 has no effect without --augment ada" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("case", ["gan", "cgan conv", "cvae_gan 28", "template_noise", "wgan", "sngan"])
+def test_every_model_that_draws_from_noise_steers_it_once_a_step_of_d(case):
+    model = create(case, augment="ada", ada_images=1000)
+    losses = train(model, case, range(1, 4))
+    assert model.ada.count == 3 * model.batch_size  # real images that D learned from; G's update counts none
+    assert all(loss["ada_p"] == 0 for loss in losses)
+
+
+def test_what_cannot_be_repeated_is_refused_on_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    at(1.0)(torch.zeros(2, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"--augment ada: .* leave out --deterministic"):
+        ada.check_repeatable(torch.device("cuda"))
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: False)
+    ada.check_repeatable(torch.device("cuda"))

@@ -222,7 +222,7 @@ def test_a_mismatch_is_compared_with_the_right_pair():
 
 def test_images_of_several_sizes_cannot_be_compared():
     with pytest.raises(ValueError, match=r"--gan_mode rpgan compares .*--preprocess with crop"):
-        build("cycle_gan", DataSpec((0, 0), 3, 3, batch_size=4), gan_mode="rpgan", pool_size=0, ngf=4, ndf=4)
+        build("cycle_gan", DataSpec((0, 0), 3, 3), 4, gan_mode="rpgan", pool_size=0, ngf=4, ndf=4)
 
 
 @pytest.mark.parametrize("name", ["gan", "wgan", "wgan_gp", "dcgan"])

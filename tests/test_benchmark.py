@@ -20,7 +20,7 @@ from models.step.stepper import Stepper
 from scripts import benchmark
 from scripts.speed import job, side
 from scripts.speed.end_to_end import figures
-from scripts.speed.report import Figures
+from scripts.speed.report import Timing
 from scripts.speed.side import Side
 from tests.bench import save_images
 from util.training.run import Run
@@ -202,7 +202,7 @@ def test_what_stops_a_run_is_said(in_one_process, capsys):
 
 def test_times_become_figures():
     times = {"steps": 10, "epochs": [5.0, 9.0, 11.0], "end": 14.0, "first_step": 6.0, "gib": 2.0}
-    assert figures(times, start=1.0) == Figures(ms=250, gib=2, start_up=5, epoch=2.5, first_epoch=4)
+    assert figures(times, start=1.0) == Timing(ms=250, gib=2, start_up=5, epoch=2.5, first_epoch=4)
 
 
 def test_a_suite_goes_on_after_a_job_that_cannot_be_timed(tmp_path, capsys, monkeypatch):

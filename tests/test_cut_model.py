@@ -28,7 +28,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module")
 def full_size() -> Any:
-    return build_model("cut", DataSpec((256, 256), 3, 3, batch_size=1))
+    return build_model("cut", DataSpec((256, 256), 3, 3))
 
 
 # Networks
@@ -297,7 +297,7 @@ def test_low_precision_changes_little(netF):
 )
 def test_what_cannot_be_built_is_refused_with_the_remedy(options, nc, message):
     with pytest.raises(ValueError, match=message):
-        build_model("cut", DataSpec((32, 32), *nc, batch_size=1), **{"ngf": 4, "ndf": 4} | options)
+        build_model("cut", DataSpec((32, 32), *nc), **{"ngf": 4, "ndf": 4} | options)
 
 
 def test_names_of_cut_ask_for_the_networks_of_cycle_gan():
@@ -325,7 +325,7 @@ def test_cut_learns_two_colours(mode):
     """The dark and the bright of A become those of B, each in its place."""
     options = {"nce_idt": mode == "CUT", "flip_equivariance": mode == "FastCUT", "nce_layers": (0, 4, 8)}
     small = RESNET | {"ngf": 8, "ndf": 8, "netF_nc": 16, "num_patches": 64, "lr": 2e-3, "init_gain": 1.0}
-    model = build_model("cut", DataSpec((16, 16), 3, 3, batch_size=2), **small | options)
+    model = build_model("cut", DataSpec((16, 16), 3, 3), **small | options)
     for step in range(1, 101):
         seed_all(0, step)
         model.optimize_parameters(two_colours(2), step)

@@ -87,7 +87,7 @@ def test_a_walk_becomes_a_film_there_and_back(trained):
 def test_a_film_of_no_walk_is_refused_in_one_line(trained):
     outcome = trained.test("--name plain --video")
     assert outcome.status == 2
-    assert "--video films the walk of --interpolate, which has 0 steps" in outcome.err
+    assert "--video animates --interpolate, which has 0 steps" in outcome.err
 
 
 def test_the_nearest_training_images_stand_beside_the_samples(trained):

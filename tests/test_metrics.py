@@ -15,7 +15,7 @@ from util.metrics.kid import kernel, kid
 from util.metrics.names import cost
 from util.metrics.pairs import l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
-from util.metrics.score import Figure, from_cells
+from util.metrics.score import Score, from_cells
 from util.metrics.spectrum import fine_power, fineness
 
 CPU = torch.device("cpu")
@@ -368,13 +368,13 @@ def test_efficientnet_ranks_damage_as_people_do(monkeypatch, tmp_path, capsys):
 
 
 def test_a_figure_survives_its_row_and_says_its_settings():
-    figure = Figure("kid", "kid_efficientnet_lite0", 0.25, 0.01, 100, 90, "efficientnet_lite0", 96, 7)
-    row = dict(zip(Figure._fields, figure.cells(), strict=True))
+    figure = Score("kid", "kid_efficientnet_lite0", 0.25, 0.01, 100, 90, "efficientnet_lite0", 96, 7)
+    row = dict(zip(Score._fields, figure.cells(), strict=True))
     assert from_cells(row) == figure
     assert figure.settings == "100 images against 90 real ones, efficientnet_lite0 at 96 px, seed 7"
     assert figure.text == "0.25 ± 0.01"
     without = figure._replace(std=None, size=0)
-    assert from_cells(dict(zip(Figure._fields, without.cells(), strict=True))) == without
+    assert from_cells(dict(zip(Score._fields, without.cells(), strict=True))) == without
     assert (cost("kid", 2.0), cost("psnr", 2.0)) == (2.0, -2.0)
     assert cost("grid", 0.5) == cost("grid", 2.0) > cost("grid", 1.0) == 0  # a ratio
     assert cost("grain", 0.0) == math.inf

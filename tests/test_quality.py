@@ -18,7 +18,7 @@ from util.metrics import features
 from util.metrics.evaluator import of_pairs
 from util.metrics.features import Extractor
 from util.metrics.record import Quality, read_best, read_metrics
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Progress
 
 # Steps of 2 images, 4 to an epoch. Measurements after steps 3, 6, 9, 12; saves at 4, 8 and 12.
@@ -211,7 +211,7 @@ def test_the_plateau_policy_can_watch_a_metric(bench, monkeypatch):
 
 
 def measurement(metric, value):
-    return [Figure(metric, metric, value, None, 4, 4, "pixels", 0, 0)]
+    return [Score(metric, metric, value, None, 4, 4, "pixels", 0, 0)]
 
 
 def test_a_perfect_figure_is_the_best_and_none_is_not(tmp_path):

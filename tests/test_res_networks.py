@@ -29,17 +29,19 @@ def onehot(num=10):
 
 
 def test_up_and_down_are_resampling_beside_a_convolution():
-    x = torch.randn(2, 3, 5, 7)
-    up: Any = UpConv2d(3, 4, 3)
-    down: Any = DownConv2d(3, 4, 3)
+    x, inner = torch.randn(2, 3, 5, 7), (..., slice(2, -2), slice(2, -2))
+    up, down = UpConv2d(3, 4, 3), DownConv2d(3, 4, 3)
     nn.init.normal_(up.bias)
-    assert_close(up(x), conv2d(interpolate(x, scale_factor=2), up.weight, up.bias, padding=1), rtol=1e-4, atol=1e-5)
+    doubled = interpolate(x, scale_factor=2, mode="bilinear")
+    expected = conv2d(doubled, up.weight, up.bias, padding=1)
+    assert up(x).shape == expected.shape
+    assert_close(up(x)[inner], expected[inner], rtol=1e-4, atol=1e-5)  # edges are bordered by 0, not repeated
     x = torch.randn(2, 3, 6, 8)
     assert_close(down(x), avg_pool2d(conv2d(x, down.weight, down.bias, padding=1), 2), rtol=1e-4, atol=1e-5)
 
 
 def test_a_flat_image_stays_flat_away_from_the_edges():
-    y = UpConv2d(2, 2, 3)(torch.ones(1, 2, 6, 6))[..., 1:-1, 1:-1]
+    y = UpConv2d(2, 2, 3)(torch.ones(1, 2, 6, 6))[..., 2:-2, 2:-2]
     assert_close(y, y[..., :1, :1].expand_as(y))
 
 
@@ -51,7 +53,9 @@ def test_channels_double_as_sides_halve(size, side, widths):
     assert levels(size, 3) == (side, [3 * w for w in widths])
     netG, netD = ResGenerator(5, 1, size, 2, 1e-5), ResDiscriminator(1, size, 2, 1e-5)
     ups = [m for m in netG.modules() if isinstance(m, UpConv2d)]
-    downs = [m for m in netD.modules() if isinstance(m, DownConv2d)]
+    downs = [m for m in netD.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
+    blocks = ResDiscriminator(1, size, 2, 1e-5, num_blocks=1)
+    assert [m.in_channels for m in blocks.modules() if isinstance(m, DownConv2d)] == [m.in_channels for m in downs]
     assert [m.out_channels for m in ups] == [2 * w for w in widths[::-1]]
     assert [m.in_channels for m in downs] == [2 * w for w in widths]
     assert netG.main[0].out_features == widths[-1] * 2 * side * side == netD.main[-4].in_features

@@ -196,7 +196,7 @@ def checked_at(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
         made.append((kind, step))
         return ""
 
-    monkeypatch.setattr(bench.stepper, "_differ", differ)
+    monkeypatch.setattr(bench.stepper.check, "difference", differ)
     return made
 
 

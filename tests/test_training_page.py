@@ -2,6 +2,7 @@ import json
 import math
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from PIL import Image, ImageSequence
 
 from tests.document import Document
 from util.displays import html_display
+from util.displays.display import Status
 from util.displays.html_display import TrainingPage
 from util.images import make_grid
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress
 
 PAGE = Path(__file__).parent.parent / "util" / "pages" / "assets"
@@ -185,7 +187,7 @@ def test_the_script_reads_what_was_written(tmp_path):
 
 
 def figure(value, name="kid_stub"):
-    return Figure("kid", name, value, 0.1, 12, 4, "stub", 8, 0)
+    return Score("kid", name, value, 0.1, 12, 4, "stub", 8, 0)
 
 
 def test_measurements_are_one_line_each(tmp_path):
@@ -266,3 +268,15 @@ def test_a_film_leaves_out_frames_when_there_are_many_and_keeps_the_last(tmp_pat
         assert image.info["loop"] == 0
         image.seek(2)
         assert image.convert("L").getpixel((4, 4)) == 255
+
+
+def test_the_page_tells_what_the_run_is_doing(tmp_path):
+    page = create(tmp_path)
+    for text in ("D has won </script>", "a\u2028b"):
+        page.status(Progress(3, 5, 10, 2), Status("training", 10, 254.0, 80.0, (text,)))
+        line = (tmp_path / "status.js").read_text()
+        assert line.startswith("ganvasStatus({") and line.endswith("});\n") and line.isascii()
+        entry = json.loads(line[len("ganvasStatus(") : -3])
+        assert (entry["state"], entry["rate"], entry["seconds_left"]) == ("training", 254.0, 80.0)
+        assert entry["warnings"] == [text]
+        assert abs(entry["time"] - time.time()) < 60

@@ -18,8 +18,8 @@ from util.types import Batch, DataSpec
 TRANSLATING = [case for case in TINY if issubclass(find_model(case.split()[0]), TranslationModel)]
 
 
-def build(name, spec, **options):
-    return create_model(name, find_model(name).Options(**options), spec, CPU)
+def build(name, spec, batch_size=0, **options):
+    return create_model(name, find_model(name).Options(**options), spec, CPU, batch_size=batch_size)
 
 
 # pix2pix
@@ -166,7 +166,7 @@ def test_colorization_shows_colours():
 
 def test_batch_norm_of_one_image_at_a_time_is_tested_so():
     """As pix2pix is: the statistics of each image, whatever else is in the batch, and no dropout."""
-    model = build("pix2pix", TINY["pix2pix"][1]._replace(batch_size=1), **UNET)
+    model = build("pix2pix", TINY["pix2pix"][1], 1, **UNET)
     for step in range(1, 4):
         model.optimize_parameters(make_batch("pix2pix", seed=step, num=1), step)
     images = make_batch("pix2pix", num=3)["A"]
@@ -186,18 +186,17 @@ def test_batch_norm_of_one_image_at_a_time_is_tested_so():
 @pytest.mark.parametrize("batch_size", [0, 1, 4])
 def test_larger_batches_are_tested_with_running_statistics(batch_size):
     """A batch that is worked through image by image counts as one image at a time."""
-    model = build("pix2pix", TINY["pix2pix"][1]._replace(batch_size=batch_size), **UNET)
+    model = build("pix2pix", TINY["pix2pix"][1], batch_size, **UNET)
     assert {m.per_image for m in model.netG.modules() if isinstance(m, BatchNorm2d)} == {batch_size == 1}
     assert not any(m.per_image for m in model.netD.modules() if isinstance(m, BatchNorm2d))
     if batch_size:
-        spec = TINY["pix2pix"][1]._replace(batch_size=batch_size)
-        model = build("pix2pix", spec, accumulate=batch_size, **UNET)
+        model = build("pix2pix", TINY["pix2pix"][1], batch_size, accumulate=batch_size, **UNET)
         assert {m.per_image for m in model.netG.modules() if isinstance(m, BatchNorm2d)} == {True}
 
 
 def test_batch_norm_of_all_processes_is_tested_as_batch_norm_is():
-    spec = TINY["pix2pix"][1]._replace(batch_size=1)
-    batch, sync = build("pix2pix", spec, **UNET), build("pix2pix", spec, **UNET | {"norm": "syncbatch"})
+    spec = TINY["pix2pix"][1]
+    batch, sync = build("pix2pix", spec, 1, **UNET), build("pix2pix", spec, 1, **UNET | {"norm": "syncbatch"})
     sync.netG.load_state_dict(batch.netG.state_dict())
     images = make_batch("pix2pix")["A"]
     with evaluating(batch), evaluating(sync):
@@ -305,6 +304,6 @@ def test_weights_for_other_channels_name_them():
     ],
 )
 def test_the_advice_about_padding_is_never_the_network_in_use(netG, sides, better, capsys):
-    build("pix2pix", DataSpec(sides, 3, 3, batch_size=1), netG=netG, ngf=1, ndf=1, netD="pixel")
+    build("pix2pix", DataSpec(sides, 3, 3), 1, netG=netG, ngf=1, ndf=1, netD="pixel")
     err = capsys.readouterr().err
     assert (f"--netG {better} pads less" in err) if better else ("pads" not in err)

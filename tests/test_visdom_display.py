@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 from util.displays.display import Visualizer
 from util.displays.visdom_display import MAX_POINTS, VisdomDisplay
 from util.displays.visdom_server import VisdomServer, is_listening
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,7 +198,7 @@ def test_an_infinite_figure_is_a_gap(tmp_path, server):
     display = display_at(server.server_port, tmp_path / "visdom")
     display.start(Progress(), [])
     for step, value in ((1, 30.0), (2, math.inf), (3, 40.0)):
-        display.metrics(Progress(1, step), [Figure("psnr", "psnr", value, None, 4, 4, "pixels", 0, 0)], "")
+        display.metrics(Progress(1, step), [Score("psnr", "psnr", value, None, 4, 4, "pixels", 0, 0)], "")
     (steps, values), *_ = curves(server.windows["main", "1_psnr"]["data"]).values()
     assert steps == [1, 2, 3]
     assert (values[0], values[2]) == (30, 40) and (values[1] is None or math.isnan(values[1]))

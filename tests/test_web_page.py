@@ -85,7 +85,7 @@ def make_card(tmp_path: Path, case: str = "cgan mlp", **changes: Any) -> dict[st
 def test_a_page_holds_all_it_needs_and_loads_nothing(tmp_path, ort):
     card = make_card(tmp_path)
     page = Reader(model_page(b"the model", card, "Hands", ort_script(ort), GREY).decode())
-    assert page.loads and all(url.startswith("data:image/png;base64,") for url in page.loads)
+    assert page.loads and all(url.startswith("data:image/jpeg;base64,") for url in page.loads)
     assert gzip.decompress(base64.b64decode(page.scripts["model"])) == b"the model"
     assert json.loads(page.scripts["card"])["classes"] == ["0", "1", "2", "3"]
     (runtime,) = (text for text in page.scripts.values() if text.startswith("var ORT"))
@@ -109,7 +109,7 @@ def test_names_of_people_are_text_and_not_markup(tmp_path, ort):
     card = make_card(tmp_path, name=bad, classes=[bad, "b"], licence=bad, model=bad)
     page = Reader(model_page(b"m", card, bad, ort_script(ort), GREY).decode())
     assert json.loads(page.scripts["card"])["classes"] == [bad, "b"]
-    assert page.tags.count("img") == 2  # the picture for browsers that cannot run it, twice
+    assert page.tags.count("img") == 1  # the picture for browsers that cannot run it
 
 
 @pytest.mark.parametrize("case", ["cgan mlp", "pix2pix"])
@@ -284,3 +284,15 @@ def test_padding_is_that_of_the_networks():
     assert done.returncode == 0, done.stderr
     for (length, wanted), found in zip(places, json.loads(done.stdout), strict=True):
         assert found == reflect(torch.arange(length)[None], -1, wanted)[0].tolist()
+
+
+def test_the_demo_pages_share_one_runtime_and_stay_small():
+    folder = Path(__file__).parents[1] / "docs" / "demo"
+    pages = sorted(folder.glob("*.html"))
+    assert [page.stem for page in pages] == ["digits", "emoji", "hands"]
+    assert {file.name for file in folder.iterdir()} == {*(page.name for page in pages), "ort.js"}
+    for page in pages:
+        assert page.stat().st_size < 3e6
+        read = Reader(page.read_text(encoding="utf-8"))
+        assert {url for url in read.loads if not url.startswith("data:")} == {"ort.js"}
+        assert json.loads(read.scripts["card"])["licence"].startswith("data: ")

@@ -77,8 +77,8 @@ def test_it_compiles():
 def kept_by_generator(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the bytes that the backward pass of a small resnet keeps beside its weights, normalized as on a GPU."""
     monkeypatch.setattr(InstanceNorm2d, "forward", lambda self, x: whitened(x, self.eps))
-    spec = DataSpec((64, 64), 3, 3, batch_size=1)
-    net = build("cycle_gan", spec, ngf=16, netG="resnet_3blocks").netG_A.to(memory_format=torch.channels_last)
+    spec = DataSpec((64, 64), 3, 3)
+    net = build("cycle_gan", spec, 1, ngf=16, netG="resnet_3blocks").netG_A.to(memory_format=torch.channels_last)
     weights = {p.data_ptr() for p in net.parameters()}
     storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used twice
 

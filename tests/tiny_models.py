@@ -21,7 +21,7 @@ from util.weights import export_nets
 CPU = torch.device("cpu")
 NUM = 4  # images a batch
 RGB_32 = DataSpec((32, 32), 3, 3, ("paper", "rock", "scissors"))
-UNLABELLED_32 = RGB_32._replace(classes=(), batch_size=NUM)
+UNLABELLED_32 = RGB_32._replace(classes=())
 GREY_8 = DataSpec((8, 8), 1, 1, ("0", "1", "2", "3"))
 GREY_28 = DataSpec((28, 28), 1, 1, ("0", "1", "2", "3"))
 RGB_128 = DataSpec((128, 128), 3, 3)
@@ -48,31 +48,31 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         UNET | {"spectral_norm": True, "instance_noise": 0.1, "label_smoothing": 0.1, "diffaugment": ("translation",)},
         UNLABELLED_32,
     ),
-    "cycle_gan": (RESNET | {"pool_size": 6}, DataSpec((16, 16), 3, 3, batch_size=NUM)),
+    "cycle_gan": (RESNET | {"pool_size": 6}, DataSpec((16, 16), 3, 3)),
     "cycle_gan batch norm": (
         RESNET | {"norm": "batch", "lambda_identity": 0.0, "pool_size": 0, "dropout": True},
-        DataSpec((16, 20), 1, 2, batch_size=NUM),
+        DataSpec((16, 20), 1, 2),
     ),
     "cycle_gan wgangp": (
         RESNET | {"gan_mode": "wgangp", "n_critic": 2, "pool_size": 4},
-        DataSpec((18, 14), 2, 2, batch_size=NUM),
+        DataSpec((18, 14), 2, 2),
     ),
     "cycle_gan rpgan": (
         RESNET | {"gan_mode": "rpgan", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_freq": 2, "pool_size": 4},
-        DataSpec((18, 14), 2, 2, batch_size=NUM),
+        DataSpec((18, 14), 2, 2),
     ),
-    "cut": (CUT, DataSpec((16, 20), 3, 3, batch_size=NUM)),
+    "cut": (CUT, DataSpec((16, 20), 3, 3)),
     "cut fast": (
         CUT | {"nce_idt": False, "flip_equivariance": True, "lambda_NCE": 10.0},
-        DataSpec((18, 14), 2, 2, batch_size=NUM),
+        DataSpec((18, 14), 2, 2),
     ),
     "cut helped": (
         CUT
         | {"antialias": False, "antialias_up": False, "nce_includes_all_negatives_from_minibatch": True, "n_critic": 2}
         | {"gan_mode": "rpgan", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_freq": 2},
-        DataSpec((16, 16), 3, 3, batch_size=NUM),
+        DataSpec((16, 16), 3, 3),
     ),
-    "colorization": (UNET, DataSpec((32, 32), 1, 2, batch_size=NUM)),
+    "colorization": (UNET, DataSpec((32, 32), 1, 2)),
     "test": (RESNET, DataSpec((16, 16), 3, 1)),
     "cgan conv projection": (
         {
@@ -113,7 +113,7 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "dcgan conv_k8": ({"netG": "conv_k8", "netD": "conv_k8", "ngf": 1, "ndf": 1, "nz": 8}, RGB_128),
     "gan": (MLP, GREY_8),
     "gan conditional": (MLP | {"conditional": True, "projection": True, "fake_labels": "random"}, GREY_8),
-    "gan ada": (MLP | {"augment": "ada", "ada_images": 20}, GREY_8._replace(batch_size=NUM)),
+    "gan ada": (MLP | {"augment": "ada", "ada_images": 20}, GREY_8),
     "wgan": (MLP | {"n_critic": 3}, GREY_8),
     "wgan conv28": ({"netG": "conv28", "netD": "conv28", "ngf": 8, "ndf": 8, "nz": 8, "n_critic": 3}, GREY_28),
     "wgan_gp": (MLP | {"n_critic": 3}, GREY_8),
@@ -126,7 +126,7 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
     "r3gan ada": (
         {"ngf": 4, "ndf": 4, "nz": 8, "augment": "ada", "ada_images": 20, "penalty_freq": 2},
-        RGB_32._replace(batch_size=NUM),
+        RGB_32,
     ),
     "sngan": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2}, RGB_32),
     "sngan conditional": ({"ngf": 2, "ndf": 2, "nz": 8, "n_critic": 2, "conditional": True}, RGB_32),
@@ -150,16 +150,17 @@ CASES = [case for name in NAMES for case in TINY if case.split()[0] == name]
 LEARNERS = [case for case in CASES if find_model(case.split()[0]).trains]
 
 
-def create(case: str, seed: int = 0, **options: Any) -> Any:
+def create(case: str, seed: int = 0, batch_size: int = 0, **options: Any) -> Any:
     """Build the model of a case, a BaseModel; ``options`` go before those of the table."""
     name = case.split()[0]
     tiny, spec = TINY[case]
-    return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed)
+    batch_size = batch_size or NUM * ("augment" in tiny)  # whose pace goes by it
+    return create_model(name, find_model(name).Options(**(tiny | options)), spec, CPU, seed, batch_size)
 
 
-def build(name: str, spec: DataSpec, **options: Any) -> Any:
+def build(name: str, spec: DataSpec, batch_size: int = 0, /, **options: Any) -> Any:
     """Build a model, a BaseModel, for data of ``spec`` with these options and its own defaults for the rest."""
-    return create_model(name, find_model(name).Options(**options), spec, CPU)
+    return create_model(name, find_model(name).Options(**options), spec, CPU, batch_size=batch_size)
 
 
 def make_batch(case: str, seed: int = 1, num: int = NUM) -> Batch:
@@ -215,7 +216,7 @@ def save_run(case: str, folder: Path, dataroot: str = "", **options: Any) -> Any
     folder.mkdir(parents=True)
     export_nets(folder, ["latest"], model.nets)
     mode = model.dataset_mode or ("image_folder" if "image" in model.needs else "aligned")
-    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": model.spec.batch_size}
+    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": model.batch_size}
     sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
     sections |= {"data": {"dataroot": dataroot}} if dataroot else {}
     (folder / OPTIONS_FILE).write_text(dump(sections))

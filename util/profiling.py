@@ -14,7 +14,7 @@ from util.types import Batch
 
 FOLDER, TRACE, TABLE = "profile", "trace.json.gz", "table.txt"
 SKIPPED = 10  # first steps, at least, which compile, record, and choose among algorithms
-SHOWN = 20  # rows of the table
+TABLE_ROWS = 20  # rows of the table
 PARTS = "step: "  # what names of parts of a step begin with, as given to torch.profiler.record_function
 
 
@@ -97,7 +97,7 @@ def describe(events: Any, num: int, device: torch.device) -> str:
     total = sum(own[n] for n in names) or 1.0
     calls = {e.key: e.count for e in events}
     lines = [f"{'ms a step':>10} {'share':>6} {'calls':>7}  operation, on the {'GPU' if on_gpu else 'CPU'}"]
-    for name in sorted(names, key=lambda n: -own[n])[:SHOWN]:
+    for name in sorted(names, key=lambda n: -own[n])[:TABLE_ROWS]:
         lines.append(f"{own[name] / 1e3 / num:10.3f} {own[name] / total:6.1%} {calls[name] / num:7.1f}  {name[:80]}")
     lines += [
         f"{total / 1e3 / num:10.3f} {1:6.1%} {'':7}  all",

@@ -18,7 +18,6 @@ class DataSpec(NamedTuple):
     input_nc: int  # channels of the images that go in (A)
     output_nc: int  # channels of the images to generate (image, B)
     classes: tuple[str, ...] = ()  # class names in the order of their indices; () when there are no labels
-    batch_size: int = 0  # images per training step; 0: not known
     bit_depth: int = 8  # of the images as they are read and saved: 8, 16, or 32 for float numbers
     value_range: tuple[float, ...] = ()  # (lo, hi): the numbers that -1 and 1 stand for; (): all of bit_depth
     value_range_A: tuple[float, ...] = ()  # the same of A; value_range is of B, and of images that are not pairs
@@ -39,9 +38,8 @@ class DataSpec(NamedTuple):
             limits = [tuple(float(v) for v in values.get(name, ())) for name in ("value_range", "value_range_A")]
             types = [str(values.get(name, "")) for name in ("value_type", "value_type_A")]
             classes = tuple(str(c) for c in values["classes"])
-            batch_size = int(values.get("batch_size", 0))
             size = int(height), int(width)
-            return cls(size, *nc, classes, batch_size, depth, limits[0], limits[1], types[0], types[1])
+            return cls(size, *nc, classes, depth, limits[0], limits[1], types[0], types[1])
         except (KeyError, TypeError) as error:
             raise ValueError(f"the spec section of options.yaml is damaged: {error}") from None
 

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from data.files.archives import is_archive, unpacked
-from data.files.image_paths import has_images, list_images
+from data.files.image_paths import has_images, some_images
 from data.files.pair_folders import READ
 from data.files.phases import phase_folder, unwrapped
 from util.registry import did_you_mean
@@ -87,14 +87,16 @@ def has_pairs(folder: Path) -> bool:
 
     Of many images, a hundred from all over are looked at.
     """
-    names = list_images(folder)
-    if not names or any("/" in name for name in names):
-        return False
+    names = []
+    for name in some_images(folder):
+        if "/" in name:
+            return False
+        names.append(name)
     from data.files.decode import BadImageError
     from data.files.pixels import read_header
 
     shapes = set()
-    for name in names[:: max(1, len(names) // 100)]:
+    for name in sorted(names)[:: max(1, len(names) // 100)]:
         with contextlib.suppress(BadImageError):
             header = read_header(folder / name)
             shapes.add(header.width == 2 * header.height)

@@ -66,7 +66,8 @@ def is_grey(path: str) -> bool | None:
 def flatten(image: Image.Image, channels: int) -> Image.Image:
     """Return ``image`` in 8 bits, grey (1 channel), RGB (3) or RGBA (4); but for RGBA, transparency becomes white."""
     if image.mode.startswith("I"):  # 16 bits, whatever the byte order, or 32 that hold 16
-        image = Image.fromarray((np.clip(np.asarray(image, np.int64), 0, 65535) >> 8).astype(np.uint8))
+        numbers, clear = np.clip(np.asarray(image, np.int64), 0, 65535), image.info.get("transparency")
+        image = Image.fromarray((np.where(numbers == clear, 65535, numbers) >> 8).astype(np.uint8))
     elif image.mode == "F":
         raise ValueError("floating-point pixels, whose range nobody can know")
     if channels == 4:

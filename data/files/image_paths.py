@@ -4,9 +4,9 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 HEIF = (".heic", ".heif")  # read where the package pillow-heif is installed
 EXTENSIONS = (
@@ -34,6 +34,7 @@ MAGIC = re.compile(  # how files of these formats begin, whatever they are calle
     rb"....ftyp(avif|avis|heic|heix|mif1)|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
     re.DOTALL,
 )
+NUMBER = re.compile(r"\d+")
 IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
@@ -50,14 +51,39 @@ class Survey(NamedTuple):
 def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
     """Look at every file below ``folder``; hidden ones, whose names begin with a dot, do not count."""
     found = Survey([], {}, [])
-    for name, what in sorted(_walk(folder, extensions), key=lambda pair: natural(pair[0])):
+    for name, what in _walk(folder, extensions):
         if what == IMAGE:
             found.names.append(name)
         elif what == LINK:
             found.links.append(name)
         else:
             found.left_out.setdefault(what, []).append(name)
+    for names in (found.names, found.links, *found.left_out.values()):
+        names.sort(key=natural)
     return found
+
+
+class Files(Sequence[Path]):
+    """The files of ``names`` in a folder; each is a Path only when it is asked for: a million would fill the memory."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder, self.names = folder, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Files": ...
+    def __getitem__(self, index: int | slice) -> "Path | Files":
+        if isinstance(index, slice):
+            return Files(self.folder, self.names[index])
+        return self.folder / self.names[index]
+
+    def texts(self) -> Iterator[str]:
+        """Yield the files as texts."""
+        return (os.path.join(self.folder, name) for name in self.names)  # noqa: PTH118  much faster than a Path each
 
 
 def list_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> list[str]:
@@ -65,9 +91,14 @@ def list_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> list[
     return survey(folder, extensions).names
 
 
+def some_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Iterator[str]:
+    """Yield the images below ``folder`` as they are found, in no order."""
+    return (name for name, what in _walk(folder, extensions) if what == IMAGE)
+
+
 def has_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> bool:
     """Say whether there is an image anywhere below ``folder``."""
-    return any(what == IMAGE for _, what in _walk(folder, extensions))
+    return any(True for _ in some_images(folder, extensions))
 
 
 def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str]:
@@ -153,10 +184,15 @@ def _identity(folder: Path | os.DirEntry[str]) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+def natural(name: str) -> str:
     """Return a sort key under which 2 comes before 10, and 01 before 1: names that differ have different keys."""
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p)) if p.isdecimal() else (1, p) for p in parts if p), name
+    return f"{NUMBER.sub(_with_length, name)}\0\0{name}"
+
+
+def _with_length(number: re.Match[str]) -> str:
+    """Return a number so that it sorts by its length first, and before all letters."""
+    digits = number[0].lstrip("0") if number[0].isascii() else str(int(number[0]) or "")
+    return f"\0{chr(len(digits) + 1)}{digits}"
 
 
 def held_out(paths: list[str], fraction: float) -> set[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from data.files.decode import BadImageError
-from data.files.pixels import Header, numbers, read_header, read_pixels
+from data.files.header import Header
+from data.files.pixels import numbers, read_header, read_pixels
 from util.open_image import open_image
 from util.spread import spread
 
@@ -32,7 +33,7 @@ def notes(path: Path) -> list[str]:
     try:
         header = read_header(path)
         several, clear = _of_tiff(path, header) if header.reader == "tiff" else (False, False)
-        if header.reader in ("pillow", "png16"):
+        if header.reader in ("pillow", "opencv"):
             several, clear = _of_pillow(path)
         is_grey = False
         if header.channels == 3:

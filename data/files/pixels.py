@@ -1,31 +1,28 @@
 """Read images at their own depth: 8 bits, 16 or float, 1 to n channels, from PNG, TIFF, .npy and what Pillow reads."""
 
 import contextlib
+import re
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
-from data.files.decode import BadImageError, flatten, problem
-from data.files.orientation import LYING, TAG, TURNS, orientation, turned, upright
+from data.files.decode import BadImageError, decode_image, flatten, problem
+from data.files.header import Header, array_sides, channels_last, depth_of, whole_type
+from data.files.opencv import read_cv2
+from data.files.orientation import LYING, orientation, turned, upright
+from data.files.tiff import START, read_tiff, tiff_header
 from util.open_image import check_bytes, open_image
 
-DEPTHS = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.float32)}  # bits -> the numbers of a pixel
+DEPTHS: dict[int, np.dtype[Any]] = {
+    8: np.dtype(np.uint8),
+    16: np.dtype(np.uint16),
+    32: np.dtype(np.float32),
+}  # bits -> the numbers of a pixel
+DEEP_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n)?(\d+)\s+(\d+)\s+65535\s")  # 16 bits, of which Pillow reads 8
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
-
-
-class Header(NamedTuple):
-    """What a file says of its image before it is decoded."""
-
-    height: int
-    width: int
-    channels: int  # without transparency, which is painted over white
-    depth: int  # 8 or 16 bits, or 32 for float and for all other numbers, whose range nobody can know
-    reader: Literal["pillow", "png16", "tiff", "npy"]
-    type: str = ""  # of whole numbers that are neither 8 nor 16 bits: int16, int32 ...
-    orientation: int = 1  # of what png16 and tiff read, as Exif has it; height and width are of the upright image
 
 
 def read_header(path: Path) -> Header:
@@ -67,6 +64,39 @@ def read_pixels(path: Path, channels: int, depth: int, value_range: tuple[float,
     return _to_depth(_to_channels(_decode(path, channels), channels), depth, value_range, path)
 
 
+def read_resized(
+    path: Path,
+    size: tuple[int, int],
+    channels: int,
+    fit: Literal["squash", "crop"] = "squash",
+    value_range: tuple[float, ...] = (),
+) -> np.ndarray:
+    """Return an image in bytes, uint8 (H, W, channels), of ``size`` = (H, W), as labelled data has them.
+
+    Args:
+        path: the file.
+        size: in pixels.
+        channels: 1 or 3.
+        fit: what becomes of other proportions: squashed, or the largest part of them from the middle.
+        value_range: as for ``read_pixels``.
+
+    Raises:
+        BadImageError: as for ``read_pixels``.
+    """
+    if not value_range and not _is_beyond_pillow(path):
+        return decode_image(str(path), size, channels, fit).numpy().transpose(1, 2, 0)
+    pixels = read_pixels(path, channels, 8, value_range)
+    return resize(middle(pixels) if fit == "crop" else pixels, size)
+
+
+def middle(pixels: np.ndarray) -> np.ndarray:
+    """Return the largest square in the middle of an image (H, W, C)."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
+
+
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return ``read_pixels``'s (H, W, C) at ``size`` = (H, W), by antialiased bicubic resampling."""
     if pixels.shape[:2] == size:
@@ -96,17 +126,18 @@ def _look(path: Path) -> Header:
     """Return the header of a file as the one of its readers has it that will decode it."""
     if path.suffix.lower() == ".npy":
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return Header(*_sides(array.shape), _depth(array.dtype), "npy", _whole(array.dtype))
-    with path.open("rb") as file:
-        start = file.read(26)
-    if start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10":  # 16 bits: Pillow makes 8 of them in colour
+        return Header(*array_sides(array.shape), depth_of(array.dtype), "npy", whole_type(array.dtype))
+    start = _start(path)
+    if deep := DEEP_PPM.match(start):
+        return Header(int(deep[2]), int(deep[1]), 3, 16, "opencv")
+    if _is_png16(start):
         width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
         number = 1
         with contextlib.suppress(Exception), open_image(path) as image:  # what is damaged is found by its decoder
             number = orientation(image)
         sides = (width, height) if number in LYING else (height, width)
-        return Header(*sides, 1 if start[25] in (0, 4) else 3, 16, "png16", orientation=number)
-    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and (header := _tiff_header(path)):
+        return Header(*sides, 1 if start[25] in (0, 4) else 3, 16, "opencv", orientation=number)
+    if start[:4] in START and (header := tiff_header(path)):
         return header
     with open_image(path) as image:
         width, height = image.size
@@ -119,57 +150,22 @@ def _look(path: Path) -> Header:
         return Header(height, width, 1 if grey else 3, 16 if image.mode.startswith("I") else 8, "pillow")
 
 
-def _tiff_header(path: Path) -> Header | None:
-    """Return the header of a TIFF that Pillow would cut down; None: leave it to Pillow."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        series, page = tiff.series[0], tiff.pages[0].aspage()
-        of_pillow = {(1, 0), (3, 0), (4 if page.photometric == tifffile.PHOTOMETRIC.RGB else 2, 1)}
-        of_pillow |= {(4, 0)} if page.photometric == tifffile.PHOTOMETRIC.SEPARATED else set()  # CMYK
-        alpha = _alpha(page)
-        kinds = page.samplesperpixel, int(alpha == 2 or (alpha == 1 and page.samplesperpixel == 4))
-        if series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and kinds in of_pillow:
-            return None
-        height, width, channels = _sides(series.shape)
-        number = page.tags.valueof(TAG, 1)
-        number = number if number in TURNS else 1
-        sides = (width, height) if number in LYING else (height, width)
-        depth, whole = _depth(series.dtype), _whole(series.dtype)
-        return Header(*sides, channels - bool(alpha), depth, "tiff", whole, number)
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
 
 
-def _alpha(page: Any) -> int:
-    """Return what the last sample of a TIFF's pixels is: 1: premultiplied transparency, 2: transparency, 0: data.
-
-    What is not declared at all is data, such as near infrared.
-    """
-    extra = tuple(int(kind) for kind in page.extrasamples or ())
-    return extra[0] if len(extra) == 1 and extra[0] in (1, 2) and page.dtype in (np.uint8, np.uint16) else 0
+def _is_png16(start: bytes) -> bool:
+    return start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10"
 
 
-def _sides(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return height, width and channels of an array that holds an image."""
-    if len(shape) == 2:
-        return shape[0], shape[1], 1
-    if len(shape) != 3 or 0 in shape:
-        raise ValueError(f"an array of {shape} is no image: (H, W), (H, W, C) or (C, H, W)")
-    return (shape[1], shape[2], shape[0]) if shape[0] < shape[2] else (shape[0], shape[1], shape[2])
-
-
-def _depth(dtype: Any) -> int:
-    if dtype in (np.uint8, np.bool_):
-        return 8
-    if dtype == np.uint16:
-        return 16
-    if np.dtype(dtype).kind not in "iuf":
-        raise ValueError(f"numbers of type {dtype} are no pixels")
-    return 32
-
-
-def _whole(dtype: Any) -> str:
-    """Return the type of whole numbers that have no depth of their own; "" for others."""
-    return str(np.dtype(dtype)) if np.dtype(dtype).kind in "iu" and dtype not in (np.uint8, np.uint16) else ""
+def _is_beyond_pillow(path: Path) -> bool:
+    """Say whether a file may hold more than Pillow reads of it."""
+    try:
+        start = _start(path)
+    except OSError:  # its decoder says so
+        return False
+    return start[:4] in START or _is_png16(start) or DEEP_PPM.match(start) is not None
 
 
 def _decode(path: Path, channels: int) -> np.ndarray:
@@ -197,28 +193,37 @@ def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
 
 
 def _read_array(path: Path, header: Header, channels: int) -> np.ndarray:
-    """Return the numbers of a file (H, W, C): uint8, uint16, or what else it holds as float32.
+    """Return the numbers of a file (H, W, C): uint8, uint16, or floats that hold what else there is.
 
     A TIFF's transparency becomes white unless one channel more than its others is wanted.
     """
     if header.reader == "npy":
-        array = np.load(path, allow_pickle=False)
+        array = channels_last(np.load(path, allow_pickle=False))
     elif header.reader == "tiff":
-        array, alpha = _read_tiff(path)
+        array, alpha = read_tiff(path)
         if alpha and channels != header.channels + 1:
-            array = np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array
             array = _on_white(array, is_premultiplied=alpha == 1)
     else:
-        array = _read_cv2(path)
-        if array.ndim == 3 and array.shape[2] == 4:
-            array = _on_white(array)
-        array = array[:, :, :1] if header.channels == 1 and array.ndim == 3 else array
+        array = _read_deep(path, header.channels)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
-    array = array.astype(DEPTHS[header.depth], copy=False)
+    if header.depth == 32:  # large whole numbers are no float32
+        array = array.astype(np.float32 if array.dtype.kind == "f" and array.dtype.itemsize <= 4 else np.float64)
+    else:
+        array = array.astype(DEPTHS[header.depth], copy=False)  # in the machine's order of bytes
+    return turned(array[:, :, None] if array.ndim == 2 else array, header.orientation)
+
+
+def _read_deep(path: Path, channels: int) -> np.ndarray:
+    """Return a PNG or PPM of 16 bits as uint16 (H, W) or (H, W, C), transparency over white."""
+    array = read_cv2(path)
     if array.ndim == 2:
-        array = array[:, :, None]
-    return turned(np.moveaxis(array, 0, 2) if array.shape[0] < array.shape[2] else array, header.orientation)
+        with contextlib.suppress(Exception), open_image(path) as image:
+            if isinstance(clear := image.info.get("transparency"), int):  # a grey that is not to be seen
+                array = np.where(array == clear, np.uint16(65535), array)
+    elif array.shape[2] == 4:
+        array = _on_white(array)
+    return array[:, :, :1] if channels == 1 and array.ndim == 3 else array
 
 
 def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
@@ -229,39 +234,6 @@ def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
     return seen.clip(0, most).round().astype(pixels.dtype)
 
 
-def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
-    """Return the numbers of a TIFF, and what its last sample is, as ``_alpha`` has it."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        series, page = tiff.series[0], tiff.pages[0].aspage()
-        try:
-            array = np.asarray(series.asarray())
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            with contextlib.suppress(ValueError):  # which knows LZW and others, but not every number of channels
-                if (array := _read_cv2(path)).shape == series.shape:
-                    return array, _alpha(page)
-            name = getattr(page.compression, "name", page.compression)
-            raise ImportError(f"sound, but its compression {name} needs a package: pip install imagecodecs") from None
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind == "u":
-            array = np.iinfo(array.dtype).max - array
-        return array, _alpha(page)
-
-
-def _read_cv2(path: Path) -> np.ndarray:
-    """Return what OpenCV reads, colours in the order RGB."""
-    import cv2
-
-    array: np.ndarray | None = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if array is None:
-        raise ValueError("OpenCV cannot decode it: damaged, or cut short")
-    if array.ndim == 2:
-        return array
-    return array[:, :, [2, 1, 0, *range(3, array.shape[2])]] if array.shape[2] >= 3 else array
-
-
 def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     found = pixels.shape[2]
     if found == channels:
@@ -270,7 +242,7 @@ def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return np.repeat(pixels, 3, 2)
     if (found, channels) == (3, 1):
         grey = pixels @ LUMA
-        return (grey if pixels.dtype == np.float32 else grey.round()).astype(pixels.dtype)[:, :, None]
+        return (grey if pixels.dtype.kind == "f" else grey.round()).astype(pixels.dtype)[:, :, None]
     raise BadImageError(f"it has {found} channels, not {channels}: see --input_nc and --output_nc")
 
 

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from data.files.decode import BadImageError
-from data.files.pixels import Header, numbers, value_limits
+from data.files.header import Header
+from data.files.pixels import numbers, value_limits
 from util.console import warn
 
 LOOKED_AT = 10  # files of which all numbers are looked at

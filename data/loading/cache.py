@@ -26,7 +26,7 @@ Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are ba
 Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
 MAX_BAD = 0.1  # to train where more than this part of the files is bad is hardly meant
 UNREADABLE = "that cannot be read"  # why such files are left out
-SHOWN = 20  # bad files that are named
+NAMED = 20  # bad files that are named
 PART, PARTS = 16, 200  # images that a thread decodes before it reports, at least; and reports of a large data set
 SHARE = 0.25  # of free memory that a cache may take when nobody said where to put it
 
@@ -187,25 +187,23 @@ def _decode_all(
                 stores[first][:] = ready.reshape(-1)
             continue
         known = bad[first]
-        promised = {key: [tuple(shape) for shape in shapes[key].tolist()] for key in keys}
-        ends = {key: shapes[key].prod(1).cumsum().tolist() for key in keys}
+        ends = {key: shapes[key].prod(1).cumsum() for key in keys}
 
         def decode(
             index: int,
             keys: tuple[str, ...] = keys,
             known: dict[int, str] = known,
-            promised: dict[str, list[tuple[int, ...]]] = promised,
-            ends: dict[str, list[int]] = ends,
+            ends: dict[str, np.ndarray] = ends,
         ) -> None:
             if index in known:
                 return
             for key in keys:
                 image = dataset.decode(key, index).numpy()
-                if image.shape != promised[key][index]:
+                if image.shape != (promised := tuple(shapes[key][index].tolist())):
                     name = dataset.image_names(key)[index]
-                    raise ValueError(f"{name} decodes to {image.shape}, not to {promised[key][index]}")
+                    raise ValueError(f"{name} decodes to {image.shape}, not to {promised}")
                 if stores:
-                    end = ends[key][index]
+                    end = int(ends[key][index])
                     stores[key][end - image.size : end] = image.reshape(-1)
 
         looked = _each(len(shapes[first]), decode, num_threads, "reading images")
@@ -252,8 +250,8 @@ def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -
 def _listed(names: Sequence[str], bad: dict[int, str]) -> str:
     """Return how many files are bad, and the names of the first."""
     named = [f"{names[i]} ({problem})" for i, problem in bad.items()]
-    more = f"; and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return f"{len(bad)} of {len(names)} images cannot be read: {'; '.join(named[:SHOWN])}{more}"
+    more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return f"{len(bad)} of {len(names)} images cannot be read: {'; '.join(named[:NAMED])}{more}"
 
 
 def _on_disk(

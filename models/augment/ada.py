@@ -56,7 +56,12 @@ class AdaptiveAugment(nn.Module):
         self.count.masked_fill_(is_due, 0)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return ``images`` (N, C, H, W), each changed at random, gradients kept."""
+        """Return ``images`` (N, C, H, W), each changed at random, gradients kept.
+
+        Raises:
+            ValueError: the resampling cannot be repeated exactly, and is to be.
+        """
+        check_repeatable(images.device)
         chance = Chance(images, self.p)
         height, width = images.shape[-2:]
         where = moves(chance, height, width)  # (N, 3, 3)
@@ -64,6 +69,15 @@ class AdaptiveAugment(nn.Module):
         grid = affine_grid((where * halves / halves[:, None])[:, :2], [*images.shape], align_corners=False)
         images = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         return colours(chance, images)
+
+
+def check_repeatable(device: torch.device) -> None:
+    """Raise ValueError where torch.use_deterministic_algorithms would refuse the gradient of the resampling."""
+    if device.type == "cuda" and torch.are_deterministic_algorithms_enabled():
+        raise ValueError(
+            "--augment ada: the gradient of its resampling is not repeatable on a GPU: leave out --deterministic, or "
+            "use --diffaugment color,translation"
+        )
 
 
 class Chance:

@@ -17,7 +17,7 @@ EXPANSION, GROUP = 2, 16  # of a residual block: how many times its channels it 
 class ResGenerator(LabelledGenerator):
     """z on the sphere and the label's code -> 4 to 7 pixels a side -> each level doubles the sides.
 
-    Levels are nearest neighbours with a 3 x 3 convolution, and behind it batch norm, or ``num_blocks`` residual blocks
+    Levels are bilinear upsampling with a 3 x 3 convolution, and behind it batch norm, or ``num_blocks`` residual blocks
     and no norm, as in Huang et al. 2024 (arXiv:2501.05441, Sec. 3.3).
     """
 
@@ -55,7 +55,8 @@ class ResGenerator(LabelledGenerator):
 class ResDiscriminator(LabelledDiscriminator):
     """Image -> each level halves the sides -> 4 to 7 pixels a side -> features -> logits; the mirror of G.
 
-    Levels are a 3 x 3 convolution and the mean of 2 x 2 pixels; a label is compared with the features.
+    Levels are a convolution of 4 x 4 with stride 2; or ``num_blocks`` residual blocks, a 3 x 3 convolution and the mean
+    of 2 x 2 pixels. A label is compared with the features.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class ResDiscriminator(LabelledDiscriminator):
         layers: list[nn.Module] = [nn.Conv2d(nc, widths[0], 3, padding=1)]
         layers += [] if num_blocks else [nn.LeakyReLU(0.2, True)]
         for before, width in zip(widths, [*widths[1:], widths[-1]], strict=True):
-            layers += [Residual(before, total) for _ in range(num_blocks)]
-            layers.append(DownConv2d(before, width, 3))
-            layers += [] if num_blocks else [norm_D(norm, width, eps), nn.LeakyReLU(0.2, True)]
+            if num_blocks:
+                layers += [*(Residual(before, total) for _ in range(num_blocks)), DownConv2d(before, width, 3)]
+            else:
+                layers += [nn.Conv2d(before, width, 4, 2, 1), norm_D(norm, width, eps), nn.LeakyReLU(0.2, True)]
         num = 8 * ndf
         layers += [nn.Flatten(), nn.Linear(widths[-1] * side * side, num), nn.LeakyReLU(0.2, True), Dropout(dropout)]
         main = nn.Sequential(*layers, nn.Linear(num, 1))
@@ -86,14 +88,15 @@ class ResDiscriminator(LabelledDiscriminator):
 
 
 class UpConv2d(nn.Conv2d):
-    """Nearest neighbours to twice the sides, then a 3 x 3 convolution: one transposed convolution does both.
+    """Bilinear upsampling to twice the sides, then a 3 x 3 convolution: one transposed convolution does both.
 
-    Its kernel of 4 x 4 takes 4 products for each pixel instead of 9; from 3 x 3 weights it makes no checkerboards.
+    Neighbours weigh 1 3 3 1, which is 1 1 three times convolved with itself; beyond the edges all is 0. Nearest
+    neighbours, 1 1, would take half the time, and leave streaks that repeat every four pixels.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        kernel = spread(self.weight.flip(2, 3)).transpose(0, 1)
-        return conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
+        kernel = spread(spread(spread(self.weight.flip(2, 3)))) / 16  # (O, I, 6, 6)
+        return conv_transpose2d(input, kernel.transpose(0, 1), self.bias, stride=2, padding=2)
 
 
 class DownConv2d(nn.Conv2d):

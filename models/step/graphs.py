@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from models.base_model import BaseModel
 from util.types import Batch, Losses
 
 WARM_UP = 3  # eager steps of a variant before it is recorded: optimizer states and library plans exist by then
@@ -126,3 +127,12 @@ def renew_generator(device: torch.device) -> None:
 
 def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def free_memory(model: BaseModel) -> None:
+    """Release what earlier steps hold on the device: gradients, garbage and cached memory."""
+    for optimizer in model.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    gc.collect()
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()

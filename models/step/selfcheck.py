@@ -6,13 +6,16 @@ random numbers, and what they change is compared; then everything is restored bi
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
 from models.base_model import BaseModel
+from models.step.graphs import free_memory
 from util.seeding import random_state, set_random_state
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
@@ -108,6 +111,24 @@ class StepCheck:
                 optimizer.zero_grad(set_to_none=True)
         return sorted((_worst(group, found[group], noise[group], bounds) for group in found), key=lambda f: -f.ratio)
 
+    def difference(
+        self, kind: str, plain: Callable[[], Losses], fast: Callable[[], Losses], bounds: Bounds, step: int
+    ) -> str:
+        """Return how two ways of taking a step differ, "" if they agree; print a note if they barely do."""
+        findings: list[Finding] = []
+        with suppress(torch.OutOfMemoryError):
+            findings = self(plain, fast, bounds)
+        if not findings:
+            free_memory(self.model)
+            tqdm.write(f"{kind} steps are not checked at step {step}: there is not enough memory (--check_steps off)")
+            return ""
+        worst = ", ".join(str(finding) for finding in findings[:3] if finding.ratio > DOUBTFUL)
+        if findings[0].ratio > 1:
+            return f"{kind} steps differ from plain ones, relative to what a step changes: {worst}"
+        if worst:
+            tqdm.write(f"note: {kind} steps barely agree with plain ones at step {step}, relative to a step: {worst}")
+        return ""
+
     def _silent(self) -> set[int]:
         """Return the ids of weights, and of their averages, whose last gradient was only rounding.
 
@@ -192,3 +213,8 @@ def _worst(group: str, found: list[float], noise: list[float], bounds: Bounds) -
     floor = max(bounds.floor, ADAM) if group in ("weights", "moving average") else bounds.floor
     findings = [Finding(group, d, max(floor, TIMES * n)) for d, n in zip(found, noise, strict=True)]
     return max(findings, key=lambda finding: finding.ratio)
+
+
+def has_dropout(model: BaseModel) -> bool:
+    """Return whether a network of ``model`` has dropout, whose random numbers depend on compiling and precision."""
+    return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())

@@ -1,23 +1,21 @@
 """Training steps with moving average and loss sums, made fast and checked."""
 
-import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from models.base_model import BaseModel
 from models.optimizers import make_states
 from models.step.compile_trial import CompileTrial
 from models.step.fast import FastNetworks, why_not_compiled
-from models.step.graphs import WARM_UP, CannotRecordError, Recorder, renew_generator
+from models.step.graphs import WARM_UP, CannotRecordError, Recorder, free_memory, renew_generator
 from models.step.plan import Speed
-from models.step.selfcheck import COMPILED, DOUBTFUL, EXACT, LOW_PRECISION, Bounds, Finding, StepCheck
+from models.step.selfcheck import COMPILED, EXACT, LOW_PRECISION, StepCheck, has_dropout
 from util.console import warn
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
@@ -77,8 +75,8 @@ class Stepper:
         if self.ema:
             self.ema.advance()
         if self.check:
-            self._check_networks(variant, batch, step)
-            self._check_recording(variant, batch, step)
+            self._check_networks(self.check, variant, batch, step)
+            self._check_recording(self.check, variant, batch, step)
         is_compiled = self.speed.compiled
         losses = self._unless_compiler_fails(variant, batch, step)
         if is_compiled and self.speed.compiled and not self.taken[variant]:
@@ -191,25 +189,25 @@ class Stepper:
         if trial.is_over:
             self.trial = None
 
-    def _check_networks(self, variant: Hashable, batch: Batch, step: int) -> None:
+    def _check_networks(self, check: StepCheck, variant: Hashable, batch: Batch, step: int) -> None:
         """Check compiled networks and low precision once per variant, at its last step before it is recorded."""
         if self.taken[variant] != WARM_UP - 1 or has_dropout(self.model):
             return
         plain, dtype = partial(self._plain, batch, step), self.speed.dtype
         uncompiled = self._networks_of(self.speed._replace(compiled=False))(plain)
         if self.speed.compiled:
-            difference = self._differ("compiled", uncompiled, plain, COMPILED[dtype], step)
+            difference = check.difference("compiled", uncompiled, plain, COMPILED[dtype], step)
             if difference:
                 warn(f"--compile is switched off at step {step}: {difference}")
                 self._leave_compiled()
         if dtype != torch.float32:
             fp32 = self._networks_of(Speed())(plain)
-            difference = self._differ("low-precision", fp32, uncompiled, LOW_PRECISION, step)
+            difference = check.difference("low-precision", fp32, uncompiled, LOW_PRECISION, step)
             if difference:
                 warn(f"--precision is fp32 from step {step} on: {difference}")
                 self._change(self.speed._replace(dtype=torch.float32))
 
-    def _check_recording(self, variant: Hashable, batch: Batch, step: int) -> None:
+    def _check_recording(self, check: StepCheck, variant: Hashable, batch: Batch, step: int) -> None:
         """Check the next replay if a check is due.
 
         Recording is switched off after two failures in a row, with eager steps in between: about once in a hundred
@@ -219,7 +217,7 @@ class Stepper:
         if not recorder or variant not in recorder.recordings or not self._is_due(variant):
             return
         plain, replay = partial(self._plain, batch, step), partial(recorder, variant, batch, step)
-        difference = self._differ("recorded", plain, replay, EXACT[self.speed.dtype], step)
+        difference = check.difference("recorded", plain, replay, EXACT[self.speed.dtype], step)
         self.unchecked.discard(variant)
         if not difference:
             self.doubted.discard(variant)
@@ -234,36 +232,3 @@ class Stepper:
         first, second = CHECKED_AT
         doubled = count > second and (count + 1) % (second + 1) == 0 and ((count + 1) // (second + 1)).bit_count() == 1
         return variant in self.unchecked | self.doubted or count in (first, second) or doubled
-
-    def _differ(
-        self, kind: str, plain: Callable[[], Losses], fast: Callable[[], Losses], bounds: Bounds, step: int
-    ) -> str:
-        """Return how two ways of taking a step differ, "" if they agree; print a note if they barely do."""
-        assert self.check
-        findings: list[Finding] = []
-        with suppress(torch.OutOfMemoryError):
-            findings = self.check(plain, fast, bounds)
-        if not findings:
-            free_memory(self.model)
-            tqdm.write(f"{kind} steps are not checked at step {step}: there is not enough memory (--check_steps off)")
-            return ""
-        worst = ", ".join(str(finding) for finding in findings[:3] if finding.ratio > DOUBTFUL)
-        if findings[0].ratio > 1:
-            return f"{kind} steps differ from plain ones, relative to what a step changes: {worst}"
-        if worst:
-            tqdm.write(f"note: {kind} steps barely agree with plain ones at step {step}, relative to a step: {worst}")
-        return ""
-
-
-def has_dropout(model: BaseModel) -> bool:
-    """Return whether a network of ``model`` has dropout, whose random numbers depend on compiling and precision."""
-    return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())
-
-
-def free_memory(model: BaseModel) -> None:
-    """Release what earlier steps hold on the device: gradients, garbage and cached memory."""
-    for optimizer in model.optimizers.values():
-        optimizer.zero_grad(set_to_none=True)
-    gc.collect()
-    if model.device.type == "cuda":
-        torch.cuda.empty_cache()

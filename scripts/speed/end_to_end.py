@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from scripts.speed.job import Job
-from scripts.speed.report import Figures, Row, spread_of
+from scripts.speed.report import Row, Timing, spread_of
 from scripts.speed.side import NAMES, device_name
 
 HERE = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def num_epochs(job: Job) -> int:
 
 def time_runs(job: Job) -> Row:
     """Run the reference and ours in turn; of several rounds the one in the middle counts."""
-    rounds, found = job.bench.rounds or ROUNDS, dict[str, list[Figures]]()
+    rounds, found = job.bench.rounds or ROUNDS, dict[str, list[Timing]]()
     with tqdm(total=2 * rounds, desc=job.name, leave=False, unit="run", dynamic_ncols=True, disable=None) as bar:
         for name in rounds * NAMES:
             with tempfile.TemporaryDirectory(prefix="ganvas_benchmark_") as folder:
@@ -58,7 +58,7 @@ def time_runs(job: Job) -> Row:
     return Row(f"{job.name} end to end", device, job.config.run.batch_size, reference, ours, other)
 
 
-def time_run(job: Job, name: str, folder: Path) -> Figures:
+def time_run(job: Job, name: str, folder: Path) -> Timing:
     """Return the figures of one run, whose files go to ``folder``; raise ValueError when it ends with an error."""
     start = time.time()
     done = subprocess.run(command_of(job, name, folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -84,9 +84,9 @@ def command_of(job: Job, name: str, folder: Path) -> list[str]:
     return [sys.executable, str(HERE / "scripts/speed/timed_train.py"), checkout, times, *words]
 
 
-def figures(times: dict[str, Any], start: float) -> Figures:
+def figures(times: dict[str, Any], start: float) -> Timing:
     """Return the figures of a run that was started at ``start``."""
     first, second = times["epochs"][:2]
     epoch = (times["end"] - second) / (len(times["epochs"]) - 1)
     start_up, ms = times["first_step"] - start, 1000 * epoch / times["steps"]
-    return Figures(ms=ms, gib=times["gib"], start_up=start_up, epoch=epoch, first_epoch=second - first)
+    return Timing(ms=ms, gib=times["gib"], start_up=start_up, epoch=epoch, first_epoch=second - first)

@@ -52,8 +52,8 @@ def train(job: Job, folder: Path) -> dict[str, Any]:
     if not len(loader):
         raise ValueError(f"--batch_size {opt.batch_size} is more than the {len(dataset)} images there are")
     nc, *sides = dataset[0][0].shape
-    spec = DataSpec((sides[0], sides[1]), nc, nc, tuple(map(str, dataset.classes)), opt.batch_size)
-    model: Any = create_model(job.config.model_name, job.config.model, spec, device, opt.seed)
+    spec = DataSpec((sides[0], sides[1]), nc, nc, tuple(map(str, dataset.classes)))
+    model: Any = create_model(job.config.model_name, job.config.model, spec, device, opt.seed, opt.batch_size)
     take = create_reference(job.config.model_name, model)
     labels = torch.arange(spec.num_classes, device=device).repeat(10)
     z = torch.randn(len(labels), job.config.model.nz, device=device)

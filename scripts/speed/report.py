@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from util.files import append_text, write_text
 
 
-class Figures(NamedTuple):
+class Timing(NamedTuple):
     """Times and memory of one side of a job; 0 where nothing was measured."""
 
     ms: float  # of a step
@@ -29,8 +29,8 @@ class Row(NamedTuple):
     job: str
     device: str
     batch_size: int
-    reference: Figures
-    ours: Figures
+    reference: Timing
+    ours: Timing
     against: str = "reference"  # who the reference is
 
     @property

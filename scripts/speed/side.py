@@ -47,9 +47,8 @@ class Side:
         spec = self.dataset.spec if self.dataset else made_up_spec(self.job)
         if not all(spec.image_size):
             raise ValueError("the images are of several sizes: choose a --preprocess that crops")
-        spec = spec._replace(batch_size=opt.batch_size)
         with contextlib.nullcontext() if self.name == "ours" else contextlib.redirect_stderr(io.StringIO()):  # once
-            model = create_model(config.model_name, config.model, spec, self.device, opt.seed)
+            model = create_model(config.model_name, config.model, spec, self.device, opt.seed, opt.batch_size)
         self.batch = make_batch(spec, opt.batch_size, self.device, opt.seed)
         self.stepper: Stepper | None = None
         self.step: Callable[[Batch, int], object]

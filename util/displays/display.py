@@ -3,15 +3,25 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from util.background import Do, at_once
 from util.checks import count
 from util.files import cut_back, length
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress, Report
+
+
+class Status(NamedTuple):
+    """What a run is doing."""
+
+    state: str  # training, finished, stopped, or the error that ended it
+    total_epochs: int
+    rate: float  # images per second in the last epoch; 0: not known yet
+    seconds_left: float  # 0: not known yet, or nothing is left
+    warnings: tuple[str, ...]  # in the order they came, the latest few
 
 
 class Display:
@@ -42,11 +52,14 @@ class Display:
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         """Take the means of an epoch that ends, and the learning rate it was trained with."""
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        """Take the figures of a measurement; ``best`` says which was the best so far, "" for none."""
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        """Take the scores of a measurement; ``best`` says which was the best so far, "" for none."""
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Take pictures; those of epoch 0 are from before training, later ones of an epoch replace earlier ones."""
+
+    def status(self, at: Progress, status: Status) -> None:
+        """Take what the run is doing, now and then."""
 
     def close(self) -> None:
         """Finish what is still open."""
@@ -76,11 +89,14 @@ class Visualizer:
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         self.do(self._all, "epoch", at, means, lr)
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        self.do(self._all, "metrics", at, figures, best)
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        self.do(self._all, "metrics", at, scores, best)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         self.do(self._all, "images", at, grids)
+
+    def status(self, at: Progress, status: Status) -> None:
+        self.do(self._all, "status", at, status)
 
     def close(self) -> None:
         """Close all displays, those that were switched off too: a server of theirs may still run.

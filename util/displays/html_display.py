@@ -6,6 +6,7 @@ because a page opened from disk may load scripts but no data. util/pages/assets/
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from urllib.parse import quote
 
 from dominate import tags
 
-from util.displays.display import Display
-from util.files import append_text
+from util.displays.display import Display, Status
+from util.files import append_text, write_text
 from util.images import make_grid, save_film, save_png
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.open_image import open_image
 from util.pages.page import Page
 from util.types import Grid, Progress
@@ -39,6 +40,7 @@ class TrainingPage(Display):
         (folder / "images").mkdir(parents=True, exist_ok=True)
         page = Page(title)
         page.add(tags.p("Nothing has been reported yet.", id="status", cls="muted"))
+        page.add(tags.ul(id="warnings", hidden=True))
         page.add(tags.noscript(tags.p("Curves and images need JavaScript; nothing is loaded from the network.")))
         page.add(_images_section())
         page.add(_metrics_section())
@@ -63,10 +65,10 @@ class TrainingPage(Display):
         """Report the end of an epoch: its mean losses and the learning rate it was trained with."""
         self._append("epoch", at, means=_numbers(means), **_numbers({"lr": lr}))
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
         """Report a measurement, and which was the best so far."""
-        values = _numbers({figure.name: figure.value for figure in figures})
-        self._append("metrics", at, values=values, settings=figures[0].settings, best=best)
+        values = _numbers({score.name: score.value for score in scores})
+        self._append("metrics", at, values=values, settings=scores[0].settings, best=best)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         """Show the pictures of an epoch; epoch 0 is before training."""
@@ -78,6 +80,11 @@ class TrainingPage(Display):
             lines = math.ceil(len(grid.images) / grid.columns)
             details = {"name": name, "file": file, "size": picture.size, "lines": lines, "rows": grid.rows}
             self._append("images", at, **details)
+
+    def status(self, at: Progress, status: Status) -> None:
+        """Say what the run is doing, in a file apart: it holds the clock, and the log of a resumed run holds none."""
+        entry = status._asdict() | {"time": round(time.time())}
+        write_text(self.folder / "status.js", f"ganvasStatus({json.dumps(entry, allow_nan=False)});\n")
 
     def close(self) -> None:
         """Make a film of each kind of picture, which page.js looks for; all else is on disk by now."""
@@ -159,8 +166,10 @@ def _epochs_section() -> Any:
     section.add(
         tags.h3("Learning rate"),
         tags.div(id="lr-chart", cls="chart", role="img", aria_label="Learning rate of every epoch"),
-        tags.h3("Mean losses"),
-        tags.div(tags.table(id="epoch-table", cls="numbers"), cls="scroll", tabindex="0"),
+        tags.details(
+            tags.summary("Mean losses of every epoch"),
+            tags.div(tags.table(id="epoch-table", cls="numbers"), cls="scroll", tabindex="0"),
+        ),
     )
     return section
 
@@ -174,7 +183,11 @@ def _commands_section(commands: dict[str, str]) -> Any:
 
 def _options_section(options: Options) -> Any:
     section = tags.section(tags.h2("Options"), id="options")
-    section.add(tags.label(tags.input_(type="checkbox", id="only-changed"), "Only those changed from their default"))
+    section.add(
+        tags.label(
+            tags.input_(type="checkbox", id="only-changed", checked=True), "Only those changed from their default"
+        )
+    )
     columns = section.add(tags.div(cls="columns"))
     for name, values in options.items():
         any_changed = any(changed for _, changed in values.values())

@@ -9,7 +9,7 @@ import numpy as np
 from util.displays.display import Display
 from util.displays.html_display import Options
 from util.images import make_labelled_grid
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress, Report
 
 
@@ -46,9 +46,9 @@ class TensorBoardDisplay(Display):
         self.writer.add_scalar("lr", lr, at.step)
         self.writer.flush()
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        for figure in figures:
-            self.writer.add_scalar(f"metric/{figure.name}", figure.value, at.step)
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        for score in scores:
+            self.writer.add_scalar(f"metric/{score.name}", score.value, at.step)
         self.writer.flush()
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:

@@ -21,7 +21,7 @@ from util.displays.logs import thinned
 from util.displays.visdom_server import VisdomServer, is_listening
 from util.images import make_labelled_grid
 from util.metrics.record import METRICS_FILE, read_metrics
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress, Report
 
 TIMEOUT = 5  # seconds: what a server that hangs costs the run, once
@@ -52,7 +52,7 @@ class VisdomDisplay(Display):
         self.client: Any = None
         self.reports: list[Report] = []
         self.shown = 0  # how many of them
-        self.measured: dict[str, list[Report]] = {}  # metric -> its figures
+        self.measured: dict[str, list[Report]] = {}  # metric -> its scores
         self.next_refresh = 0.0
 
     def start(self, at: Progress, history: Sequence[Report]) -> None:
@@ -93,8 +93,8 @@ class VisdomDisplay(Display):
         self._check_page()
         self.reports = list(history)
         self._show_curves()
-        for when, figure in read_metrics(self.folder.parent / METRICS_FILE):
-            self._take(when, figure)
+        for when, score in read_metrics(self.folder.parent / METRICS_FILE):
+            self._take(when, score)
         for metric in self.measured:
             self._show_metric(metric)
         own = ", a server of this run, which ends with it" if self.server else ""
@@ -105,10 +105,10 @@ class VisdomDisplay(Display):
         if time.monotonic() >= self.next_refresh:
             self._show_curves()
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        for figure in figures:
-            self._take(at, figure)
-        for metric in dict.fromkeys(figure.metric for figure in figures):
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        for score in scores:
+            self._take(at, score)
+        for metric in dict.fromkeys(score.metric for score in scores):
             self._show_metric(metric)
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
@@ -146,15 +146,15 @@ class VisdomDisplay(Display):
         now = time.monotonic()
         self.next_refresh = now + max(REFRESH_SECONDS, (now - start) * REFRESH_SHARE)
 
-    def _take(self, at: Progress, figure: Figure) -> None:
-        """Note a figure, beside others of its metric and step."""
-        reports = self.measured.setdefault(figure.metric, [])
+    def _take(self, at: Progress, score: Score) -> None:
+        """Note a score, beside others of its metric and step."""
+        reports = self.measured.setdefault(score.metric, [])
         if not reports or reports[-1][0].step != at.step:
             reports.append((Progress(at.epoch, at.step, at.images), {}))
-        reports[-1][1][figure.name] = figure.value if math.isfinite(figure.value) else math.nan  # JSON has no infinity
+        reports[-1][1][score.name] = score.value if math.isfinite(score.value) else math.nan  # JSON has no infinity
 
     def _show_metric(self, metric: str) -> None:
-        """Draw the curves of all figures of a metric."""
+        """Draw the curves of all scores of a metric."""
         reports = self.measured[metric]
         names = list(dict.fromkeys(name for _, values in reports for name in values))
         self._draw(f"{self.window}_{metric}", f"{self.title} {metric}", metric, names, thinned(reports, MAX_POINTS))

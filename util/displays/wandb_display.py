@@ -11,7 +11,7 @@ from urllib.request import getproxies
 from util.displays.display import Display
 from util.files import write_text
 from util.images import make_labelled_grid
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.types import Grid, Progress, Report
 
 ID_FILE = "wandb_id.txt"
@@ -73,8 +73,8 @@ class WandbDisplay(Display):
     def epoch(self, at: Progress, means: dict[str, float], lr: float) -> None:
         self._log(at, {"lr": lr, **{f"epoch_mean/{name}": value for name, value in means.items()}})
 
-    def metrics(self, at: Progress, figures: Sequence[Figure], best: str) -> None:
-        self._log(at, {f"metric/{figure.name}": figure.value for figure in figures})
+    def metrics(self, at: Progress, scores: Sequence[Score], best: str) -> None:
+        self._log(at, {f"metric/{score.name}": score.value for score in scores})
 
     def images(self, at: Progress, grids: dict[str, Grid]) -> None:
         import wandb

@@ -91,8 +91,8 @@ def model_page(
 <header><h1>{html.escape(title)}</h1><p class="muted">{html.escape(_subtitle(card))}</p>
 <p id="status" role="status">starting … (if this stays, the browser does not run the scripts of this page)</p></header>
 {(ASSETS / BODIES[card["kind"]]).read_text(encoding="utf-8")}
-<div id="sorry" hidden>{_fallback(preview)}</div>
-<noscript>{_fallback(preview)}</noscript>
+<noscript id="fallback">{_fallback(preview)}</noscript>
+<div id="sorry" hidden></div>
 <footer>
 <p>The model runs in this page, on your device, by WebAssembly and in one thread. Nothing is sent anywhere.</p>
 <details><summary>About this model</summary>{_table(card)}</details>
@@ -137,10 +137,10 @@ def _inline(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 
-def _data_url(image: Image.Image) -> str:
+def _data_url(image: Image.Image, kind: str = "PNG") -> str:
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    image.save(file, kind, optimize=True)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _subtitle(card: dict[str, Any]) -> str:
@@ -152,10 +152,11 @@ def _subtitle(card: dict[str, Any]) -> str:
 
 
 def _fallback(preview: Image.Image) -> str:
+    url = _data_url(preview, "JPEG")
     return (
         "<p>This page runs a neural network. It needs JavaScript and WebAssembly, in Chrome or Edge from 91, Firefox "
         "from 113, Safari from 16.4 on. This is what the model makes:</p>"
-        f'<p><img src="{_data_url(preview)}" alt="images that the model made"></p>'
+        f'<p><img src="{url}" alt="images that the model made"></p>'
     )
 
 

@@ -18,7 +18,7 @@ from util.metrics.lpips import LPIPS_SIZE, create_lpips
 from util.metrics.names import OF_CLASSES, OF_FEATURES, OF_PAIRS, OF_SPECTRA, Features
 from util.metrics.pairs import PairMetric, l1, psnr, ssim
 from util.metrics.precision_recall import precision_recall
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.metrics.spectrum import fine_power, fineness
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class Evaluator:
             raise ValueError("--metrics accuracy: this model takes no labels; use shares")
 
     @torch.no_grad()
-    def measure(self, model: "BaseModel") -> list[Figure]:
-        """Return the figures of ``model``, which must be in evaluation mode.
+    def measure(self, model: "BaseModel") -> list[Score]:
+        """Return the scores of ``model``, which must be in evaluation mode.
 
         Raises:
             FloatingPointError: its images are not finite.
@@ -140,12 +140,12 @@ class Evaluator:
             for metric in self.metrics:
                 if metric in OF_PAIRS and side == "":
                     pairs.setdefault(metric, []).append(self.pair_metrics[metric](fake, real))
-        figures = [f for side, parts in features.items() for f in self._of_sets(model, side, torch.cat(parts))]
-        figures += [f for side, parts in spectra.items() for f in self._of_spectra(model, side, torch.cat(parts))]
+        scores = [f for side, parts in features.items() for f in self._of_sets(model, side, torch.cat(parts))]
+        scores += [f for side, parts in spectra.items() for f in self._of_spectra(model, side, torch.cat(parts))]
         if self.judge:
-            figures += self._of_classes(torch.cat(answers), torch.cat(labels) if labels else None)
-        figures += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
-        return sorted(figures, key=lambda figure: self.metrics.index(figure.metric))
+            scores += self._of_classes(torch.cat(answers), torch.cat(labels) if labels else None)
+        scores += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
+        return sorted(scores, key=lambda score: self.metrics.index(score.metric))
 
     def _drawn(self, model: "NoiseModel") -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield images from noise with the labels they were drawn for; labels as the held-out images have them."""
@@ -176,51 +176,51 @@ class Evaluator:
                     left[kind] = max(0, left[kind] - len(names))
                 bar.update(len(names))
 
-    def _of_sets(self, model: "BaseModel", side: str, fake: Tensor) -> Iterator[Figure]:
+    def _of_sets(self, model: "BaseModel", side: str, fake: Tensor) -> Iterator[Score]:
         """Yield what the features (N, D) of a set of images say."""
         assert self.extractor
         name = self.extractor.name
         real = self._of_real(name, self.extractor.size, self.extractor, model, side)
 
-        def figure(metric: str, value: float, std: float | None = None) -> Figure:
+        def score(metric: str, value: float, std: float | None = None) -> Score:
             called = "fid" if metric in ("fid", "frechet") and name == "inception" else f"{metric}_{name}"
             size, seed = self.extractor.size if self.extractor else 0, self.opt.seed
-            return Figure(metric, called + side, value, std, len(fake), len(real), name, size, seed)
+            return Score(metric, called + side, value, std, len(fake), len(real), name, size, seed)
 
         if "kid" in self.metrics:
-            yield figure("kid", *kid(fake, real, self.opt.seed))
+            yield score("kid", *kid(fake, real, self.opt.seed))
         for metric in ("frechet", "fid"):
             if metric in self.metrics:
-                yield figure(metric, frechet_distance(fake, real))
+                yield score(metric, frechet_distance(fake, real))
         if {"precision", "recall"} & set(self.metrics):
             for metric, value in precision_recall(fake, real)._asdict().items():
                 if metric in self.metrics:
-                    yield figure(metric, value)
+                    yield score(metric, value)
 
-    def _of_classes(self, answers: Tensor, labels: Tensor | None) -> list[Figure]:
+    def _of_classes(self, answers: Tensor, labels: Tensor | None) -> list[Score]:
         """Return what the classifier's answers (N, num_classes) say of images that were drawn for ``labels``."""
         assert self.judge
         num, said = len(answers), shares(answers)
         judge = f"classifier ({100 * self.judge.accuracy:.1f} % right on real images)"
 
-        def figure(metric: str, name: str, value: float) -> Figure:
-            return Figure(metric, name, value, None, num, len(self.held_out.dataset), judge, 0, self.opt.seed)
+        def score(metric: str, name: str, value: float) -> Score:
+            return Score(metric, name, value, None, num, len(self.held_out.dataset), judge, 0, self.opt.seed)
 
-        figures = []
+        scores = []
         if "accuracy" in self.metrics and labels is not None:
-            figures.append(figure("accuracy", "accuracy", float((answers.argmax(1) == labels).float().mean())))
+            scores.append(score("accuracy", "accuracy", float((answers.argmax(1) == labels).float().mean())))
         if "shares" in self.metrics:
-            figures.append(figure("shares", "class_entropy", abs(said.entropy)))
+            scores.append(score("shares", "class_entropy", abs(said.entropy)))
             for name, share in zip(self.classes, said.share.tolist(), strict=True):
-                figures.append(figure("shares", f"share_{name}", share))
-        return figures
+                scores.append(score("shares", f"share_{name}", share))
+        return scores
 
-    def _of_spectra(self, model: "BaseModel", side: str, fake: Tensor) -> Iterator[Figure]:
+    def _of_spectra(self, model: "BaseModel", side: str, fake: Tensor) -> Iterator[Score]:
         """Yield what the spectra of a set of images say, as ``fine_power`` gives them."""
         real = self._of_real("fine_power", 0, fine_power, model, side)
         for metric, value in fineness(fake, real)._asdict().items():
             if metric in self.metrics:
-                yield Figure(metric, metric + side, value, None, len(fake), len(real), "pixels", 0, self.opt.seed)
+                yield Score(metric, metric + side, value, None, len(fake), len(real), "pixels", 0, self.opt.seed)
 
     def _of_real(
         self, name: str, size: int, function: Callable[[Tensor], Tensor], model: "BaseModel", side: str
@@ -256,9 +256,9 @@ class Evaluator:
         return Judge(net, accuracy)
 
 
-def of_pairs(metric: str, values: Tensor, seed: int) -> Figure:
+def of_pairs(metric: str, values: Tensor, seed: int) -> Score:
     """Return the mean of what a metric said of N pairs, (N,)."""
     features = "alexnet" if metric == "lpips" else "pixels"
     values = values.cpu().double()
     std = float(values.std(correction=0)) if values.isfinite().all() else None  # PSNR of equal images is infinite
-    return Figure(metric, metric, float(values.mean()), std, len(values), len(values), features, 0, seed)
+    return Score(metric, metric, float(values.mean()), std, len(values), len(values), features, 0, seed)

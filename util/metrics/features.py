@@ -81,7 +81,7 @@ def find_extractor(wanted: Features, size: int, device: torch.device) -> Extract
     if wanted == "auto":
         lacking = "torch-fidelity is not installed" if inception_file().exists() else f"there is no {inception_file()}"
         print(
-            f"metrics: {lacking}, so features are EfficientNet-Lite0's and figures bear its name: "
+            f"metrics: {lacking}, so features are EfficientNet-Lite0's and scores bear its name: "
             "they are no FID, and compare among themselves only (--features inception downloads it)"
         )
     return _efficientnet(size or LITE_SIZE, device)

@@ -11,7 +11,7 @@ from util.checks import count, number
 from util.config_file import brief, dump, read_section
 from util.files import append_text, csv_line, cut_back, length, write_text
 from util.metrics.names import cost
-from util.metrics.score import COLUMNS, Figure, from_cells
+from util.metrics.score import COLUMNS, Score, from_cells
 from util.types import Progress
 
 METRICS_FILE, BEST_FILE = "metrics.csv", "best.yaml"
@@ -22,28 +22,28 @@ class Quality:
     """The measurements of a run and which was best; ``metrics.csv`` has a row per score."""
 
     def __init__(self, folder: Path, metric: str) -> None:
-        """Args: metric: which of --metrics says what is best; its first figure counts."""
+        """Args: metric: which of --metrics says what is best; its first score counts."""
         self.folder, self.metric = folder, metric
-        self.best: dict[str, Any] | None = None  # figure, and when, as best.yaml has it
+        self.best: dict[str, Any] | None = None  # score, and when, as best.yaml has it
         self.since = 0  # measurements after the best one
-        self.latest: dict[str, float] = {}  # by metric, the first figures of the last measurement in this epoch
+        self.latest: dict[str, float] = {}  # by metric, the first scores of the last measurement in this epoch
 
-    def take(self, at: Progress, figures: Sequence[Figure]) -> bool:
-        """Record figures and say whether they are the best so far, whose networks are to be kept."""
+    def take(self, at: Progress, scores: Sequence[Score]) -> bool:
+        """Record scores and say whether they are the best so far, whose networks are to be kept."""
         path = self.folder / METRICS_FILE
         if not path.exists():
             append_text(path, csv_line([*COUNTS, *COLUMNS]))
         counts = [str(at.epoch), str(at.step), str(at.images)]
-        append_text(path, "".join(csv_line([*counts, *figure.cells()]) for figure in figures))
-        self.latest = {f.metric: f.value for f in reversed(figures)}
-        figure = next(f for f in figures if f.metric == self.metric)
-        if self.best and self.best["name"] != figure.name:
+        append_text(path, "".join(csv_line([*counts, *score.cells()]) for score in scores))
+        self.latest = {f.metric: f.value for f in reversed(scores)}
+        score = next(f for f in scores if f.metric == self.metric)
+        if self.best and self.best["name"] != score.name:
             self.best = None  # the run was resumed with another --best_metric
         to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
-        if not cost(self.metric, figure.value) < to_beat:  # nor is a value that is none
+        if not cost(self.metric, score.value) < to_beat:  # nor is a value that is none
             self.since += 1
             return False
-        self.best = {"epoch": at.epoch, "step": at.step, "images": at.images, **figure._asdict()}
+        self.best = {"epoch": at.epoch, "step": at.step, "images": at.images, **score._asdict()}
         self.since = 0
         return True
 
@@ -69,17 +69,17 @@ class Quality:
 
 
 def _checked(best: dict[str, Any]) -> dict[str, Any]:
-    """Return a saved best figure, and when; raise ValueError, KeyError or TypeError when it is none."""
+    """Return a saved best score, and when; raise ValueError, KeyError or TypeError when it is none."""
     for name in COUNTS:
         count(best, name)
     number(best, "value")
-    if not isinstance(best_figure(best).name, str):
-        raise ValueError(f"the best figure has no name but {brief(best['name'])}")
+    if not isinstance(best_score(best).name, str):
+        raise ValueError(f"the best score has no name but {brief(best['name'])}")
     return best
 
 
-def read_metrics(path: Path) -> list[tuple[Progress, Figure]]:
-    """Return the figures that a metrics.csv holds, and when each was measured; [] when there is none."""
+def read_metrics(path: Path) -> list[tuple[Progress, Score]]:
+    """Return the scores that a metrics.csv holds, and when each was measured; [] when there is none."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -92,9 +92,9 @@ def read_best(folder: Path) -> dict[str, Any]:
     return read_section(path, "best") if path.exists() else {}
 
 
-def best_figure(best: dict[str, Any]) -> Figure:
-    """Return the figure that was the best."""
-    return Figure(**{name: best[name] for name in COLUMNS})
+def best_score(best: dict[str, Any]) -> Score:
+    """Return the score that was the best."""
+    return Score(**{name: best[name] for name in COLUMNS})
 
 
 def describe_best(best: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Figure(NamedTuple):
+class Score(NamedTuple):
     """One number of one evaluation."""
 
     metric: str  # which of --metrics it belongs to
@@ -30,7 +30,7 @@ class Figure(NamedTuple):
         return f"{self.value:.4g}" + ("" if self.std is None else f" ± {self.std:.2g}")
 
     def cells(self) -> list[str]:
-        """Return the figure as COLUMNS, nine digits where it has them."""
+        """Return the score as COLUMNS, nine digits where it has them."""
         std = "" if self.std is None else f"{self.std:.9g}"
         return [
             self.metric,
@@ -41,12 +41,12 @@ class Figure(NamedTuple):
         ]
 
 
-COLUMNS = list(Figure._fields)
+COLUMNS = list(Score._fields)
 
 
-def from_cells(row: dict[str, str]) -> Figure:
-    """Return the figure that a row of a CSV file holds."""
-    return Figure(
+def from_cells(row: dict[str, str]) -> Score:
+    """Return the score that a row of a CSV file holds."""
+    return Score(
         metric=row["metric"],
         name=row["name"],
         value=float(row["value"]),
@@ -59,14 +59,14 @@ def from_cells(row: dict[str, str]) -> Figure:
     )
 
 
-def read_figures(path: Path) -> list[Figure]:
-    """Return the figures that a CSV file holds, [] when there is none."""
+def read_scores(path: Path) -> list[Score]:
+    """Return the scores that a CSV file holds, [] when there is none."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return [from_cells(row) for row in csv.DictReader(file)]
 
 
-def table(figures: Sequence[Figure]) -> list[list[str]]:
-    """Return a row for each figure: its name, its value, and its settings."""
-    return [[f.name, f.text, f.settings] for f in figures]
+def table(scores: Sequence[Score]) -> list[list[str]]:
+    """Return a row for each score: its name, its value, and its settings."""
+    return [[f.name, f.text, f.settings] for f in scores]

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from util.config_file import read_section
 from util.files import written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
-from util.metrics.score import COLUMNS, Figure, table
+from util.metrics.score import COLUMNS, Score, table
 from util.pages.results_page import ResultsPage
 from util.registry import did_you_mean
 from util.runs import OPTIONS_FILE
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from models.noise import NoiseModel
 
 MAX_BYTES = 251  # of a file's name, to which .png is added
-SHOWN = 20  # images a class on the page; the folders hold all
+PER_CLASS = 20  # images per class on the page; the folders hold all
+NAMED = 20  # classes that a message names
 DAY = 86400  # seconds
 ON_GRID, MAX_COLUMNS = 100, 22  # images on the picture of all classes in the order drawn
 
@@ -48,7 +49,7 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[
             raise ValueError(f"--labels {','.join(wanted)}: this model was trained without labels")
         return []
     if not wanted and absent:
-        named = ", ".join(absent[:SHOWN]) + f" and {len(absent) - SHOWN} more" * (len(absent) > SHOWN)
+        named = ", ".join(absent[:NAMED]) + f" and {len(absent) - NAMED} more" * (len(absent) > NAMED)
         print(f"not drawn: {named}, which had no image to learn from (--labels draws them all the same)")
     words = wanted or [name for name in classes if name not in absent]
     return [_read_label(word, classes) for word in words]
@@ -173,8 +174,8 @@ def draw_samples(
                 table.writerow(
                     [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
                 )
-    shown = {name or "samples": paths[:SHOWN] for name, paths in rows.items() if paths}
-    more = "" if num == sum(map(len, shown.values())) else f", the first {SHOWN} of each class are shown"
+    shown = {name or "samples": paths[:PER_CLASS] for name, paths in rows.items() if paths}
+    more = "" if num == sum(map(len, shown.values())) else f", the first {PER_CLASS} of each class are shown"
     results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
     results.page.add_gallery(shown)
     columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
@@ -183,13 +184,13 @@ def draw_samples(
     results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
 
 
-def show_figures(results: Results, figures: Sequence[Figure]) -> None:
-    """Print figures, and write them to metrics.csv and the page, each with all that it depends on."""
-    for name, value, settings in table(figures):
+def show_scores(results: Results, scores: Sequence[Score]) -> None:
+    """Print scores, and write them to metrics.csv and the page, each with all that it depends on."""
+    for name, value, settings in table(scores):
         print(f"{name:<28} {value:<16} {settings}")
     with written_whole(results.folder / "metrics.csv", "w") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
-        rows.writerows(figure.cells() for figure in figures)
+        rows.writerows(score.cells() for score in scores)
     results.page.add_section("Metrics")
-    results.page.add_table(["metric", "value", "settings"], table(figures))
+    results.page.add_table(["metric", "value", "settings"], table(scores))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from util.metrics.evaluator import Evaluator
 from util.metrics.names import cost
 from util.metrics.record import Quality, describe_best
-from util.metrics.score import Figure
+from util.metrics.score import Score
 from util.training.schedule import Plateau
 from util.types import Progress
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class Measured(NamedTuple):
     """The result of one measurement."""
 
-    figures: list[Figure]
+    scores: list[Score]
     is_best: bool  # so far
 
     @property
     def text(self) -> str:
-        return "  ".join(f"{f.name} {f.text}" for f in self.figures) + "  best so far" * self.is_best
+        return "  ".join(f"{f.name} {f.text}" for f in self.scores) + "  best so far" * self.is_best
 
 
 class Measuring:
@@ -61,8 +61,8 @@ class Measuring:
             FloatingPointError: its images are not finite.
         """
         assert self.evaluator
-        figures = self.evaluator.measure(model)
-        return Measured(figures, self.quality.take(at, figures))
+        scores = self.evaluator.measure(model)
+        return Measured(scores, self.quality.take(at, scores))
 
     @property
     def best(self) -> str:

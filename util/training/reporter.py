@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from util.config_file import mark_changed
 from util.displays import create_displays
-from util.displays.display import Visualizer
+from util.displays.display import Status, Visualizer
 from util.displays.logs import LossCsv, TextLogs, read_losses
 from util.training.advice import Advice
 from util.training.stopwatch import Lap
@@ -20,6 +20,9 @@ from util.types import Batch, Grid, Progress
 if TYPE_CHECKING:
     from util.training.measuring import Measured
     from util.training.run import Run
+
+
+SHOWN_WARNINGS = 5  # on the page
 
 
 class Reporter:
@@ -40,6 +43,8 @@ class Reporter:
         self.losses_csv, self.text_logs = LossCsv(run.folder), TextLogs(run.folder)
         displays = create_displays(run.opt, sections, mark_changed(sections, defaults), run.commands)
         self.visualizer = Visualizer([self.text_logs, *displays], run.folder, run.background)
+        self.warnings: list[str] = []
+        self.rate = 0.0  # images per second in the last epoch; 0: none has ended
 
     @property
     def logs(self) -> list[Path]:
@@ -79,7 +84,7 @@ class Reporter:
     def metrics(self, at: Progress, measured: "Measured", best: str) -> None:
         """Report a measurement; ``best`` describes the best one so far, "" when there is none."""
         tqdm.write(measured.text)
-        self.visualizer.metrics(at, measured.figures, best)
+        self.visualizer.metrics(at, measured.scores, best)
 
     def end_epoch(self, at: Progress, means: dict[str, float], lr_factor: float) -> None:
         """Report an epoch's mean losses, learning rates and speed."""
@@ -94,14 +99,25 @@ class Reporter:
             rates = {"": next(iter(rates.values()))}
         lr = " ".join(f"{name} {rate:.3g}".strip() for name, rate in rates.items())
         terms = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-        left = (self.bar.total - at.images) / lap.rate if lap.rate else 0
+        self.rate = lap.rate
+        left = self.seconds_left(at)
         tqdm.write(
             f"epoch {at.epoch}/{self.opt.total_epochs}  {terms}  lr {lr}  {lap.rate:.0f} img/s"
             + (f"  {tqdm.format_interval(left)} left" if left else "")
         )
+        self.status(at, "training")
         if self.opt.verbose:
             gradients = mean_abs_gradients(self.run.model.nets)
             tqdm.write("  mean |gradient|: " + "  ".join(f"{k} {v:.3g}" for k, v in gradients.items()))
+
+    def seconds_left(self, at: Progress) -> float:
+        """Return how long the rest will take at the last epoch's speed; 0: not known, or nothing is left."""
+        return (self.bar.total - at.images) / self.rate if self.rate else 0.0
+
+    def status(self, at: Progress, state: str) -> None:
+        """Tell the displays what the run is doing."""
+        warnings = tuple(self.warnings[-SHOWN_WARNINGS:])
+        self.visualizer.status(at, Status(state, self.opt.total_epochs, self.rate, self.seconds_left(at), warnings))
 
     def note_time(self, at: Progress) -> None:
         """Add a row to timing.csv for the images since the last one."""
@@ -115,7 +131,10 @@ class Reporter:
 
     def _warn(self, warning: str, at: Progress) -> None:
         if warning:
-            tqdm.write(f"{warning} (epoch {at.epoch}, step {at.step})", file=sys.stderr)
+            text = f"{warning} (epoch {at.epoch}, step {at.step})"
+            tqdm.write(text, file=sys.stderr)
+            self.warnings.append(text.removeprefix("warning: "))
+            self.status(at, "training")
 
 
 def _peak_memory(device: torch.device) -> str:

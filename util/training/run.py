@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from util.background import Background
 from util.config_file import RECORDS, SECTIONS, dump, format_options, options_table
-from util.console import StopRequest, warn
+from util.console import StopRequest, one_line, warn
 from util.device import memory_report
 from util.files import write_text
 from util.metrics.evaluator import Evaluator
@@ -20,6 +20,7 @@ from util.modes import evaluating
 from util.profiling import Profiler
 from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 from util.seeding import EVALUATION, PREVIEW, forked
+from util.spread import spread
 from util.training.divergence import Divergence
 from util.training.measuring import Measured, Measuring
 from util.training.meter import LossMeter
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from options.train_options import TrainOptions
 
 T = TypeVar("T")
-WALL_COLUMNS = 22  # images in a row of the first look at the data
+WALL, WALL_COLUMNS = 24, 8  # images in the first look at the data, and in a row of it, as samples have
 
 
 class Run:
@@ -112,6 +113,9 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is KeyboardInterrupt:
             self.background.drop()
+        elif hasattr(self.reporter, "bar"):
+            state = "finished" if kind is None else "stopped" if kind is SystemExit else f"ended: {error[0]}"
+            self.reporter.status(self.progress, one_line(state))
         self.exits.close()
 
     def begin(self, steps_per_epoch: int, stepper: "Stepper", preview: Batch) -> None:
@@ -130,8 +134,7 @@ class Run:
         if at.step == 0:
             self.saver.export_nets("latest")  # so that a run that diverges has networks too
             self.saver.save_state()
-            wall = {"real": Grid(preview["image"].cpu(), WALL_COLUMNS)} if "image" in preview else {}
-            self.reporter.pictures(Progress(), wall | self.grids(preview))
+            self.reporter.pictures(Progress(), first_look(preview) | self.grids(preview))
             self.background.wait()  # from here on there is something to resume from
         if at.epoch > opt.total_epochs:
             print(f"{opt.name} has had its {opt.total_epochs} epochs; a larger --n_epochs trains on")
@@ -241,3 +244,11 @@ class Run:
         if str(opt.checkpoints_dir) != "checkpoints":
             which += f" --checkpoints_dir {shlex.quote(str(opt.checkpoints_dir))}"
         return {"resume": f"python train.py {which} --continue_train", "test": f"python test.py {which}"}
+
+
+def first_look(preview: Batch) -> dict[str, Grid]:
+    """Return a picture of real images, from all over ``preview``; none for image translation, which shows its own."""
+    if "image" not in preview:
+        return {}
+    chosen = spread(len(preview["image"]), WALL)
+    return {"real": Grid(preview["image"][torch.from_numpy(chosen)].cpu(), WALL_COLUMNS)}

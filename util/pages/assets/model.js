@@ -130,6 +130,7 @@ async function begin(page) {
   } catch (error) {
     document.documentElement.dataset.state = "failed";
     byId("app").hidden = true;
+    byId("sorry").innerHTML = byId("fallback").textContent; // what is shown without scripts too
     byId("sorry").hidden = false;
     say(`The model cannot run here: ${error.message ?? error}`);
   }

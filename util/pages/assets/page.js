@@ -19,6 +19,12 @@ function ganvas(entry) {
   incoming.push(entry);
 }
 
+let status = null; // what status.js said last
+
+function ganvasStatus(entry) {
+  status = entry;
+}
+
 const byId = (id) => document.getElementById(id);
 
 function element(tag, attributes, ...children) {
@@ -36,6 +42,7 @@ const epochName = (epoch) => (epoch === 0 ? "before training" : `epoch ${epoch}`
 
 function read() {
   const start = Date.now();
+  readStatus();
   incoming = [];
   const script = element("script", { src: `log.js?${start}` });
   script.onload = script.onerror = () => {
@@ -56,9 +63,44 @@ function read() {
   document.head.append(script);
 }
 
+// status.js is small and written anew again and again; the page works without it.
+function readStatus() {
+  const script = element("script", { src: `status.js?${Date.now()}` });
+  script.onload = () => {
+    script.remove();
+    showStatus();
+  };
+  script.onerror = () => script.remove();
+  document.head.append(script);
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
+function statusText() {
+  if (!run.last) return "Nothing has been reported yet.";
+  if (!status) return counts(run.last);
+  const parts = [status.state, counts(run.last).replace(" · ", ` of ${status.total_epochs} · `)];
+  if (status.rate) parts.push(`${formatNumber(status.rate)} images/s`);
+  if (status.state === "training" && status.seconds_left) parts.push(`about ${duration(status.seconds_left)} left`);
+  const silence = Date.now() / 1000 - status.time;
+  if (status.state === "training" && silence > 120) parts.push(`last news ${duration(silence)} ago`);
+  return parts.join(" · ");
+}
+
+function showStatus() {
+  byId("status").textContent = statusText();
+  const warnings = status ? status.warnings : [];
+  byId("warnings").hidden = !warnings.length;
+  byId("warnings").replaceChildren(...warnings.map((text) => element("li", {}, text)));
+}
+
 function show() {
   if (cursor >= run.reports.length) cursor = null;
-  byId("status").textContent = counts(run.last);
+  showStatus();
   byId("images").hidden = run.pictures.size === 0;
   byId("metrics").hidden = run.metrics.length === 0;
   byId("losses").hidden = run.names.length === 0;
@@ -127,7 +169,7 @@ function gridFigure(entry, key) {
   labels.append(...entry.rows.map((row) => element("span", { title: row }, row)));
   const grid = element("div", { class: "grid" }, ...(entry.rows.length ? [labels] : []), element("a", {}, image));
   const caption = element("figcaption", {}, entry.name, " ", element("span", { class: "muted" }), " ");
-  caption.append(element("a", { class: "film", hidden: "" }, "how it learnt"));
+  caption.append(element("a", { class: "film", hidden: "" }, "watch it learn"));
   const figure = element("figure", {}, caption, grid);
   figure.dataset.key = key;
   return figure;
