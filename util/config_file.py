@@ -156,7 +156,10 @@ OPPOSITES = ("dropout", "flip", "html", "antialias", "antialias_up")  # the refe
 def options_table(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> str:
     """Return the options as the reference writes train_opt.txt, for scripts that read it."""
     rows = {name: (value, defaults.get(name, value)) for values in sections.values() for name, value in values.items()}
-    rows |= {f"no_{name}": tuple(not v for v in rows.pop(name)) for name in OPPOSITES if name in rows}
+    for name in OPPOSITES:
+        if name in rows:
+            value, default = rows.pop(name)
+            rows[f"no_{name}"] = not value, not default
     lines = ["----------------- Options ---------------"]
     for name, (value, default) in sorted(rows.items()):
         note = "" if value == default else f"\t[default: {default}]"
