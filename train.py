@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
     begin("train.py")
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,13 +20,23 @@ from data import create_dataset, create_loader, find_dataset, recognize
 from models import create_model, find_model
 from options.parse import Config, parse_train
 from options.train_options import TrainOptions
+from util.console import interrupts_raise, one_line_errors, only_first_speaks, said_once
+from util.launch import launch
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and train; a user's mistake ends in one line and status 2 (options) or 1."""
-    config = parse_train(__doc__ or "", argv, find_model, find_dataset, recognize)
-    from util.console import one_line_errors
+    with said_once():
+        config = parse_train(__doc__ or "", argv, find_model, find_dataset, recognize)
+    num = config.run.num_processes
+    if num > 1 and "WORLD_SIZE" not in os.environ:
+        launch(train_or_tell, num, config)
+    else:
+        train_or_tell(config)
 
+
+def train_or_tell(config: Config[TrainOptions]) -> None:
+    """Train, in one process; end it with one line and status 1 when that is not possible."""
     with one_line_errors("train.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
         train(config)
 
@@ -35,28 +46,34 @@ def train(config: Config[TrainOptions]) -> None:
     from data.findings import tell
     from data.held_out import open_held_out
     from data.loading.cache import UNREADABLE
+    from models.networks.norm import share_statistics
     from models.step.plan import plan_speed
     from models.step.stepper import Stepper
-    from util.console import interrupts_raise
+    from util import distributed
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
     from util.metrics.evaluator import Evaluator
     from util.training.data_record import check_same_data, note_names, recorded_spec
     from util.training.loop import train_model
+    from util.training.processes import join
     from util.training.run import Run
     from util.training.run_folder import check_run_folder
 
     interrupts_raise()
+    only_first_speaks()
+    device = pick_device(config.run.device, config.run.deterministic)
+    config = join(config, device)
     opt = config.run
-    check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite)  # again when it is opened: decoding takes long
-    device = pick_device(opt.device, opt.deterministic)
+    # Again when it is opened: decoding takes long.
+    distributed.on_first(lambda: check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite))
     earlier = recorded_spec(opt.run_dir) if opt.continue_train and opt.accept_data else None
     dataset = create_dataset(config.dataset_mode, config.data.like(earlier) if earlier else config.data)
     if earlier and dataset.labels is not None:
         dataset.relabel(earlier.classes)
-    if opt.batch_size > len(dataset):
-        config, opt = fitted(config, len(dataset))
+    if opt.batch_size > (num := len(dataset) // opt.num_processes):
+        config, opt = fitted(config, num)
     spec = dataset.spec
     model = create_model(config.model_name, config.model, spec, device, opt.seed, opt.batch_size)
+    share_statistics(model, opt.sync_batchnorm)
     loader = create_loader(dataset, opt, opt.batch_size, device)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
@@ -72,16 +89,19 @@ def train(config: Config[TrainOptions]) -> None:
     evaluator = None
     if opt.eval_freq:
         held_out = replace(config.data.like(spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
-        evaluator = Evaluator(
-            opt, lambda: open_held_out(config.dataset_mode, held_out, opt, device), open_train=lambda: loader
+        evaluator = distributed.on_first(
+            lambda: Evaluator(
+                opt, lambda: open_held_out(config.dataset_mode, held_out, opt, device), open_train=lambda: loader
+            )
         )
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
-        note_names(opt.run_dir, names)
+        distributed.on_first(lambda: note_names(opt.run_dir, names))
         if is_changed:
             run.progress.epoch_step = min(run.progress.epoch_step, len(loader))
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
         train_model(run, loader, stepper, preview)
+    distributed.stop()
 
 
 def fitted(config: Config[TrainOptions], num: int) -> tuple[Config[TrainOptions], TrainOptions]:

@@ -47,15 +47,27 @@ def create_loader(
         opt: says how it is kept, and the seed.
         batch_size: images at a time.
         device: to which they go.
-        trains: whether the images are to be trained on; those that are shown or measured may be mostly bad, and fewer
-            than ``batch_size``.
+        trains: whether the images are to be trained on, by all processes, each on its part; those that are shown or
+            measured may be mostly bad, and fewer than ``batch_size``.
 
     Raises:
         ValueError: too many of the files are bad, or the batch is larger than what is to be trained on.
     """
     from data.loading.cache import MAX_BAD, build_cache
     from data.loading.loader import Loader
+    from util import distributed
 
-    cache = build_cache(dataset, opt.cache, opt.cache_dir, device, opt.num_threads, MAX_BAD if trains else 1)
+    cache = build_cache(
+        dataset, opt.cache, opt.cache_dir, device, opt.num_threads, MAX_BAD if trains else 1, shared=trains
+    )
     size = batch_size if trains else min(batch_size, len(dataset))
-    return Loader(dataset, cache, batch_size=size, seed=opt.seed, device=device, num_threads=opt.num_threads)
+    return Loader(
+        dataset,
+        cache,
+        batch_size=size,
+        seed=opt.seed,
+        device=device,
+        num_threads=opt.num_threads,
+        part=distributed.rank() if trains else 0,
+        num_parts=distributed.world() if trains else 1,
+    )

@@ -13,6 +13,7 @@ from torch.profiler import record_function
 
 from models.optimizers import Adam, RMSprop, frozen, settle
 from options import option
+from util import distributed
 from util.profiling import PARTS
 from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
 
@@ -197,6 +198,8 @@ class BaseModel(nn.Module, ABC):
                 self.scaler.scale(loss / len(parts)).backward()
                 for key, term in terms.items():
                     total[key] = total.get(key, 0) + term.value.detach() / len(parts)
+            gradients = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+            distributed.average([*gradients, *total.values()])  # all processes take the same step
             self.scaler.step(optimizer)
             self.scaler.update()
         return total

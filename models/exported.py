@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 
 from models.colorization_model import ColorizationModel, rgb
 from models.generator import TrainedGenerator
-from models.networks.norm import BatchNorm2d, SyncBatchNorm, has_batch_norm
+from models.networks.norm import BatchNorm2d, has_batch_norm
 from models.networks.sides import fitting_side
 from models.noise import NoiseModel
 from util.color import rgb_to_lab
@@ -165,7 +165,7 @@ def _card(G: TrainedGenerator, net: nn.Module, licence: str) -> dict[str, Any]:
 def _batch_norm(net: nn.Module) -> str:
     if not has_batch_norm(net):
         return "none"
-    alone = any(m.per_image for m in net.modules() if isinstance(m, BatchNorm2d | SyncBatchNorm))
+    alone = any(m.per_image for m in net.modules() if isinstance(m, BatchNorm2d))
     return "statistics of each image, as it was trained on one at a time" if alone else "running statistics"
 
 

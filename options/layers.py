@@ -13,7 +13,7 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)  # weakest first
 Layers = Mapping[Layer, Mapping[str, Any]]  # layer -> the options that it sets; a layer that sets none may be missing
 
 # Options of a single command: never saved, never read from a config.
-OF_ONE_COMMAND = ("config", "continue_train", "accept_data", "overwrite", "suffix")
+OF_ONE_COMMAND = ("config", "continue_train", "resume_or_start", "accept_data", "overwrite", "suffix")
 CLASSES = ("model", "dataset_mode")
 FIRST = (*CLASSES, "dataroot", "name", "checkpoints_dir")  # they decide which other options there are
 NOTHING: dict[str, Entry] = {}

@@ -26,7 +26,7 @@ from options.upstream import RETIRED_TRAIN
 from util.config_file import SECTIONS, Entry, read_config, shown
 from util.console import warn
 from util.registry import list_names
-from util.runs import OPTIONS_FILE, find_run, find_trained, free_name, list_runs
+from util.runs import OPTIONS_FILE, STATE_FILE, find_run, find_trained, free_name, list_runs
 
 Run = TypeVar("Run", bound=BaseOptions)
 
@@ -81,6 +81,9 @@ def parse_train(
         parser.add("own", own, Path(parser.prog).stem)
     asked = first_pass(parser, argv)
     try:
+        if "--resume_or_start" in argv:
+            argv = [*argv, *_resume_or_start(asked)]
+            asked = first_pass(parser, argv)
         config, folder, run = read_asked_config(asked), None, dict[str, Entry]()
         if "continue_train" in asked:
             folder = _run_to_continue(first_options(asked, config))
@@ -129,6 +132,17 @@ def _config_of(parser: Parser, layers: Layers, values: Mapping[str, Any], model:
     warn_unused({name: why for name, why in built["run"].idle().items() if name in given})
     known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
     return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known, given=given)
+
+
+def _resume_or_start(asked: Mapping[str, str]) -> list[str]:
+    """Return the flag that ``--resume_or_start`` stands for; none where there is no such run yet."""
+    if "name" not in asked:
+        raise ValueError("--resume_or_start needs the --name of the run")
+    checkpoints_dir = Path(asked.get("checkpoints_dir", "checkpoints"))
+    folder = checkpoints_dir / match_suffix(checkpoints_dir, asked["name"], asked.get("suffix", ""))
+    if (folder / STATE_FILE).exists():
+        return ["--continue_train"]
+    return ["--overwrite"] if (folder / OPTIONS_FILE).exists() else []  # it was killed before its first save
 
 
 def _run_to_continue(wanted: Mapping[str, str]) -> Path:

@@ -1,5 +1,6 @@
 """Options of train.py. Every ``*_freq`` counts training images unless its help says epochs."""
 
+import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -29,7 +30,19 @@ def server_url(text: str) -> str:
 class TrainOptions(BaseOptions):
     model: str = option("", help="model: X is models/X_model.py")
     dataset_mode: str = option("", help="data set class: Y is data/Y_dataset.py; recognized by default")
-    batch_size: int = option(1, help="images per training step", min=1)
+    batch_size: int = option(1, help="images per training step and process", min=1)
+    num_processes: int = option(
+        1, help="processes that train together, one a GPU; torchrun says so by itself", min=1, max=4096, resume="free"
+    )
+    sync_batchnorm: Literal["auto", "on", "off"] = option(
+        "auto", help="batch norm over the images of all processes; auto does where there are several"
+    )
+    dist_backend: Literal["auto", "nccl", "gloo"] = option(
+        "auto", help="what several processes talk by: auto is nccl on GPUs, gloo elsewhere", resume="free"
+    )
+    dist_timeout: int = option(
+        600, help="seconds until processes give up one that is silent", min=1, max=86400, resume="free"
+    )
     n_epochs: int = option(100, help="epochs at the initial learning rate", min=1, aliases=("niter",), resume="free")
     n_epochs_decay: int = option(
         100,
@@ -81,6 +94,11 @@ class TrainOptions(BaseOptions):
         resume="free",
     )
     continue_train: bool = option(False, help="resume this run from its latest state", resume="free")
+    resume_or_start: bool = option(
+        False,
+        help="resume the run of this --name if it has a state, otherwise start it",
+        resume="free",
+    )
     accept_data: bool = option(
         False, help="with --continue_train: resume even if images were added or removed", resume="free"
     )
@@ -184,6 +202,8 @@ class TrainOptions(BaseOptions):
             idle["plateau_loss"] = "only --lr_policy plateau uses it"
         if self.epoch_count > 1 and not self.init_from:
             idle["epoch_count"] = "only --init_from uses it"
+        if self.num_processes == 1 and "WORLD_SIZE" not in os.environ:
+            idle |= dict.fromkeys(("sync_batchnorm", "dist_backend", "dist_timeout"), "only several processes use it")
         if not self.continue_train:
             idle["accept_data"] = "only --continue_train uses it"
         return idle

@@ -8,6 +8,7 @@ writer was given; where a format is lossy, with how far off they may be.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import struct
@@ -36,6 +37,10 @@ from util.spread import spread
 H, W = 11, 17
 DEEP = ("I;16", "I", "F")
 DTYPES = ("bool", "uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64")
+
+
+def save_array(array: np.ndarray, path: Path) -> None:
+    np.save(path, array)
 
 
 class Case(NamedTuple):
@@ -123,7 +128,7 @@ def of_pillow() -> Iterator[Case]:
         indices = (picture("uint8", 1)[:, :, 0] // (256 // (most + 1))).astype(np.uint8)
         image = Image.fromarray(indices, "P")
         image.putpalette(bytes((i * 37 + 5) % 256 for i in range(3 * (most + 1))))
-        yield Case(f"palette_{bits}.png", lambda p, i=image: i.save(p), np.asarray(image.convert("RGB")))
+        yield Case(f"palette_{bits}.png", functools.partial(image.save), np.asarray(image.convert("RGB")))
     key = (200, 10, 30)
     pixels = picture("uint8", 3)
     pixels[2:5, 3:9] = key
@@ -221,9 +226,9 @@ def of_tifffile() -> Iterator[Case]:
                 pixels[:, :, :-1] = np.minimum(pixels[:, :, :-1], pixels[:, :, -1:])
             seen = pixels if kind == "unspecified" else on_white(pixels, kind == "assocalpha")
             off = 1.0 if kind == "assocalpha" else 0.0  # as it may be rounded twice
-            kept = {"photometric": "rgb" if channels == 3 else "minisblack", "planarconfig": "contig"}
-            kept |= {"extrasamples": [kind] if channels < 4 else [0, 0, 0, kind]}
-            yield _tiff(f"{kind}_{dtype}_{channels}.tif", pixels, kept, pixels if channels == 4 else seen, off)
+            tags: dict[str, Any] = {"photometric": "rgb" if channels == 3 else "minisblack", "planarconfig": "contig"}
+            tags |= {"extrasamples": [kind] if channels < 4 else [0, 0, 0, kind]}
+            yield _tiff(f"{kind}_{dtype}_{channels}.tif", pixels, tags, pixels if channels == 4 else seen, off)
     for dtype in ("uint8", "uint16", "uint32"):
         pixels = picture(dtype, 1)
         seen = np.iinfo(dtype).max - pixels
@@ -253,7 +258,7 @@ def of_numpy() -> Iterator[Case]:
         forms = {"plain": whole, "first": np.moveaxis(pixels, 2, 0), "fortran": np.asfortranarray(whole)}
         forms["big"] = whole.astype(whole.dtype.newbyteorder(">"))
         for form, array in forms.items():
-            yield Case(f"{form}_{dtype}_{channels}.npy", lambda p, a=array: np.save(p, a), _numbers(pixels))
+            yield Case(f"{form}_{dtype}_{channels}.npy", functools.partial(save_array, array), _numbers(pixels))
     yield Case("complex.npy", lambda p: np.save(p, picture("float32", 1) * 1j), None)
     yield Case("four_dimensions.npy", lambda p: np.save(p, np.zeros((2, 3, 4, 5))), None)
 

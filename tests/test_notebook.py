@@ -51,7 +51,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
             (tmp_path / path.name).symlink_to(path)
     (tmp_path / "docs").mkdir()
     monkeypatch.setenv("GANVAS_QUICK", QUICK)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(notebook)
     nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path / "docs")}}

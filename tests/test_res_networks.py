@@ -30,7 +30,8 @@ def onehot(num=10):
 
 def test_up_and_down_are_resampling_beside_a_convolution():
     x, inner = torch.randn(2, 3, 5, 7), (..., slice(2, -2), slice(2, -2))
-    up, down = UpConv2d(3, 4, 3), DownConv2d(3, 4, 3)
+    up: Any = UpConv2d(3, 4, 3)
+    down: Any = DownConv2d(3, 4, 3)
     nn.init.normal_(up.bias)
     doubled = interpolate(x, scale_factor=2, mode="bilinear")
     expected = conv2d(doubled, up.weight, up.bias, padding=1)

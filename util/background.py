@@ -98,6 +98,13 @@ class Background:
             return bool(self._jobs)
 
 
+class Nothing(Background):
+    """Does no job: in the place of a Background where another process does them."""
+
+    def __call__(self, function: Callable[..., object], *arguments: Any) -> None:
+        pass
+
+
 def give_back_pinned_memory() -> None:
     """Return pinned memory that no tensor uses to the system; torch would keep as much as a save takes."""
     torch._C._host_emptyCache()

@@ -6,7 +6,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,8 +20,32 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 205]} ... {line[-200:]}"
 
 
+def is_first_process() -> bool:
+    """Whether this is the first of the processes that a launcher has started, or the only one."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Say nothing during the block in any process but the first, where all would say the same."""
+    with ExitStack() as silent:
+        if not is_first_process():
+            nothing = silent.enter_context(Path(os.devnull).open("w"))
+            silent.enter_context(redirect_stdout(nothing))
+            silent.enter_context(redirect_stderr(nothing))
+        yield
+
+
+def only_first_speaks() -> None:
+    """Print nothing from now on, but for errors, in any process but the first."""
+    if not is_first_process():
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  until the process ends
+
+
 def warn(text: str) -> None:
-    """Tell the user, in one line, of something that does not stop the process."""
+    """Tell the user, in one line, of something that does not stop the process; once for all processes."""
+    if not is_first_process():
+        return
     print(f"warning: {one_line(text)}", file=sys.stderr)
 
 
@@ -37,7 +62,9 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
     except kinds as error:
         if verbose:
             traceback.print_exc()
-        print(f"{script}: error: {one_line(str(error))}", file=sys.stderr)
+        others = sys.modules.get("util.distributed")  # which torch comes with
+        if not others or others.is_first_to_fail():
+            print(f"{script}: error: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{script}: stopped", file=sys.stderr)

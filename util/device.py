@@ -9,7 +9,7 @@ import torch
 
 
 def pick_device(name: str, deterministic: bool = False) -> torch.device:
-    """Return the device that ``--device`` names; "auto" is the first GPU when there is one.
+    """Return the device that ``--device`` names; "auto" is a GPU when there is one: each process takes its own.
 
     Args:
         name: auto, cpu, cuda, cuda:1, mps.
@@ -32,7 +32,8 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
         raise ValueError(f"--device {name}: not one of cpu, cuda, mps")
     if device.type == "cuda":
         # With an index, which set_device, generators and comparisons with tensors' devices need.
-        device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+        own = int(os.environ.get("LOCAL_RANK", torch.cuda.current_device())) % torch.cuda.device_count()
+        device = torch.device("cuda", own if device.index is None else device.index)
         torch.cuda.set_device(device)  # streams, graphs and generators are those of the current one
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.transforms import MIDDLE, crop, crop_all
+from util import distributed
 from util.files import write_text
 
 Place = Literal["auto", "gpu", "ram", "disk", "off"]
@@ -79,7 +80,13 @@ def _uniform(shapes: np.ndarray) -> bool:
 
 
 def build_cache(
-    dataset: BaseDataset, place: Place, folder: Path, device: torch.device, num_threads: int, max_bad: float = MAX_BAD
+    dataset: BaseDataset,
+    place: Place,
+    folder: Path,
+    device: torch.device,
+    num_threads: int,
+    max_bad: float = MAX_BAD,
+    shared: bool = False,
 ) -> Cache | None:
     """Look at every image once; drop the bad ones from ``dataset``, and keep what was decoded.
 
@@ -91,6 +98,8 @@ def build_cache(
         device: the device that trains.
         num_threads: how many images are decoded at once.
         max_bad: the part of the files that may be bad; one must be good.
+        shared: whether all processes want the same images: the first of each machine decodes them, into files that
+            the others map into memory.
 
     Raises:
         ValueError: more of the files are bad, or an image is not of the shape that was promised.
@@ -108,17 +117,20 @@ def build_cache(
         _check_bad(dataset, found, max_bad)
         return found
 
+    shared = shared and distributed.world() > 1
     if place == "off":
-        problems = decode({})
-    elif place == "disk":
+        problems = distributed.from_first(lambda: decode({})) if shared else decode({})
+    elif shared or place == "disk":
+        if shared:
+            distributed.on_first_here(lambda: _on_disk(dataset, shapes, folder, decode))
         stores, problems = _on_disk(dataset, shapes, folder, decode)
         _check_bad(dataset, problems, max_bad)
     else:
         stores = {key: torch.empty(int(s.prod(1).sum()), dtype=dataset.dtype) for key, s in shapes.items()}
         arrays = {key: store.numpy() for key, store in stores.items()}
         problems = decode(arrays)
-        if place == "gpu":
-            stores = {key: store.to(device) for key, store in stores.items()}
+    if place == "gpu":
+        stores = {key: store.to(device) for key, store in stores.items()}
     rows: dict[str, Tensor] = {}
     for first, keys in groups.items():
         good = [i for i in range(len(shapes[first])) if i not in problems[first]]

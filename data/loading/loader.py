@@ -34,26 +34,40 @@ class Loader:
         seed: int,
         device: torch.device,
         num_threads: int,
+        part: int = 0,
+        num_parts: int = 1,
     ) -> None:
         """Prepare batches; the last, partial batch of an epoch is left out.
+
+        Args:
+            dataset: whose samples they hold.
+            cache: its decoded images; None: they are decoded as they are needed.
+            batch_size: samples that are yielded at a time.
+            seed: what order, crops and flips follow from.
+            device: to which the samples go.
+            num_threads: worker processes that decode.
+            part: of the batches of an epoch, this loader yields the part of this number.
+            num_parts: how many parts they have, each of ``batch_size``.
 
         Raises:
             ValueError: the batch is larger than the data set.
         """
-        if len(dataset) < batch_size:
-            raise ValueError(f"--batch_size {batch_size} is more than the {len(dataset)} images there are")
+        if len(dataset) < batch_size * num_parts:
+            parts = f" of {num_parts} processes" if num_parts > 1 else ""
+            raise ValueError(f"--batch_size {batch_size}{parts} is more than the {len(dataset)} images there are")
         self.dataset = dataset
         self.cache = cache
         self.batch_size = batch_size
         self.seed = seed
         self.device = device
         self.num_threads = num_threads
+        self.part, self.num_parts = part, num_parts
         self.sizes_differ = dataset.spec.image_size == (0, 0)
         # What lies in the host's memory, or in a file, is fetched while the GPU is at work.
         self.is_ahead = device.type == "cuda" and cache is not None and not cache.is_on_gpu
 
     def __len__(self) -> int:
-        return len(self.dataset) // self.batch_size
+        return len(self.dataset) // (self.batch_size * self.num_parts)
 
     def like(self, *, batch_size: int, seed: int) -> "Loader":
         """Return a loader of the same images, decoded once for both, with batches of its own."""
@@ -71,7 +85,8 @@ class Loader:
         order = torch.arange(len(self.dataset))
         if not self.dataset.opt.serial_batches:
             order = torch.randperm(len(self.dataset), generator=generator(self.seed, ORDER, epoch))
-        for _, batch in self._batches(list(order.split(self.batch_size))[first : len(self)], epoch):
+        own = list(order.split(self.batch_size))[self.part :: self.num_parts]
+        for _, batch in self._batches(own[first : len(self)], epoch):
             yield batch
 
     def in_order(self, num: int) -> Iterator[tuple[Batch, list[str]]]:

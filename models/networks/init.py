@@ -11,7 +11,7 @@ Init = Literal["normal", "xavier", "kaiming", "orthogonal"]
 Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def init_weights(

@@ -1,6 +1,7 @@
 """Normalization layers, and what old checkpoints hold of them."""
 
 from collections.abc import Callable, Mapping
+from types import MethodType
 from typing import Any, Literal
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import register_parametrization
+
+from util.console import warn
+from util.distributed import rank, total, world
 
 Norm = Literal["instance", "batch", "syncbatch", "none"]
 
@@ -21,13 +25,60 @@ class BatchNorm2d(nn.BatchNorm2d):
         return by_image(self, input) if self.per_image and not self.training else super().forward(input)
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
+class SyncBatchNorm(BatchNorm2d):
     """The same, with statistics over all processes."""
 
-    per_image = False
-
     def forward(self, input: Tensor) -> Tensor:
-        return by_image(self, input) if self.per_image and not self.training else super().forward(input)
+        return by_all(self, input) if self.training and world() > 1 else super().forward(input)
+
+
+def by_all(norm: nn.modules.batchnorm._BatchNorm, images: Tensor) -> Tensor:
+    """Normalize ``images`` (N, C, ...) with the statistics of all processes, which see as many images each.
+
+    Not torch.nn.SyncBatchNorm, which needs GPUs and cannot be differentiated twice, as gradient penalties ask for.
+    """
+    x = _wide(images)
+    dims = [0, *range(2, x.ndim)]
+    num = world() * x.numel() // x.shape[1]
+    own = torch.cat(torch.var_mean(x, dim=dims, correction=0))
+    others = own.new_zeros(world() - 1, len(own))
+    var, mean = total(torch.cat([others[: rank()], own[None], others[rank() :]])).chunk(2, 1)  # (world, C) each
+    var, mean = var.mean(0) + mean.var(0, correction=0), mean.mean(0)
+    assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
+    with torch.no_grad():
+        share = 1 / (int(norm.num_batches_tracked) + 1) if norm.momentum is None else norm.momentum
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+        norm.running_var.lerp_((var * num / (num - 1)).to(norm.running_var), share)
+    scale, shape = (var + norm.eps).rsqrt(), (1, -1, *[1] * (x.ndim - 2))
+    result = (x - mean.view(shape)) * scale.view(shape)
+    if norm.affine:
+        result = result * norm.weight.view(shape) + norm.bias.view(shape)
+    return result.to(images.dtype)
+
+
+def synchronize(net: nn.Module) -> None:
+    """Make all batch norms of ``net`` use the statistics of all processes in training."""
+    for module in net.modules():
+        if isinstance(module, BATCH_NORMS):
+            module.forward = MethodType(_by_all_in_training, module)  # type: ignore[method-assign]
+
+
+def share_statistics(net: nn.Module, choice: Literal["auto", "on", "off"]) -> None:
+    """Synchronize the batch norms of ``net`` as ``--sync_batchnorm`` says; say what it means when they are not."""
+    if world() == 1 or not has_batch_norm(net):
+        return
+    if choice == "off":
+        warn(
+            "--sync_batchnorm off: batch norm sees the images of one process only, so that gradients are not those of "
+            "one process with all images"
+        )
+    else:
+        synchronize(net)
+
+
+def _by_all_in_training(norm: nn.modules.batchnorm._BatchNorm, images: Tensor) -> Tensor:
+    return by_all(norm, images) if norm.training else type(norm).forward(norm, images)
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -82,7 +133,7 @@ class Whitening(torch.autograd.Function):
         return (rstd * inner).to(images.dtype), None
 
 
-def by_image(norm: nn.BatchNorm2d | nn.SyncBatchNorm, images: Tensor) -> Tensor:
+def by_image(norm: nn.BatchNorm2d, images: Tensor) -> Tensor:
     """Normalize each image (N, C, H, W) with its own statistics and the scales of ``norm``."""
     return instance_norm(images, weight=norm.weight, bias=norm.bias, eps=norm.eps)
 
@@ -94,7 +145,7 @@ LAYERS: dict[Norm, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),  # an identity, so that later layers keep their keys
 }
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -110,7 +161,7 @@ def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
     arXiv:1611.07004, Sec. 3.4).
     """
     for module in net.modules():
-        if isinstance(module, BatchNorm2d | SyncBatchNorm):
+        if isinstance(module, BatchNorm2d):
             module.per_image = per_image
 
 

@@ -12,6 +12,7 @@ from torch.amp import GradScaler
 
 from models.base_model import BaseModel
 from options.train_options import TrainOptions
+from util import distributed
 from util.console import warn
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -58,6 +59,9 @@ def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
     is_static = all(model.spec.image_size)
     not_compiled = _obstacle_to_compiling(device, is_static, opt.verbose)
     not_recorded = _obstacle_to_recording(device, is_static, name, opt.verbose)
+    if distributed.world() > 1:
+        not_compiled = not_compiled or "several processes would each decide by themselves what to compile"
+        not_recorded = not_recorded or "several processes exchange gradients within a step"
     if opt.cuda_graphs == "auto" and num_steps < SHORT:
         not_recorded = not_recorded or f"a run of {num_steps} steps is over before it pays off (on: --cuda_graphs on)"
     is_compiled = _is_on("compile", opt.compile, not_compiled, device, opt.deterministic)
@@ -67,7 +71,7 @@ def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
         is_compiled and opt.compile == "on",
         _is_on("cuda_graphs", opt.cuda_graphs, not_recorded, device, opt.deterministic),
         is_compiled and opt.compile == "auto",
-        opt.check_steps == "on" or (opt.check_steps == "auto" and device.type == "cuda"),
+        distributed.world() == 1 and (opt.check_steps == "on" or (opt.check_steps == "auto" and device.type == "cuda")),
     )
 
 

@@ -75,13 +75,13 @@ def shrink(graph: Any, weights: Weights) -> None:
     """Store the larger fp32 initializers of a GraphProto with fewer bits, and turn them back when it is loaded."""
     from onnx import TensorProto, helper, numpy_helper
 
-    axes, nodes = _channel_axes(graph), []
+    second, nodes = {node.input[1] for node in graph.node if _is_second(node)}, []
     for stored in list(graph.initializer):
         if stored.data_type != TensorProto.FLOAT or np.prod(stored.dims) < SMALL:
             continue
-        values, name, axis = numpy_helper.to_array(stored), stored.name, axes.get(stored.name)
+        values, name, axis = numpy_helper.to_array(stored), stored.name, int(stored.name in second)
         graph.initializer.remove(stored)
-        if weights == "int8" and axis is not None:
+        if weights == "int8" and values.ndim > 1:
             numbers, scales = quantized(values, axis)
             graph.initializer.append(numpy_helper.from_array(numbers, f"{name}_int8"))
             graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
@@ -104,20 +104,10 @@ def quantized(values: Array, axis: int) -> tuple[Array, Array]:
     return numbers, scales.astype(np.float32)
 
 
-def _channel_axes(graph: Any) -> dict[str, int]:
-    """Return, for each matrix or kernel that one kind of node alone uses, the axis of its output channels."""
-    axes: dict[str, set[int]] = {}
-    for node in graph.node:
-        transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        axis = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0 if transposed else 1, "MatMul": 1, "Gather": 0}.get(
-            node.op_type
-        )
-        for place, name in enumerate(node.input):
-            is_weight = place == (0 if node.op_type == "Gather" else 1)
-            axes.setdefault(name, set()).add(axis if axis is not None and is_weight else -1)
-    sizes = {stored.name: len(stored.dims) for stored in graph.initializer}
-    alone = {name: next(iter(found)) for name, found in axes.items() if len(found) == 1}
-    return {name: axis for name, axis in alone.items() if axis >= 0 and sizes.get(name, 0) >= 2}
+def _is_second(node: Any) -> bool:
+    """Say whether the output channels of a node's weights are along their second axis."""
+    transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    return node.op_type in ("ConvTranspose", "MatMul") or (node.op_type == "Gemm" and not transposed)
 
 
 @contextlib.contextmanager

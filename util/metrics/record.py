@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from util import distributed
 from util.background import Do, at_once
 from util.checks import count, number
 from util.config_file import brief, dump, read_section
@@ -29,14 +30,11 @@ class Quality:
         self.latest: dict[str, float] = {}  # by metric, the first scores of the last measurement in this epoch
 
     def take(self, at: Progress, scores: Sequence[Score]) -> bool:
-        """Record scores and say whether they are the best so far, whose networks are to be kept."""
-        path = self.folder / METRICS_FILE
-        if not path.exists():
-            append_text(path, csv_line([*COUNTS, *COLUMNS]))
-        counts = [str(at.epoch), str(at.step), str(at.images)]
-        append_text(path, "".join(csv_line([*counts, *score.cells()]) for score in scores))
-        self.latest = {f.metric: f.value for f in reversed(scores)}
-        score = next(f for f in scores if f.metric == self.metric)
+        """Record scores and return whether they are the best so far, whose networks are to be kept."""
+        if distributed.is_first():
+            self._append(at, scores)
+        self.latest = {score.metric: score.value for score in reversed(scores)}
+        score = next(s for s in scores if s.metric == self.metric)
         if self.best and self.best["name"] != score.name:
             self.best = None  # the run was resumed with another --best_metric
         to_beat = cost(self.metric, self.best["value"]) if self.best else math.inf
@@ -46,6 +44,13 @@ class Quality:
         self.best = {"epoch": at.epoch, "step": at.step, "images": at.images, **score._asdict()}
         self.since = 0
         return True
+
+    def _append(self, at: Progress, scores: Sequence[Score]) -> None:
+        path = self.folder / METRICS_FILE
+        if not path.exists():
+            append_text(path, csv_line([*COUNTS, *COLUMNS]))
+        counts = [str(at.epoch), str(at.step), str(at.images)]
+        append_text(path, "".join(csv_line([*counts, *score.cells()]) for score in scores))
 
     def write_best(self, do: Do = at_once) -> None:
         """Write best.yaml, beside the networks that are the best, and once ``do`` has written those."""
@@ -65,7 +70,8 @@ class Quality:
         self.best = _checked(state["best"]) if state["best"] else None
         if self.best and self.best["metric"] != self.metric:
             self.since = 0  # resumed with another --best_metric, of which nothing is known yet
-        cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
+        if distributed.is_first():
+            cut_back(self.folder / METRICS_FILE, count(state, "bytes"))
 
 
 def _checked(best: dict[str, Any]) -> dict[str, Any]:

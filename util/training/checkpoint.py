@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 from util.background import Do, at_once
 from util.files import sync
 from util.moments import check_moments
+from util.runs import STATE_FILE
 from util.weights import load_safely, save_whole
 
 FORMAT = 2  # of latest_state.pth; raised when an older one can no longer be read
-STATE_FILE = "latest_state.pth"
 
 
 class Stateful(Protocol):

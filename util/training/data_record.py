@@ -47,7 +47,7 @@ def check_same_data(
     changes = [
         _change(name, before, plain(spec.get(name)))
         for name, before in recorded.items()
-        if name != "num_images" and plain(spec.get(name)) != before
+        if name not in ("num_images", "batch_size") and plain(spec.get(name)) != before
     ]
     noted = _read_names(folder)
     if noted is None and recorded.get("num_images") != spec["num_images"]:

@@ -41,14 +41,15 @@ def train_model(run: "Run", loader: "Loader", stepper: "Stepper", preview: Batch
             run.clock.start(at)
 
             for batch in run.clock.timed(labelled(loader.epoch(at.epoch, first=at.epoch_step))):
-                at.advance(opt.batch_size)
-                seed_all(opt.seed, STEP, at.step)  # so that a step's random numbers do not depend on what came before
+                at.advance(run.step_images)
+                # So that a step's random numbers do not depend on what came before.
+                seed_all(opt.seed, STEP, at.step, *run.own_key)
 
                 with run.watched_step():
                     losses = stepper(batch, at.step)
 
                 run.meter.count(losses)
-                reporter.bar.update(opt.batch_size)
+                reporter.bar.update(run.step_images)
                 if at.due(opt.print_freq):
                     run.report()  # the only place where the device is waited for
                 if at.due(opt.display_freq):
@@ -66,7 +67,7 @@ def train_model(run: "Run", loader: "Loader", stepper: "Stepper", preview: Batch
                     saver.save(*[f"iter_{at.images}"] * opt.save_by_iter)
                 if measuring.is_enough:
                     break
-                if run.stop.signal:
+                if run.is_to_stop():
                     run.leave()
             else:
                 run.report()
@@ -78,7 +79,7 @@ def train_model(run: "Run", loader: "Loader", stepper: "Stepper", preview: Batch
                 at.epoch, at.epoch_step = at.epoch + 1, 0
                 if is_numbered or at.epoch > opt.total_epochs:
                     saver.save(*[str(at.epoch - 1)] * is_numbered)
-                if run.stop.signal:
+                if run.is_to_stop():
                     run.leave()
         except FloatingPointError as error:
             run.go_back(error)

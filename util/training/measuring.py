@@ -39,13 +39,13 @@ class Measuring:
         """Args: evaluator: None: nothing is ever measured."""
         self.opt, self.evaluator = opt, evaluator
         self.start = time.perf_counter()
-        self.quality = Quality(folder, opt.watched_metric if evaluator else "")
+        self.quality = Quality(folder, opt.watched_metric if opt.eval_freq else "")
         self.plateau = Plateau(exact=opt.plateau_loss in opt.metrics)
         self.seconds = 0.0  # that measuring took, with what came of it
 
     def due(self, at: Progress) -> bool:
         """Return whether the model is to be measured after this step."""
-        return self.evaluator is not None and at.due(self.opt.eval_freq)
+        return at.due(self.opt.eval_freq)
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -54,14 +54,17 @@ class Measuring:
         yield
         self.seconds += time.perf_counter() - start
 
-    def measure(self, model: "BaseModel", at: Progress) -> Measured:
-        """Measure and record ``model``, which must be in evaluation mode.
+    def measure(self, model: "BaseModel") -> list[Score]:
+        """Measure ``model``, which must be in evaluation mode.
 
         Raises:
             FloatingPointError: its images are not finite.
         """
         assert self.evaluator
-        scores = self.evaluator.measure(model)
+        return self.evaluator.measure(model)
+
+    def take(self, at: Progress, scores: list[Score]) -> Measured:
+        """Record a measurement."""
         return Measured(scores, self.quality.take(at, scores))
 
     @property

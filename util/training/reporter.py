@@ -137,6 +137,38 @@ class Reporter:
             self.status(at, "training")
 
 
+class Silent(Reporter):
+    """Shows nothing and writes nothing: for all processes of a run but the first."""
+
+    def __init__(self, run: "Run", sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> None:
+        self.run, self.opt, self.losses_csv = run, run.opt, LossCsv(run.folder)
+        self.bar = tqdm(disable=True)
+
+    def start(self) -> None:
+        pass
+
+    def begin(self, preview: Batch, num_images: int) -> None:
+        pass
+
+    def losses(self, at: Progress, means: dict[str, float], lap: Lap) -> None:
+        self.losses_csv.names = list(dict.fromkeys([*self.losses_csv.names, *means]))
+
+    def pictures(self, at: Progress, grids: Mapping[str, Grid]) -> None:
+        pass
+
+    def metrics(self, at: Progress, measured: "Measured", best: str) -> None:
+        pass
+
+    def end_epoch(self, at: Progress, means: dict[str, float], lr_factor: float) -> None:
+        pass
+
+    def note_time(self, at: Progress) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def _peak_memory(device: torch.device) -> str:
     """Return the peak memory on a GPU, "" elsewhere."""
     return f" {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB" if device.type == "cuda" else ""

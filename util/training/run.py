@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from tqdm import tqdm
 
-from util.background import Background
+from util import distributed
+from util.background import Background, Nothing
 from util.config_file import RECORDS, SECTIONS, dump, format_options, options_table
 from util.console import StopRequest, one_line, warn
 from util.device import memory_report
 from util.files import write_text
 from util.metrics.evaluator import Evaluator
+from util.metrics.score import Score
 from util.modes import evaluating
 from util.profiling import Profiler
 from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
@@ -25,7 +27,7 @@ from util.training.divergence import Divergence
 from util.training.measuring import Measured, Measuring
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
-from util.training.reporter import Reporter
+from util.training.reporter import Reporter, Silent
 from util.training.run_folder import describe_process, open_run_folder
 from util.training.saver import Saver
 from util.training.stopwatch import Stopwatch
@@ -70,7 +72,9 @@ class Run:
         """
         self.opt, self.model, self.folder = opt, model, Path(opt.run_dir)
         self.progress, self.meter, self.clock = Progress(epoch=opt.first_epoch), LossMeter(), Stopwatch()
-        self.background = Background()
+        self.background = Background() if distributed.is_first() else Nothing()
+        self.step_images = opt.batch_size * distributed.world()
+        self.own_key = (distributed.rank(),) if distributed.world() > 1 else ()  # of this process's random numbers
         if evaluator:
             evaluator.check(model)
         self.measuring = Measuring(opt, self.folder, evaluator)
@@ -80,18 +84,22 @@ class Run:
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.profiler: Profiler | None = None
         self.exits = ExitStack()
-        self.exits.callback(open_run_folder(self.folder, opt.continue_train, opt.overwrite).release)
+        lock = distributed.on_first(lambda: open_run_folder(self.folder, opt.continue_train, opt.overwrite))
+        if lock:
+            self.exits.callback(lock.release)
         options_file = self.folder / OPTIONS_FILE
         about = describe_process(model.device, speed, options_file if opt.continue_train else None)
         record = dump(sections | {"about": about})
         table = options_table({name: sections[name] for name in SECTIONS}, defaults)
-        if not opt.continue_train:  # first of all, or a process that is killed would leave a folder that is no run
+        # First of all, or a process that is killed would leave a folder that is no run.
+        if lock and not opt.continue_train:
             write_text(options_file, record)
             write_text(self.folder / OPTIONS_TABLE, table)
-        self.reporter = Reporter(self, sections, defaults)
+        self.reporter = (Reporter if lock else Silent)(self, sections, defaults)
         self.saver = Saver(self)
         if opt.continue_train:
             self.saver.load_state()
+        if lock and opt.continue_train:
             write_text(options_file, record)
             write_text(self.folder / OPTIONS_TABLE, table)
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults, opt.verbose))
@@ -128,7 +136,7 @@ class Run:
                 "put a copy of it back, or begin again by --overwrite"
             )
         num_steps = opt.num_epochs * steps_per_epoch
-        num_images = num_steps * opt.batch_size
+        num_images = num_steps * self.step_images
         self.reporter.begin(preview, num_images)
         self.exits.callback(self.reporter.bar.close)
         if at.step == 0:
@@ -141,7 +149,7 @@ class Run:
         elif measuring.is_enough:
             print(f"{opt.name} was ended by --early_stop {opt.early_stop}; a larger one, or 0, trains on")
         n_critic = self.model.n_critic
-        if opt.profile and num_steps > at.step:
+        if opt.profile and num_steps > at.step and distributed.is_first():
             self.profiler = Profiler(self.folder, opt.profile, num_steps - at.step, self.model.device, n_critic)
             self.exits.callback(self.profiler.close)
         if num_steps < n_critic:
@@ -169,12 +177,18 @@ class Run:
             self.measuring.watched(dict.fromkeys(self.reporter.losses_csv.names, 0.0), self.model.watched)
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
-        """Return pictures of how the model does on ``batch``."""
+        """Return pictures of how the model does on ``batch``; none in a process that shows none."""
+        if not distributed.is_first():
+            return {}
         return self.beside_steps(PREVIEW, lambda: self.model.grids(batch))
 
     def measure(self) -> Measured:
-        """Measure the model and record the outcome."""
-        return self.beside_steps(EVALUATION, lambda: self.measuring.measure(self.model, self.progress))
+        """Measure the model in the first process, and record the outcome."""
+        figures = distributed.from_first(lambda: self.beside_steps(EVALUATION, self._figures))
+        return self.measuring.take(self.progress, figures)
+
+    def _figures(self) -> list[Score]:
+        return self.measuring.measure(self.model)
 
     def beside_steps(self, use: int, function: Callable[[], T]) -> T:
         """Call ``function`` in evaluation mode, with the moving average of G and a random stream of its own.
@@ -213,10 +227,15 @@ class Run:
             file=sys.stderr,
         )
 
+    def is_to_stop(self) -> bool:
+        """Whether a signal came, to any of the processes."""
+        self.stop.signal = distributed.highest(self.stop.signal)
+        return self.stop.signal > 0
+
     def leave(self) -> None:
         """Save, say how to resume, and end the process as the signal asked."""
         self.saver.save()
-        self.background.wait()
+        distributed.on_first(self.background.wait)  # or one that ends earlier would have the launcher stop the first
         self.reporter.bar.close()
         print(f"stopped after step {self.progress.step}; everything is saved. To resume: {self.commands['resume']}")
         raise SystemExit(128 + self.stop.signal)

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from util import distributed
 from util.metrics.record import METRICS_FILE
 from util.training.checkpoint import Checkpoint, Stateful
 from util.training.divergence import check_finite
+from util.training.processes import Own
 from util.weights import export_nets
 
 if TYPE_CHECKING:
@@ -32,9 +34,13 @@ class Saver:
         parts |= {f"optimizer_{name}": optimizer for name, optimizer in model.optimizers.items()}
         parts |= {"moving_average": run.ema} if run.ema else {}
         parts |= {"scaler": model.scaler} if model.scaler.is_enabled() else {}
-        parts |= {"losses_csv": run.reporter.losses_csv, "logs": run.reporter.visualizer}
+        parts |= {"processes": Own(self.modules)} if distributed.world() > 1 else {}
+        late = ("logs",) if distributed.is_first() else ()
+        if late:
+            parts |= {"losses_csv": run.reporter.losses_csv, "logs": run.reporter.visualizer}
+        optional = ("quality", "scaler", "processes")
         self.checkpoint = Checkpoint(
-            run.folder, parts, optional=("quality", "scaler"), late=("logs",), do=run.background, logs=self._logs
+            run.folder, parts, optional=optional, late=late, do=run.background, logs=self._logs
         )
 
     def _logs(self) -> list[Path]:
@@ -48,7 +54,13 @@ class Saver:
             FloatingPointError: a weight or a buffer is NaN or infinite; what was saved before is kept.
             OSError: an earlier save could not be written.
         """
-        check_finite(self.modules)
+        error: FloatingPointError | None = None
+        try:
+            check_finite(self.modules)
+        except FloatingPointError as found:
+            error = found
+        if distributed.highest(error is not None):  # also where it is in a buffer of one process alone
+            raise error or FloatingPointError("training diverged in another process, so the last save is kept")
         self.export_nets("latest", *labels)
         if "best" in labels:
             self.run.measuring.quality.write_best(self.run.background)
@@ -69,6 +81,6 @@ class Saver:
         Raises:
             ValueError: it is missing, damaged or does not fit.
         """
-        self.run.background.wait()
+        distributed.on_first(self.run.background.wait)
         self.checkpoint.load()
         self.run.meter.to(self.run.model.device)

@@ -1,0 +1,127 @@
+"""Runs of two processes: they keep together, only one of them writes, and nothing is lost when they stop."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.bench import SMALL, Bench, save_images
+from tests.ranks import together
+from tests.test_resume import assert_same_run, by, interrupted, state
+from tests.tiny_models import create, make_batch
+from util import distributed
+from util.seeding import seed_all
+
+REPOSITORY = Path(__file__).parents[1]
+# Steps of 2 images, one a process, 5 to an epoch; what batch norm knows differs from process to process.
+USUAL = "--batch_size 1 --n_epochs 3 --print_freq 6 --save_latest_freq 8 --save_epoch_freq 2 --ema .9 --flip"
+USUAL += " --sync_batchnorm off --netG conv --netD conv --image_size 32 --ngf 2 --ndf 2"
+TERMINATE = by(signal.SIGTERM)
+
+
+def both(bench, options, folder, at=0, action=TERMINATE):
+    """Train in two processes, the second of which does ``action`` at step ``at``; return how both ended."""
+
+    def train():
+        command = f"--model cgan --dataroot hands {SMALL} {options}" if "--model" not in options else options
+        if at and distributed.local_rank() == 1:
+            with interrupted(at, action):
+                return bench.train(command)
+        return bench.train(command)
+
+    folder.mkdir(exist_ok=True)
+    return together(train, folder, starts=False)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A bench with the run ``whole`` of two processes, which nothing interrupted."""
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"))
+    first, second = both(bench, f"--name whole {USUAL}", bench.folder / "out")
+    assert (first.status, second.status) == (0, 0), first.err + second.err
+    assert "2 processes with 1 images each, 2 per training step" in first.out
+    assert first.err.count("--sync_batchnorm off") == 1
+    assert (second.out, second.err) == ("", "")
+    return bench
+
+
+def test_a_run_of_two_processes_counts_the_images_of_both(undisturbed):
+    saved = state(undisturbed.run_dir("whole"))
+    assert saved["progress"] == {"epoch": 4, "step": 15, "images": 30, "epoch_step": 0}
+    own = saved["processes"]["buffers"]
+    assert len(own) == 2 and any("running_mean" in name for name in own[0])
+    assert any(not torch.equal(own[0][name], own[1][name]) for name in own[0])
+
+
+def test_a_signal_to_one_process_stops_both_at_one_step_and_the_run_goes_on_as_if_nothing_had_been(undisturbed):
+    stopped = both(undisturbed, f"--name stopped {USUAL}", undisturbed.folder / "out", at=7)
+    assert [outcome.status for outcome in stopped] == [128 + signal.SIGTERM] * 2
+    assert "stopped after step 7" in stopped[0].out
+    resumed = both(undisturbed, "--model cgan --name stopped --continue_train", undisturbed.folder / "out")
+    assert [outcome.status for outcome in resumed] == [0, 0], resumed[0].err
+    assert_same_run(undisturbed.run_dir("stopped"), undisturbed.run_dir("whole"))
+
+
+def test_one_process_goes_on_with_a_run_of_two_and_says_that_it_is_not_exact(undisturbed):
+    both(undisturbed, f"--name fewer {USUAL}", undisturbed.folder / "out", at=7)
+    outcome = undisturbed.train("--name fewer --continue_train --num_processes 1")
+    assert outcome.status == 0, outcome.err
+    assert "resumes with 1 processes instead of 2" in outcome.err
+    assert state(undisturbed.run_dir("fewer"))["progress"]["images"] == 30
+
+
+def steps():
+    """Take 20 steps; return a checksum of the weights."""
+    model = create("pix2pix wgangp")
+    for step in range(1, 21):
+        batch = make_batch("pix2pix wgangp", seed=10 * step + distributed.rank())
+        seed_all(0, step, distributed.rank())
+        model.optimize_parameters(batch, step)
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).numpy().tobytes()
+
+
+def test_weights_stay_equal_bit_for_bit(tmp_path):
+    first, second = together(steps, tmp_path)
+    assert first == second
+
+
+def test_a_mistyped_option_is_one_line_before_anything_is_started(bench):
+    outcome = bench.train(f"--model cgan --dataroot hands {SMALL} --num_processes 2 --netG cnv")
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+
+
+def test_num_processes_starts_them(tmp_path):
+    save_images(tmp_path / "hands")
+    command = [sys.executable, str(REPOSITORY / "train.py"), "--model", "cgan", "--dataroot", "hands", *SMALL.split()]
+    command += ["--num_processes", "2", "--batch_size", "2", "--n_epochs", "1", "--display", "none", "--name", "two"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert state(tmp_path / "checkpoints/two")["progress"]["images"] == 8
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 1
+    assert again.stderr.count("\n") == 1, again.stderr
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, id="soon"), pytest.param(9, id="in the middle of epoch 2")])
+def test_after_a_killed_process_the_same_command_goes_on_as_if_nothing_had_been(undisturbed, step):
+    options = f"--name killed-{step} {USUAL} --resume_or_start"
+    survivor = both(undisturbed, options, undisturbed.folder / "out", at=step, action=by(signal.SIGKILL))[0]
+    assert survivor.status == 1
+    assert survivor.err.splitlines()[-1].startswith("train.py: error: another process has ended")
+    again = both(undisturbed, options, undisturbed.folder / "out")
+    assert [outcome.status for outcome in again] == [0, 0], again[0].err
+    assert_same_run(undisturbed.run_dir(f"killed-{step}"), undisturbed.run_dir("whole"))
+
+
+def test_a_process_that_hangs_is_given_up_after_dist_timeout(undisturbed):
+    options = f"--name hangs {USUAL} --dist_timeout 2"
+    start = time.monotonic()
+    outcomes = both(undisturbed, options, undisturbed.folder / "out", at=3, action=lambda: time.sleep(8))
+    assert time.monotonic() - start < 60
+    assert [outcome.status for outcome in outcomes] == [1, 1]
+    assert "--dist_timeout" in outcomes[0].err
