@@ -58,8 +58,8 @@ class CUTModel(TranslationModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt if opt.antialias_up else replace(opt, upsample="deconv"), spec)
         if spec.input_nc != spec.output_nc:
-            channels = f"A has {spec.input_nc} channels and B {spec.output_nc}"
-            raise ValueError(f"--model cut shows G its own images, but {channels}: set --input_nc and --output_nc")
+            differ = f"A has {spec.input_nc} channels and B {spec.output_nc}"
+            raise ValueError(f"--model cut shows G its own images, but {differ}: set --input_nc and --output_nc")
         self.netG, self.netD = self.generator(spec.input_nc, spec.output_nc), self.discriminator(spec.output_nc)
         if not isinstance(self.netG, ResnetGenerator):
             raise ValueError(f"--netG {opt.netG}: --model cut compares features of a resnet, such as resnet_9blocks")

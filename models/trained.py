@@ -44,7 +44,7 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
     opt = config.run
     if config.spec and config.model_name != "test":
         spec = DataSpec.from_dict(config.spec)
-        model = create_model(
+        model: Any = create_model(
             config.model_name, config.model, spec, device, batch_size=config.trained.get("batch_size", 1)
         )
     else:

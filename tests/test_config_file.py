@@ -1,6 +1,7 @@
 """YAML that is built to do harm ends in one short line."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,11 @@ def test_a_message_is_one_line_of_printable_letters():
 
 
 def test_options_are_also_written_as_the_reference_writes_them(tmp_path):
-    sections = {"run": {"name": "x", "lr": 1e-3}, "model": {"dropout": False, "ngf": 32}, "data": {"direction": "BtoA"}}
+    sections: dict[str, dict[str, Any]] = {
+        "run": {"name": "x", "lr": 1e-3},
+        "model": {"dropout": False, "ngf": 32},
+        "data": {"direction": "BtoA"},
+    }
     table = options_table(sections, {"lr": 2e-4, "dropout": False, "ngf": 64, "direction": "AtoB"})
     assert "                       lr: 0.001                         \t[default: 0.0002]\n" in table
     (tmp_path / "train_opt.txt").write_text(table)

@@ -50,7 +50,7 @@ def layout(names: dict[str, list[tuple[int, ...]]]) -> dict[str, tuple[int, ...]
 
 # The layers of https://github.com/taesungp/contrastive-unpaired-translation, models/networks.py, with its defaults.
 BLOCKS = {f"model.{i}.conv_block.{j}": weights(256, 256, 3, 3) for i in range(12, 21) for j in (1, 5)}
-KEYS = {
+KEYS: dict[str, dict[str, list[tuple[int, ...]]]] = {
     "G": {"model.1": weights(64, 3, 7, 7), "model.4": weights(128, 64, 3, 3), "model.7": [(128, 1, 3, 3)]}
     | {"model.8": weights(256, 128, 3, 3), "model.11": [(256, 1, 3, 3)]}
     | BLOCKS
@@ -221,7 +221,8 @@ def test_losses_by_hand():
         found = []
         for q, k, name in zip(*(model.netG(x, opt.nce_layers) for x in (fake, real)), ("mlp_0", "mlp_1"), strict=True):
             ends = [getattr(model.netF, name)(x.flatten(2).transpose(1, 2)) for x in (q, k)]
-            found.append(by_loops(*(x / (x.norm(dim=2, keepdim=True) + 1e-7) for x in ends), opt.nce_T))
+            query, key = (x / (x.norm(dim=2, keepdim=True) + 1e-7) for x in ends)
+            found.append(by_loops(query, key, opt.nce_T))
         return sum(found) / len(found)
 
     with torch.no_grad():

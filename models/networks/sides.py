@@ -127,9 +127,9 @@ def padded(net: nn.Module, images: Tensor) -> Tensor:
 
 def fitted(net: nn.Module, images: Tensor) -> Tensor:
     """Return ``images`` padded to sides that ``net`` takes, as ``padded`` pads them; as they are when they fit."""
-    if not hasattr(net, "size_multiple"):
+    multiple, smallest = getattr(net, "size_multiple", 0), getattr(net, "min_size", 1)
+    if not multiple:
         return images
-    multiple, smallest = net.size_multiple, getattr(net, "min_size", 1)
     height, width = (fitting_side(side, multiple, smallest) for side in images.shape[-2:])
     return reflect(reflect(images, -2, height), -1, width)
 
