@@ -51,15 +51,29 @@ def layout(names: dict[str, list[tuple[int, ...]]]) -> dict[str, tuple[int, ...]
 # The layers of https://github.com/taesungp/contrastive-unpaired-translation, models/networks.py, with its defaults.
 BLOCKS = {f"model.{i}.conv_block.{j}": weights(256, 256, 3, 3) for i in range(12, 21) for j in (1, 5)}
 KEYS: dict[str, dict[str, list[tuple[int, ...]]]] = {
-    "G": {"model.1": weights(64, 3, 7, 7), "model.4": weights(128, 64, 3, 3), "model.7": [(128, 1, 3, 3)]}
-    | {"model.8": weights(256, 128, 3, 3), "model.11": [(256, 1, 3, 3)]}
-    | BLOCKS
-    | {"model.21": [(256, 1, 4, 4)], "model.22": weights(128, 256, 3, 3), "model.25": [(128, 1, 4, 4)]}
-    | {"model.26": weights(64, 128, 3, 3), "model.30": weights(3, 64, 7, 7)},
-    "D": {"model.0": weights(64, 3, 4, 4), "model.2": [(64, 1, 3, 3)]}
-    | {"model.3": weights(128, 64, 4, 4), "model.6": [(128, 1, 3, 3)]}
-    | {"model.7": weights(256, 128, 4, 4), "model.10": [(256, 1, 3, 3)]}
-    | {"model.11": weights(512, 256, 4, 4), "model.14": weights(1, 512, 4, 4)},
+    "G": {
+        "model.1": weights(64, 3, 7, 7),
+        "model.4": weights(128, 64, 3, 3),
+        "model.7": [(128, 1, 3, 3)],
+        "model.8": weights(256, 128, 3, 3),
+        "model.11": [(256, 1, 3, 3)],
+        **BLOCKS,
+        "model.21": [(256, 1, 4, 4)],
+        "model.22": weights(128, 256, 3, 3),
+        "model.25": [(128, 1, 4, 4)],
+        "model.26": weights(64, 128, 3, 3),
+        "model.30": weights(3, 64, 7, 7),
+    },
+    "D": {
+        "model.0": weights(64, 3, 4, 4),
+        "model.2": [(64, 1, 3, 3)],
+        "model.3": weights(128, 64, 4, 4),
+        "model.6": [(128, 1, 3, 3)],
+        "model.7": weights(256, 128, 4, 4),
+        "model.10": [(256, 1, 3, 3)],
+        "model.11": weights(512, 256, 4, 4),
+        "model.14": weights(1, 512, 4, 4),
+    },
     "F": {
         f"mlp_{i}.{j}": weights(256, nc if j == 0 else 256)
         for i, nc in enumerate((3, 128, 256, 256, 256))

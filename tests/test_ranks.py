@@ -15,6 +15,7 @@ from tests.test_resume import assert_same_run, by, interrupted, state
 from tests.tiny_models import create, make_batch
 from util import distributed
 from util.seeding import seed_all
+from util.training.reporter import Reporter, Silent
 
 REPOSITORY = Path(__file__).parents[1]
 # Steps of 2 images, one a process, 5 to an epoch; what batch norm knows differs from process to process.
@@ -125,3 +126,8 @@ def test_a_process_that_hangs_is_given_up_after_dist_timeout(undisturbed):
     assert time.monotonic() - start < 60
     assert [outcome.status for outcome in outcomes] == [1, 1]
     assert "--dist_timeout" in outcomes[0].err
+
+
+def test_a_silent_process_overrides_all_that_a_reporter_shows():
+    said = {name for name, member in vars(Reporter).items() if callable(member) and not name.startswith("_")}
+    assert said - vars(Silent).keys() == {"begin_epoch", "seconds_left"}  # a bar that is off, and a question

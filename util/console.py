@@ -81,6 +81,8 @@ def begin(script: str) -> None:
         os.write(2, f"{script}: stopped\n".encode())
         os._exit(128 + signal.SIGINT)
 
+    if "WORLD_SIZE" in os.environ:  # torch would show its call stack when another process ends
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
         signal.signal(signal.SIGINT, stop)
     sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)

@@ -140,6 +140,15 @@ def gather(value: Any) -> list[Any]:
     return everyone
 
 
+def share(value: T) -> T:
+    """Return the ``value`` of the first process."""
+    values = [value]
+    if _group:
+        with _told():
+            dist.broadcast_object_list(values, src=0, group=_group.host)
+    return values[0]
+
+
 def from_first(function: Callable[[], T]) -> T:
     """Call ``function`` in the first process alone; return in all what it returned, or raise what it raised.
 

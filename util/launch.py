@@ -1,6 +1,7 @@
 """Start the processes that train one model together, for ``--num_processes``; torchrun does the same from outside."""
 
 import logging
+import os
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ def launch(work: Callable[..., object], num: int, *arguments: Any) -> None:
         start_method="spawn",
         logs_specs=DefaultLogsSpecs(),
     )
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # and by one line, not by torch's call stack
     logging.disable(logging.CRITICAL)  # what went wrong is told by the process itself
     try:
         elastic_launch(config, work)(*arguments)

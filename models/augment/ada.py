@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
+from util import distributed
+
 INTERVAL = 4  # batches from one step of p to the next (Sec. 3.1)
 SHIFT, SCALE, BRIGHTNESS, CONTRAST, SATURATION = 0.125, 0.2, 0.2, 0.5, 1.0  # of Appendix B
 
@@ -34,7 +36,7 @@ class AdaptiveAugment(nn.Module):
 
         Args:
             target: mean sign above which p rises, and below which it falls.
-            batch_size: images of a step.
+            batch_size: images of a step, of each process.
             num_images: images within which p can go from 0 to 1.
         """
         super().__init__()
@@ -45,10 +47,12 @@ class AdaptiveAugment(nn.Module):
     @torch.no_grad()
     def steer(self, real_logits: Tensor) -> None:
         """Take note of D's logits on real images, (N, ...), and move p when INTERVAL batches are there (Sec. 3.1)."""
-        num = len(real_logits)
-        self.signs += real_logits.sign().mean() * num
+        sign, world = real_logits.sign().mean(), distributed.world()
+        distributed.average([sign])
+        num = len(real_logits) * world
+        self.signs += sign * num
         self.count += num
-        is_due = self.count >= INTERVAL * self.batch_size
+        is_due = self.count >= INTERVAL * self.batch_size * world
         step = (self.signs / self.count - self.target).sign() * self.count / self.num_images
         self.p += torch.where(is_due, step, 0)
         self.p.clamp_(0, 1)

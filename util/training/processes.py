@@ -76,7 +76,7 @@ class Own:
     def state_dict(self) -> dict[str, Any]:
         """Return, in the first process, the buffers of all that are not the same in all; a collective call."""
         sums = distributed.gather({name: _checksum(buffer) for name, buffer in self.buffers.items()})
-        differing = distributed.from_first(lambda: [name for name in self.buffers if len({s[name] for s in sums}) > 1])
+        differing = distributed.share([name for name in self.buffers if len({s[name] for s in sums}) > 1])
         return {"buffers": distributed.gather({name: self.buffers[name].cpu() for name in differing})}
 
     @torch.no_grad()

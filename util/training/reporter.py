@@ -165,6 +165,9 @@ class Silent(Reporter):
     def note_time(self, at: Progress) -> None:
         pass
 
+    def status(self, at: Progress, state: str) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

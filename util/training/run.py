@@ -91,8 +91,7 @@ class Run:
         about = describe_process(model.device, speed, options_file if opt.continue_train else None)
         record = dump(sections | {"about": about})
         table = options_table({name: sections[name] for name in SECTIONS}, defaults)
-        # First of all, or a process that is killed would leave a folder that is no run.
-        if lock and not opt.continue_train:
+        if lock and not opt.continue_train:  # first of all, or a process that is killed would leave no run
             write_text(options_file, record)
             write_text(self.folder / OPTIONS_TABLE, table)
         self.reporter = (Reporter if lock else Silent)(self, sections, defaults)
@@ -184,10 +183,10 @@ class Run:
 
     def measure(self) -> Measured:
         """Measure the model in the first process, and record the outcome."""
-        figures = distributed.from_first(lambda: self.beside_steps(EVALUATION, self._figures))
-        return self.measuring.take(self.progress, figures)
+        scores = distributed.from_first(lambda: self.beside_steps(EVALUATION, self._scores))
+        return self.measuring.take(self.progress, scores)
 
-    def _figures(self) -> list[Score]:
+    def _scores(self) -> list[Score]:
         return self.measuring.measure(self.model)
 
     def beside_steps(self, use: int, function: Callable[[], T]) -> T:
@@ -235,7 +234,8 @@ class Run:
     def leave(self) -> None:
         """Save, say how to resume, and end the process as the signal asked."""
         self.saver.save()
-        distributed.on_first(self.background.wait)  # or one that ends earlier would have the launcher stop the first
+        self.background.wait()
+        distributed.meet()  # or a process that ends earlier would have the launcher stop the first one
         self.reporter.bar.close()
         print(f"stopped after step {self.progress.step}; everything is saved. To resume: {self.commands['resume']}")
         raise SystemExit(128 + self.stop.signal)
