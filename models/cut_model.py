@@ -21,10 +21,7 @@ FASTCUT = {"n_epochs": 150, "n_epochs_decay": 50, "lambda_NCE": 10.0, "nce_idt":
 
 
 class CUTModel(TranslationModel):
-    """G turns A into B; each patch of its image must be closer to the patch of A at its place than to others of A.
-
-    The features compared are those of G's own first half, through F. CycleGAN has twice as many networks.
-    """
+    """G turns A into B; each patch of its image must be nearer to A's at its place than to others, as F sees them."""
 
     @dataclass(frozen=True, kw_only=True)
     class Options(TranslationModel.Options):
@@ -63,8 +60,8 @@ class CUTModel(TranslationModel):
         self.netG, self.netD = self.generator(spec.input_nc, spec.output_nc), self.discriminator(spec.output_nc)
         if not isinstance(self.netG, ResnetGenerator):
             raise ValueError(f"--netG {opt.netG}: --model cut compares features of a resnet, such as resnet_9blocks")
-        channels = self.netG.channels(opt.nce_layers)
-        self.netF = PatchFeatures(channels, opt.netF_nc if opt.netF == "mlp_sample" else 0)
+        width = opt.netF_nc if opt.netF == "mlp_sample" else 0
+        self.netF = PatchFeatures(self.netG.channels(opt.nce_layers), width)
         init_weights(self.netF, opt.init_type, opt.init_gain)
         self.optimizers = {
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
@@ -107,7 +104,7 @@ class CUTModel(TranslationModel):
 
     def contrast(self, real: Tensor, fake: Tensor, is_mirrored: Tensor | None) -> Tensor:
         """Return the mean over the tapped layers of the loss of telling which patch of ``real`` became which."""
-        opt, features = self.opt, self.netG(fitted(self.netG, fake), self.opt.nce_layers)
+        opt, features = self.opt, self.netG(fitted(self.netG, fake), self.opt.nce_layers)  # of G's own first half
         places, own = random_places(features, opt.num_patches, is_mirrored)
         queries = self.netF(features, own)
         with torch.no_grad():
