@@ -70,6 +70,8 @@ def train(config: Config[TrainOptions]) -> None:
     dataset = create_dataset(config.dataset_mode, config.data.like(earlier) if earlier else config.data)
     if earlier and dataset.labels is not None:
         dataset.relabel(earlier.classes)
+    if opt.batch_size > (num := len(dataset) // opt.num_processes):
+        config, opt = fitted(config, num)
     spec = dataset.spec
     model = create_model(config.model_name, config.model, spec, device, opt.seed, opt.batch_size)
     share_statistics(model, opt.sync_batchnorm)
@@ -78,7 +80,7 @@ def train(config: Config[TrainOptions]) -> None:
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     found = tell(dataset)
     model.show_classes(opt.display_classes, [name for name, num in found.get("classes", {}).items() if num == 0])
-    num_steps = len(loader) * opt.total_epochs
+    num_steps = len(loader) * opt.num_epochs
     speed = plan_speed(opt, model, num_steps)
     record = config.sections() | {"spec": spec._asdict() | {"num_images": len(dataset)}, "found": found}
     names, is_changed = dataset.all_names(), False
@@ -101,6 +103,16 @@ def train(config: Config[TrainOptions]) -> None:
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
         train_model(run, loader, stepper, preview)
     distributed.stop()
+
+
+def fitted(config: Config[TrainOptions], num: int) -> tuple[Config[TrainOptions], TrainOptions]:
+    """Return ``config`` with the largest batch that ``num`` images make, and say so."""
+    from util.console import warn
+
+    size = max(num - num % config.model.accumulate, config.model.accumulate)
+    warn(f"--batch_size {config.run.batch_size} is more than the {num} images there are: it is {size}")
+    opt = replace(config.run, batch_size=size)
+    return replace(config, run=opt), opt
 
 
 def train_or_tell(config: Config[TrainOptions], work: Callable[[Config[TrainOptions]], None] = train) -> None:

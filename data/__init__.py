@@ -5,9 +5,10 @@ Nothing here imports torch before a data set class is asked for, so that a misty
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from data.files.dataroot import find_dataroot, recognize
+from data.files.dataroot import find_dataroot, meant, recognize
 from util.registry import check_name, find_class
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def find_dataset(name: str) -> type[BaseDataset]:
 
 def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
     """Open a data set; raise FileNotFoundError when it holds no sample."""
-    dataset = find_dataset(name)(opt)
+    dataset = find_dataset(name)(replace(opt, dataroot=meant(opt.dataroot, name)))
     if len(dataset) == 0:
         raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}")
     return dataset

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from data import find_dataroot
+from data.files.dataroot import has_pairs
 from data.files.decode import BadImageError
-from data.files.image_paths import match_names
-from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
+from data.files.image_paths import match_names, survey
+from data.files.pair_folders import READ, pair_folders, say_stand_in, survey_or_raise
 from data.files.phases import PHASES, phase_folder
 from data.translation import TranslationDataset
 
@@ -80,9 +81,18 @@ class AlignedDataset(TranslationDataset):
     def _find(self, root: Path) -> tuple[tuple[Path, Path], str]:
         """Return the folders of A and B, or one folder twice, and the phase whose they are."""
         for phase in PHASES[self.opt.phase]:
-            if folders := pair_folders(root, phase):
+            folder = phase_folder(root, phase)
+            # Scripts of pytorch-CycleGAN-and-pix2pix unpack the pairs of facades beside the unpaired set of that name.
+            in_halves = folder is not None and has_pairs(folder)
+            try:
+                folders = pair_folders(root, phase)
+            except FileNotFoundError:
+                if not in_halves:
+                    raise
+                folders = None
+            if folders and not (in_halves and _are_strangers(*folders)):
                 return folders, phase
-            if folder := phase_folder(root, phase):
+            if folder:
                 return (folder, folder), phase
         wanted = self.opt.phase
         raise FileNotFoundError(
@@ -108,6 +118,11 @@ class AlignedDataset(TranslationDataset):
         self.leave_out("without a partner of the same name", alone)
         report_skipped(alone)
         return partner
+
+
+def _are_strangers(folder_A: Path, folder_B: Path) -> bool:
+    """Say whether no image of A has a partner in B."""
+    return not match_names(survey(folder_A, READ).names, survey(folder_B, READ).names)
 
 
 def report_skipped(alone: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from util.types import Batch, DataSpec, Grid, Losses, Visuals, Weighted
 
 Terms = dict[str, Tensor | Weighted]  # what an objective returns: the terms of its loss, by name
 Objective = Callable[[Batch], Terms]
+Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 COLUMNS = 8  # images per row on the training page
@@ -46,6 +47,7 @@ class BaseModel(nn.Module, ABC):
         )
 
     defaults: ClassVar[dict[str, Any]] = {}  # its own defaults for options of train.py and of the data
+    presets: ClassVar[Presets] = {}  # option -> one of its choices -> defaults that go with it
     needs: ClassVar[tuple[str, ...]] = ()  # images that a batch must hold: image, or A and B
     dataset_mode: ClassVar[str] = ""  # the only --dataset_mode that this model can use; "": as recognized
     trains: ClassVar[bool] = True  # False: for test.py only

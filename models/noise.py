@@ -144,7 +144,7 @@ class NetworkOptions(NoiseModel.Options):
     )
     netD: NoiseNet = option("conv", help="discriminator: as for netG")
     norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
-    upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize avoids checkerboard artifacts")
+    upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize and blur avoid checkerboards")
     res_blocks: int = option(
         0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
     )
@@ -169,8 +169,8 @@ def check_networks(opt: NetworkOptions, spec: DataSpec) -> None:
         check_classes("--conditional", spec)
     elif opt.projection:
         raise ValueError("--projection compares labels with D's features: it needs --conditional")
-    if opt.upsample == "resize" and opt.netG not in ("conv", "dcgan"):
-        raise ValueError(f"--upsample resize: --netG {opt.netG} has no layer to replace, conv and dcgan have")
+    if opt.upsample != "deconv" and opt.netG not in ("conv", "dcgan"):
+        raise ValueError(f"--upsample {opt.upsample}: --netG {opt.netG} has no layer to replace, conv and dcgan have")
 
 
 def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:

@@ -12,14 +12,15 @@ from models import create_model, find_model
 from models.base_model import BaseModel
 from models.generator import TrainedGenerator
 from models.networks.architecture import GeneratorArchitecture
+from models.networks.norm import use_image_statistics
 from models.networks.recognize import compare, describe, recognize_generator
 from options.parse import Config
 from options.parser import Parser
 from options.test_options import TestOptions, epoch_label
-from options.upstream import OPTIONS_TABLE, read_options_table
+from options.upstream import read_options_table
 from util.config_file import read_config, read_section
 from util.device import pick_device
-from util.runs import OPTIONS_FILE, find_trained
+from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 from util.types import DataSpec
 from util.weights import find_net, import_net, import_run, load_net
 
@@ -43,15 +44,17 @@ def load_trained(config: Config[TestOptions], device: torch.device) -> Trained:
     opt = config.run
     if config.spec and config.model_name != "test":
         spec = DataSpec.from_dict(config.spec)
-        model = create_model(
+        model: Any = create_model(
             config.model_name, config.model, spec, device, batch_size=config.trained.get("batch_size", 1)
         )
     else:
         path = find_net(opt.run_dir, opt.label, _generators(config), opt.ema).path
         model = _create_for(path, config, device)
-        if config.model_name == "test":
-            import_net(path, "G", model)
-            return Trained(model, f"{path.name}: {model.opt.netG}")
+    if opt.running_stats:
+        use_image_statistics(model, False)
+    if config.model_name == "test":
+        import_net(path, "G", model)
+        return Trained(model, f"{path.name}: {model.opt.netG}")
     weights = import_run(opt.run_dir, opt.label, model, opt.ema)
     if _is_backwards(config):
         model.reverse()
@@ -164,9 +167,16 @@ def _generators(config: Config[TestOptions]) -> tuple[str, ...]:
 
 
 def _is_backwards(config: Config[TestOptions]) -> bool:
-    """Say whether images are to be translated against the direction of the training."""
-    trained = config.trained.get("direction", "AtoB")
-    return bool(getattr(config.data, "direction", trained) != trained)
+    """Say whether images are to be translated against the direction of the training.
+
+    Of weights alone that know one way, ``--direction`` says which images go in: nothing tells how they were trained.
+    """
+    asked = getattr(config.data, "direction", "AtoB")
+    if "direction" in config.trained:
+        return bool(asked != config.trained["direction"])
+    opt = config.run
+    knows_one_way = any((opt.run_dir / f"{opt.label}_net_G{ema}.pth").exists() for ema in ("", "_ema"))
+    return asked == "BtoA" and not knows_one_way
 
 
 def _wanted(config: Config[TestOptions], found: GeneratorArchitecture) -> GeneratorArchitecture:

@@ -45,7 +45,8 @@ class TranslationModel(AdversarialModel):
         init_type: Init = option("normal", help="initial weights")
         init_gain: float = option(0.02, help="scale of the initial weights; kaiming ignores it", above=0)
         dropout: bool = option(True, help="dropout of .5 in G")
-        upsample: Upsample = option("deconv", help="how G upsamples; resize avoids checkerboard artifacts")
+        upsample: Upsample = option("deconv", help="how G upsamples; resize and blur avoid checkerboard artifacts")
+        antialias: bool = option(False, help="blur where G and D downsample, as CUT does; not for U-Nets")
 
     opt: Options
     needs: ClassVar[tuple[str, ...]] = ("A", "B")

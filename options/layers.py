@@ -74,16 +74,23 @@ def read_asked_config(asked: Mapping[str, str]) -> dict[str, Entry]:
 
 
 def read_card(
-    first: Mapping[str, str], model_class: Any, recognize: Callable[[str], tuple[str, Path]]
+    first: Mapping[str, str], model_class: Any, recognize: Callable[[str, str], tuple[str, Path]]
 ) -> tuple[str, dict[str, Entry], bool]:
     """Return the dataset_mode, the data set's card, and whether the card was written for that dataset_mode."""
     mode = first.get("dataset_mode") or model_class.dataset_mode
     if not (dataroot := first.get("dataroot")):
         return mode or "image_folder", {}, True
-    recognized, file = recognize(dataroot)
+    recognized, file = recognize(dataroot, mode)
     mode = mode or suited(recognized, model_class.needs)
     card = read_config(file) if file.exists() else {}
     return mode, {k: e for k, e in card.items() if k not in ("about", "licence")}, mode == recognized
+
+
+def presets(model_class: Any, layers: Layers) -> dict[str, Any]:
+    """Return the model's defaults that go with the choices of ``layers``."""
+    values = resolve(layers)
+    chosen = [by_choice.get(values.get(option), {}) for option, by_choice in model_class.presets.items()]
+    return {name: value for defaults in chosen for name, value in defaults.items()}
 
 
 def suited(recognized: str, needs: Sequence[str]) -> str:

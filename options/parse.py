@@ -15,6 +15,7 @@ from options.layers import (
     Layers,
     first_options,
     first_pass,
+    presets,
     read_asked_config,
     read_card,
     resolve,
@@ -56,7 +57,7 @@ def parse_train(
     argv: Sequence[str] | None,
     find_model: Callable[[str], Any],
     find_dataset: Callable[[str], Any],
-    recognize: Callable[[str], tuple[str, Path]],
+    recognize: Callable[[str, str], tuple[str, Path]],
     own: type | None = None,
     or_else: str = "",
 ) -> Config[TrainOptions]:
@@ -69,7 +70,8 @@ def parse_train(
         description: the first lines of ``--help``.
         argv: the words after the script's name; None takes the process's own.
         find_model, find_dataset: return the class of a name, or raise LookupError.
-        recognize: returns dataset_mode and card file of a dataroot, or raises FileNotFoundError.
+        recognize: returns dataset_mode and card file of a dataroot, given the dataset_mode that is wanted or "", or
+            raises FileNotFoundError.
         own: further options, of a script that trains.
         or_else: alternatives to name when --model is missing.
     """
@@ -99,11 +101,14 @@ def parse_train(
         parser.add("data", find_dataset(mode).Options, f"--dataset_mode {mode}", model_class.defaults)
         layers: dict[Layer, dict[str, Any]] = {
             "declaration": parser.defaults(),
-            "model": model_class.defaults,
+            "model": dict(model_class.defaults),
             "card": parser.convert(card, skip_unknown=not is_for_mode) | {"dataset_mode": mode},
         }
         print_help(parser, argv)
         layers |= {"config": parser.convert(config), "command line": parser.parse(argv), "run": parser.convert(run)}
+        if folder and layers["command line"].pop("epoch_count", 0):
+            warn_unused({"epoch_count": "--continue_train knows the epoch"})
+        layers["model"] |= presets(model_class, layers)
         values = resolve(layers)
         if values["dataroot"] is MISSING:
             raise ValueError("--dataroot is required: a folder of images, or the name of one in datasets/")
@@ -148,7 +153,7 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
         if not (folder / OPTIONS_FILE).exists():
             raise FileNotFoundError(
                 f"--continue_train: {folder} holds only weights, without optimizer and epoch: "
-                f"--init_from {folder.name} --name NEW starts a run from them"
+                f"--init_from {folder.name} --name NEW starts a run from them, and --epoch_count N at epoch N"
             )
         return folder
     find_run(checkpoints_dir, "")  # raises when there is none at all

@@ -14,9 +14,9 @@ from options.parse import Config, message_of, print_help, warn_unused
 from options.parser import Parser, reader_of
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from options.upstream import OPTIONS_TABLE, RETIRED_TEST, read_options_table
+from options.upstream import RETIRED_TEST, read_options_table
 from util.config_file import Entry, read_config, read_section, shown
-from util.runs import OPTIONS_FILE, find_trained
+from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 
 OWN = {f.name for f in fields(TestOptions)}  # test.py's own options, whatever the run's values
 CHANNELS = ("input_nc", "output_nc")  # options of the data that the model is built for

@@ -23,7 +23,9 @@ OF_PLACE = {"phase", "load_iter", "batch_size"}  # options that name the results
 OF_NOISE = {  # options of models that draw from noise
     *("labels", "interpolate", "interpolation", "video", "truncation", "nearest"),
 }
-OF_TRANSLATION = {"tile_overlap", "aspect_ratio", "display_winsize", "model_suffix"}  # options of models that translate
+OF_TRANSLATION = {  # options of models that translate
+    *("tile_overlap", "aspect_ratio", "display_winsize", "model_suffix", "results_layout", "animate"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +68,26 @@ class TestOptions(BaseOptions):
         help="evaluation mode: no dropout; batch norm uses running statistics, or each image's own if the run was "
         "trained on single images",
     )
+    running_stats: bool = option(
+        False, help="batch norm always uses running statistics: the --eval of pytorch-CycleGAN-and-pix2pix"
+    )
     model_suffix: str = option("", help="--model test: generator, _A or _B; found automatically by default")
     tile: int = option(0, help="translate in tiles of this many pixels, for images too large for memory; 0: off", min=0)
     tile_overlap: int = option(64, help="pixels by which tiles overlap and are blended", min=0)
     aspect_ratio: float = option(1.0, help="factor by which saved images are widened", above=0)
+    results_layout: Literal["folders", "flat"] = option(
+        "folders", help="folders: images/fake_B/NAME.png, a folder for each kind; flat: images/NAME_fake_B.png"
+    )
+    animate: float = option(
+        0.0,
+        help="also write each kind as an animated WebP, in order, with this many seconds an image; 0: off",
+        min=0,
+    )
     display_winsize: int = option(0, help="width of images on the page; 0: their own, at least 64", min=0)
 
     def __post_init__(self) -> None:
+        if self.running_stats and not self.eval:
+            raise ValueError("--running_stats are of evaluation mode, which --no_eval leaves: choose one")
         if self.truncation and self.metrics:
             raise ValueError("--metrics measures all that a model draws, --truncation leaves some out: choose one")
         if self.video and self.interpolate < 2:

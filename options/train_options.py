@@ -51,6 +51,11 @@ class TrainOptions(BaseOptions):
         aliases=("niter_decay",),
         resume="free",
     )
+    epoch_count: int = option(
+        1,
+        help="with --init_from: the first epoch, such as 6 for weights of 5; the schedule goes on there",
+        min=1,
+    )
     lr_policy: Literal["constant", "linear", "step", "cosine", "plateau"] = option(
         "linear", help="learning rate schedule"
     )
@@ -159,6 +164,11 @@ class TrainOptions(BaseOptions):
             raise ValueError("--continue_train resumes a run and --overwrite deletes it: choose one")
         if self.eval_freq and not self.metrics:
             raise ValueError("--eval_freq needs --metrics: name some, such as kid,precision,recall")
+        if self.first_epoch > self.total_epochs:
+            raise ValueError(
+                f"--epoch_count {self.epoch_count} is past the {self.total_epochs} epochs of --n_epochs and "
+                "--n_epochs_decay: raise these"
+            )
         if self.best_metric and self.best_metric not in self.metrics:
             raise ValueError(f"--best_metric {self.best_metric} is not among --metrics {','.join(self.metrics)}")
         if self.lr_policy == "plateau" and self.plateau_loss in get_args(Metric):
@@ -190,6 +200,8 @@ class TrainOptions(BaseOptions):
             idle["lr_decay_iters"] = "only --lr_policy step uses it"
         if self.lr_policy != "plateau":
             idle["plateau_loss"] = "only --lr_policy plateau uses it"
+        if self.epoch_count > 1 and not self.init_from:
+            idle["epoch_count"] = "only --init_from uses it"
         if self.num_processes == 1 and "WORLD_SIZE" not in os.environ:
             idle |= dict.fromkeys(("sync_batchnorm", "dist_backend", "dist_timeout"), "only several processes use it")
         if not self.continue_train:
@@ -203,4 +215,13 @@ class TrainOptions(BaseOptions):
 
     @property
     def total_epochs(self) -> int:
+        """The number of the last epoch."""
         return self.n_epochs + self.n_epochs_decay
+
+    @property
+    def first_epoch(self) -> int:
+        return self.epoch_count if self.init_from else 1
+
+    @property
+    def num_epochs(self) -> int:
+        return self.total_epochs - self.first_epoch + 1

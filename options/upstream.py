@@ -12,7 +12,6 @@ RETIRED = {  # of train.py and test.py
 RETIRED_TRAIN = RETIRED | {
     "epoch": "--continue_train resumes from the latest state; --init_from RUN starts from the weights of a run",
     "load_iter": "--continue_train resumes from the latest state; --init_from RUN starts from the weights of a run",
-    "epoch_count": "--continue_train knows the epoch",
     "update_html_freq": "the page always shows the newest pictures; --display_freq sets how often they are made",
     "display_winsize": "the page shows pictures at their own size, at least 64 pixels",
 }
@@ -35,6 +34,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "which_model_netd": ("--netD",),
     "which_epoch": ("--epoch", "--init_from"),
     "resize_or_crop": ("--preprocess",),
+    "normg": ("--norm",),
+    "normd": ("--norm",),
+    "pretrained_name": ("--init_from",),
     "align_data": ("--dataset_mode aligned",),
     "batchsize": ("--batch_size",),
     "nthreads": ("--num_threads",),
@@ -62,7 +64,6 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "classes": ("--labels",),
 }
 
-OPTIONS_TABLE = "train_opt.txt"  # which it leaves beside its weights
 SWITCHES = {"True": True, "False": False}
 
 

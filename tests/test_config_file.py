@@ -1,13 +1,15 @@
 """YAML that is built to do harm ends in one short line."""
 
 import time
+from typing import Any
 
 import pytest
 
 from options.declare import flags
 from options.train_options import TrainOptions
+from options.upstream import read_options_table
 from util import config_file
-from util.config_file import brief, read_config, read_section
+from util.config_file import brief, options_table, read_config, read_section
 from util.console import LONGEST, one_line
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -84,3 +86,16 @@ def test_a_message_is_one_line_of_printable_letters():
     assert long.startswith("begin x")
     assert long.endswith("x end")
     assert len(long) <= LONGEST
+
+
+def test_options_are_also_written_as_the_reference_writes_them(tmp_path):
+    sections: dict[str, dict[str, Any]] = {
+        "run": {"name": "x", "lr": 1e-3},
+        "model": {"dropout": False, "ngf": 32},
+        "data": {"direction": "BtoA"},
+    }
+    table = options_table(sections, {"lr": 2e-4, "dropout": False, "ngf": 64, "direction": "AtoB"})
+    assert "                       lr: 0.001                         \t[default: 0.0002]\n" in table
+    (tmp_path / "train_opt.txt").write_text(table)
+    read = {name: entry.value for name, entry in read_options_table(tmp_path / "train_opt.txt").items()}
+    assert read == {"name": "x", "lr": "0.001", "dropout": False, "ngf": "32", "direction": "BtoA"}

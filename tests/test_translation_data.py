@@ -13,6 +13,8 @@ from PIL import Image
 from torch.testing import assert_close
 
 from data import create_dataset, create_loader, find_dataset, recognize
+from data.download.catalogue import ENTRIES
+from data.files import dataroot
 from data.loading.loader import Loader
 from data.translation import TranslationDataset
 from models import find_model
@@ -154,6 +156,47 @@ def test_files_that_are_no_wider_than_high_hold_no_two_images(tmp_path):
     pictures(tmp_path / "train/rock", pngs(3))
     with pytest.raises(ValueError, match=r"rock/0\.png is 8x8 pixels: no A\|B side by side; put pairs of tall"):
         open_data("aligned", tmp_path)
+
+
+def test_pairs_beside_the_unpaired_set_of_that_name_are_found(tmp_path):
+    """As upstream's two scripts leave datasets/facades: trainA/ and trainB/ of CycleGAN's, train/ of pix2pix's."""
+    pictures(tmp_path / "train", pngs(3), (16, 8))
+    for folder, names in (("trainA", ["1_A.jpg"]), ("trainB", ["1_B.jpg", "2_B.jpg"])):
+        pictures(tmp_path / folder, names)
+    assert len(open_data("aligned", tmp_path)) == 3
+    assert len(open_data("unaligned", tmp_path)) == 2
+    pictures(tmp_path / "trainB", ["1_A.jpg"])  # now they are pairs
+    assert len(open_data("aligned", tmp_path)) == 1
+
+
+def test_pairs_are_found_although_one_side_of_another_set_came_later(tmp_path):
+    pictures(tmp_path / "test", pngs(3), (16, 8))
+    pictures(tmp_path / "testB", pngs(4))
+    assert len(open_data("aligned", tmp_path, phase="test")) == 3
+
+
+def test_a_name_of_two_archives_means_the_one_that_the_model_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataroot, "DATASETS", tmp_path / "datasets")
+    for name in ("maps", "./datasets/maps"):
+        assert dataroot.meant(name, "unaligned") == "maps_unpaired"
+        assert dataroot.meant(name, "aligned") == name
+    pictures(tmp_path / "datasets/maps/train", pngs(3), (16, 8))
+    assert dataroot.meant("maps", "unaligned") == "maps_unpaired"
+    pictures(tmp_path / "datasets/maps/trainA", pngs(3))
+    assert dataroot.meant("maps", "unaligned") == "maps"
+    assert set(dataroot.UNPAIRED.values()) <= set(ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "num"), [("mini", "unaligned", 20), ("mini_pix2pix", "aligned", 20), ("mini_colorization", "", 20)]
+)
+def test_small_sets_are_made_on_the_spot(tmp_path, monkeypatch, name, mode, num):
+    monkeypatch.setattr(dataroot, "DATASETS", tmp_path)
+    found = dataroot.find_dataroot(name)
+    assert found == tmp_path / name and (found / "card.yaml").exists()
+    assert len(open_data(mode or "colorization", found)) == num
+    assert len(open_data(mode or "colorization", found, phase="test")) == 10
+    assert dataroot.recognize(name)[0] == mode or mode == ""
 
 
 # Unaligned

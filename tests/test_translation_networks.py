@@ -15,7 +15,7 @@ from models.networks.init import init_normal, init_weights
 from models.networks.norm import drop_stale_statistics
 from models.networks.patchgan import PatchDiscriminator
 from models.networks.resnet import ResnetGenerator
-from models.networks.sides import doubling
+from models.networks.sides import Upsample, doubling
 from models.networks.translation import GENERATORS, create_discriminator, create_generator
 from models.networks.unet import UNetGenerator
 
@@ -160,11 +160,14 @@ def test_resize_leaves_no_transposed_convolution(name, height, width):
 
 
 def test_resize_draws_no_checkerboard():
-    flat = torch.ones(1, 4, 5, 5)
+    def doubled(kind: Upsample, kernel: int) -> Tensor:
+        return nn.Sequential(*doubling(kind, 4, 1, kernel))(torch.ones(1, 4, 5, 5))
+
     with torch.no_grad():
-        assert doubling("resize", 4, 1, 3)(flat).std() < 1e-6
-        assert doubling("deconv", 4, 1, 3)(flat)[..., 2:-2, 2:-2].std() > 1e-3
-        assert doubling("deconv", 4, 1, 4)(flat).shape == doubling("resize", 4, 1, 4)(flat).shape == (1, 1, 10, 10)
+        assert doubled("resize", 3).std() < 1e-6
+        assert doubled("blur", 3)[..., 2:-2, 2:-2].std() < 1e-6
+        assert doubled("deconv", 3)[..., 2:-2, 2:-2].std() > 1e-3
+        assert doubled("deconv", 4).shape == doubled("resize", 4).shape == doubled("blur", 4).shape == (1, 1, 10, 10)
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "syncbatch", "none"])
@@ -200,6 +203,21 @@ def test_receptive_fields_of_generators(upsample):
     assert net.receptive_field == field(net, 96, num=4) == 57
     net = create_generator(GeneratorArchitecture("unet_32", 1, 1, 1, "none", upsample=upsample))
     assert net.receptive_field == field(net, 256, num=32) == 158
+
+
+@pytest.mark.parametrize(
+    ("upsample", "antialias", "side"), [("blur", True, 71), ("blur", False, 65), ("deconv", True, 63)]
+)
+def test_receptive_fields_of_antialiased_generators(upsample, antialias, side):
+    arch = GeneratorArchitecture("resnet_2blocks", 1, 1, 1, "none", upsample=upsample, antialias=antialias)
+    net = create_generator(arch)
+    assert net.receptive_field == field(net, 112, num=4) == side
+
+
+@pytest.mark.parametrize(("num_layers", "side"), [(1, 18), (3, 84)])
+def test_receptive_fields_of_antialiased_discriminators(num_layers, side):
+    net = create_discriminator(DiscriminatorArchitecture("n_layers", 1, 1, num_layers, "none", True))
+    assert net.receptive_field == field(net, 2 * side) == side
 
 
 @pytest.mark.parametrize(("num_layers", "side"), [(1, 16), (2, 34), (3, 70), (4, 142)])

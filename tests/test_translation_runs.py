@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
+from models.networks.architecture import GeneratorArchitecture
+from models.networks.sides import Upsample
+from models.networks.translation import create_generator
 from tests.bench import Bench, in_child, save_images
 from tests.document import links
 from tests.test_resume import assert_same_run, by, interrupted, state
@@ -25,6 +28,7 @@ MODELS = {
     "pix2pix": "--netG unet_32 --pool_size 3",
     "cycle_gan": "--netG resnet_1blocks --pool_size 3",
     "colorization": "--netG unet_32",
+    "cut": "--netG resnet_1blocks --nce_layers 0,4,8 --num_patches 16 --netF_nc 8 --CUT_mode FastCUT --nce_idt",
 }
 
 
@@ -83,6 +87,7 @@ def test_the_history_is_saved(home):
 def test_losses_have_the_names_that_users_know(home):
     names = {m: (home.run_dir(m) / "losses.csv").read_text().split("\n")[0].split(",")[3:] for m in MODELS}
     assert set(names["pix2pix"]) == set(names["colorization"]) == {"G_GAN", "G_L1", "D_real", "D_fake"}
+    assert set(names["cut"]) == {"G_GAN", "D_real", "D_fake", "NCE", "NCE_Y"}
     assert set(names["cycle_gan"]) == {"D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"}
 
 
@@ -100,12 +105,11 @@ def test_a_save_may_be_kept_by_its_number(home):
 
 
 def test_flags_without_a_meaning_warn_once_and_say_what_to_do(home):
-    words = "--epoch_count 5 --update_html_freq 1000 --display_ncols 4 --display_winsize 256 --epoch latest"
+    words = "--update_html_freq 1000 --display_ncols 4 --display_winsize 256 --epoch latest"
     outcome = train(home, "pix2pix", "old_words", words)
     warnings = outcome.err.splitlines()
     assert [w.split(" has no effect here: ")[0] for w in warnings] == [
-        f"warning: --{name}"
-        for name in ("display_ncols", "epoch", "epoch_count", "update_html_freq", "display_winsize")
+        f"warning: --{name}" for name in ("display_ncols", "epoch", "update_html_freq", "display_winsize")
     ]
     assert all(len(w.split(" has no effect here: ")[1]) > 10 for w in warnings)
 
@@ -119,6 +123,7 @@ def test_flags_without_a_meaning_warn_once_and_say_what_to_do(home):
         ("pix2pix", "real_A fake_B real_B"),
         ("cycle_gan", "real_A fake_B rec_A idt_B real_B fake_A rec_B idt_A"),
         ("colorization", "real_A real_B_rgb fake_B_rgb"),
+        ("cut", "real_A fake_B real_B idt_B"),
     ],
 )
 def test_every_image_is_shown_in_a_folder_of_its_kind(home, model, kinds):
@@ -236,14 +241,45 @@ def test_npy_pairs_are_found_in_every_layout(home):
         assert (outcome.status, outcome.err) == (0, "")
 
 
-def test_sub_folders_and_equal_names_stay_apart(home):
+@pytest.fixture
+def mixed(home):
+    """A folder with sub-folders and equal names, by name."""
     for name in ("a/1.png", "b/1.png", "b/1.jpg", "2.png"):
         path = home.folder / "mixed" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 20), "red").save(path)
-    folder, _ = shown(home, "--name pix2pix --model test --dataroot mixed --preprocess none")
+    return "mixed"
+
+
+def test_sub_folders_and_equal_names_stay_apart(home, mixed):
+    folder, _ = shown(home, f"--name pix2pix --model test --dataroot {mixed} --preprocess none")
     assert pictures(folder, "fake") == ["2.png", "a/1.png", "b/1.jpg.png", "b/1.png.png"]
     assert Image.open(folder / "images/fake/2.png").size == (40, 20)
+
+
+def test_results_may_lie_in_one_folder(home, mixed):
+    """As scripts for pytorch-CycleGAN-and-pix2pix look for them."""
+    folder, _ = shown(home, "--name pix2pix --results_layout flat --results_dir flat")
+    kinds = ("real_A", "fake_B", "real_B")
+    assert sorted(p.name for p in (folder / "images").iterdir()) == sorted(
+        f"{i}_{k}.png" for i in range(6) for k in kinds
+    )
+    usual, _ = shown(home, "--name pix2pix --results_dir folders")
+    assert (folder / "images/3_fake_B.png").read_bytes() == (usual / "images/fake_B/3.png").read_bytes()
+    folder, _ = shown(home, f"--name pix2pix --model test --dataroot {mixed} --preprocess none --results_layout flat")
+    names = sorted(p.name for p in (folder / "images").glob("*_fake.png"))
+    assert names == ["2_fake.png", "a%2F1_fake.png", "b%2F1.jpg_fake.png", "b%2F1.png_fake.png"]
+
+
+def test_frames_become_an_animation_in_their_order(home):
+    for i in (1, 2, 10):  # 2 comes before 10
+        (home.folder / "frames").mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32), (20 * i, 0, 0)).save(home.folder / "frames" / f"{i}.png")
+    folder, _ = shown(home, "--name pix2pix --model test --dataroot frames --animate .25")
+    with Image.open(folder / "animations/real.webp") as film:
+        reds = [np.asarray(frame.convert("RGB"))[16, 16, 0] for frame in ImageSequence.Iterator(film)]
+        assert film.info["duration"] == 250
+    assert reds == sorted(reds) and len(reds) == 3 and reds[2] > 150
 
 
 def test_one_file_may_be_the_data(home):
@@ -371,6 +407,77 @@ def test_weights_that_are_saved_have_the_keys_of_the_reference(home):
     assert all(re.fullmatch(r"model\.\d+(\.conv_block\.\d+)?\.(weight|bias)", key) for key, _ in layout)
 
 
+@pytest.mark.parametrize(("words", "given", "made"), [("pix2pix", "real_A", "fake_B"), ("test", "real", "fake")])
+def test_the_direction_of_weights_alone_says_which_side_goes_in(home, words, given, made):
+    """As the README of pytorch-CycleGAN-and-pix2pix shows its downloaded label2photo weights."""
+    folder = home.run_dir("facades_label2photo_pretrained")
+    folder.mkdir(exist_ok=True)
+    source = home.run_dir("pix2pix") / "latest_net_G.pth"
+    (folder / source.name).write_bytes(source.read_bytes())
+    sides = "--load_size 32 --crop_size 32 --device cpu"
+    results, _ = shown(home, f"--dataroot pairs/ --direction BtoA --model {words} --name {folder.name} {sides}")
+    assert same(results / f"images/{given}/3.png", home.folder / "pairs/testB/3.png")
+    assert pictures(results, made) == [f"{i}.png" for i in range(6)]
+
+
+def test_running_statistics_of_batches_of_one_may_be_asked_for(home):
+    """The --eval of pytorch-CycleGAN-and-pix2pix."""
+    train(home, "pix2pix", "one", "--batch_size 1")
+    usual, _ = shown(home, "--name one --results_dir usual --no_ema")
+    running, _ = shown(home, "--name one --results_dir running --no_ema --running_stats")
+    net = create("pix2pix", ngf=2, ndf=2).netG
+    net.load_state_dict(torch.load(home.run_dir("one") / "latest_net_G.pth", weights_only=True))
+    pixels = np.asarray(Image.open(home.folder / "pairs/testA/3.png"), np.float32) / 127.5 - 1
+    with torch.no_grad():
+        wanted = net.eval()(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    for folder, is_running in ((running, True), (usual, False)):
+        image = np.asarray(Image.open(folder / "images/fake_B/3.png"), np.float32) / 127.5 - 1
+        assert (abs(image - wanted).max() < 1.5 / 127.5) == is_running
+    assert "--running_stats are of evaluation mode" in refused(home.test("--name one --running_stats --no_eval"), 2)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_test_needs_no_discriminator_of_the_same_options(home, model):
+    """Weights of pytorch-CycleGAN-and-pix2pix do not say which --ndf and --netD they were trained with."""
+    folder = home.run_dir(f"their_{model}")
+    folder.mkdir()
+    for source in home.run_dir(model).glob("latest_net_G*.pth"):
+        (folder / source.name).write_bytes(source.read_bytes())
+    for side in ("", "_A", "_B"):
+        torch.save({"weight": torch.zeros(2)}, folder / f"latest_net_D{side}.pth")
+    sides = "--load_size 32 --crop_size 32"
+    _, out = shown(home, f"--model {model} --name their_{model} --dataroot pairs {sides} --device cpu")
+    assert "latest, moving average of G" in out
+
+
+@pytest.mark.parametrize("words", ["--model test", "--model cut", "--model cut --no_antialias_up"])
+def test_weights_of_cut_are_shown(bench, words):
+    """Default generators of CUT, and with --no_antialias_up; its F and D lie beside them, or nothing does."""
+    save_images(bench.folder / "pairs", ("testA", "testB"), num=2, size=32)
+    up: Upsample = "deconv" if "_up" in words else "blur"
+    torch.manual_seed(0)
+    net = create_generator(
+        GeneratorArchitecture("resnet_9blocks", 3, 3, 4, upsample=up, antialias=True), gain=0.3
+    ).eval()
+    (bench.run_dir("cut")).mkdir(parents=True)
+    torch.save(net.state_dict(), bench.run_dir("cut") / "latest_net_G.pth")
+    dataroot = "pairs/testA" if "test" in words else "pairs"
+    options = f"--name cut --dataroot {dataroot} --device cpu --load_size 32 --crop_size 32"
+    folder, _ = shown(bench, f"{words} {options}")
+    (kind,) = (k for k in ("fake", "fake_B") if (folder / "images" / k).exists())
+    image = np.asarray(Image.open(folder / "images" / kind / "0.png"), np.float32) / 127.5 - 1
+    given = np.asarray(Image.open(bench.folder / "pairs" / "testA" / "0.png"), np.float32) / 127.5 - 1
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(given).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    assert abs(image - wanted.numpy()).max() < 1.5 / 127.5
+
+
+def test_fastcut_is_a_set_of_defaults(home):
+    record = (home.run_dir("cut") / "options.yaml").read_text()
+    assert "lambda_NCE: 10.0" in record and "flip_equivariance: true" in record
+    assert "nce_idt: true" in record  # as the command line says
+
+
 def test_a_run_may_begin_from_weights_alone(home):
     folder = home.run_dir("weights")
     folder.mkdir()
@@ -433,7 +540,30 @@ def test_weights_alone_cannot_be_gone_on_with(home):
     home.run_dir("alone").mkdir()
     (home.run_dir("alone") / "latest_net_G.pth").touch()
     line = refused(home.train("--continue_train --name alone"), 2)
-    assert "checkpoints/alone holds only weights" in line and "--init_from alone --name NEW" in line
+    assert "checkpoints/alone holds only weights" in line
+    assert "--init_from alone --name NEW" in line and "--epoch_count N" in line
+
+
+def test_a_run_from_weights_may_begin_with_a_later_epoch(home):
+    """What --continue_train --epoch_count was for: the schedule goes on, the epochs before are not trained again."""
+    epochs = "--n_epochs 2 --n_epochs_decay 2"
+    assert train(home, "pix2pix", "later", f"--init_from pix2pix --epoch_count 4 {epochs}").out.count("epoch 4/4") == 1
+    rows = (home.run_dir("later") / "losses.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"4"}
+    first = train(home, "pix2pix", "first", f"--epoch_count 4 {epochs}")
+    assert "--epoch_count has no effect: only --init_from uses it" in first.err
+    again = home.train("--name later --continue_train --epoch_count 5 --n_epochs 3")
+    assert again.status == 0 and "--continue_train knows the epoch" in again.err
+    rows = (home.run_dir("later") / "losses.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"4", "5"}
+    line = refused(home.train(f"--model pix2pix --dataroot pairs --init_from pix2pix --epoch_count 9 {SMALL}"), 2)
+    assert "--epoch_count 9 is past the 2 epochs" in line
+
+
+def test_a_batch_larger_than_the_data_is_lowered(home):
+    outcome = train(home, "pix2pix", "large", "--batch_size 64 --pool_size 0")
+    assert "warning: --batch_size 64 is more than the 6 images there are: it is 6" in outcome.err
+    assert "batch_size: 6" in (home.run_dir("large") / "options.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import csv
+import re
 import threading
 import time
 
@@ -63,10 +64,12 @@ def test_logs_of_all_displays_are_cut_back_to_a_save(tmp_path):
 
     logs = TextLogs(tmp_path)
     visualizer = Visualizer([logs, Counter()], tmp_path)
-    logs.write_losses(at(1), {"G": 0.25}, 0.5, 0.125)
+    logs.write_losses(Progress(epoch=3, step=5, images=10, epoch_step=1), {"G": 0.25}, 0.5, 0.125)
     state, before = visualizer.state_dict(), logs.loss_log.read_text()
     assert state == {"loss_log.txt": len(before), "timing.csv": 0}
-    assert before == "(epoch: 1, iters: 2, time: 0.500, data: 0.125) G: 0.250\n"
+    header, line = before.splitlines()
+    assert re.fullmatch(r"=+ Training Loss \(.*\) =+", header)
+    assert line == "(epoch: 3, iters: 2, time: 0.500, data: 0.125) G: 0.250"
     logs.write_losses(at(2), {"G": 0.5}, 0.5, 0.125)
     logs.write_timing(at(2), 2.0, 1.0, 4)
     assert rows(logs.timing)[1:] == [["1", "2", "4", "2.000", "1.000", "2.0"]]
@@ -173,5 +176,5 @@ def test_the_lengths_of_the_logs_are_those_when_the_state_is_written(tmp_path):
     checkpoint.save()
     do(logs.write_losses, at(2), {"G": 0.25}, 0.5, 0.125)
     do.wait()
-    one_line = len(logs.loss_log.read_bytes()) // 2
-    assert load_safely(checkpoint.path)["logs"] == {"loss_log.txt": one_line, "timing.csv": 0}
+    header, line, _ = logs.loss_log.read_bytes().splitlines(keepends=True)
+    assert load_safely(checkpoint.path)["logs"] == {"loss_log.txt": len(header + line), "timing.csv": 0}

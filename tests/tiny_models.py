@@ -31,6 +31,7 @@ RGB_128 = DataSpec((128, 128), 3, 3)
 MLP = {"netG": "mlp", "netD": "mlp", "hidden_G": (16, 12), "hidden_D": (16, 12, 8), "nz": 8}
 UNET = {"netG": "unet_32", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
 RESNET = {"netG": "resnet_1blocks", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
+CUT = RESNET | {"nce_layers": (0, 4), "num_patches": 12, "netF_nc": 8}
 TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "cgan conv": ({"ngf": 4, "ndf": 4, "nz": 8, "label_dim": 5}, RGB_32),
     "cgan conv random labels": ({"ngf": 4, "ndf": 4, "nz": 8, "fake_labels": "random", "gan_mode": "lsgan"}, RGB_32),
@@ -59,6 +60,17 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "cycle_gan rpgan": (
         RESNET | {"gan_mode": "rpgan", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_freq": 2, "pool_size": 4},
         DataSpec((18, 14), 2, 2),
+    ),
+    "cut": (CUT, DataSpec((16, 20), 3, 3)),
+    "cut fast": (
+        CUT | {"nce_idt": False, "flip_equivariance": True, "lambda_NCE": 10.0},
+        DataSpec((18, 14), 2, 2),
+    ),
+    "cut helped": (
+        CUT
+        | {"antialias": False, "antialias_up": False, "nce_includes_all_negatives_from_minibatch": True, "n_critic": 2}
+        | {"gan_mode": "rpgan", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_freq": 2},
+        DataSpec((16, 16), 3, 3),
     ),
     "colorization": (UNET, DataSpec((32, 32), 1, 2)),
     "test": (RESNET, DataSpec((16, 16), 3, 1)),

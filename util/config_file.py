@@ -150,6 +150,23 @@ def mark_changed(
     }
 
 
+OPPOSITES = ("dropout", "flip", "html", "antialias", "antialias_up")  # the reference has a switch --no_NAME for these
+
+
+def options_table(sections: dict[str, dict[str, Any]], defaults: dict[str, Any]) -> str:
+    """Return the options as the reference writes train_opt.txt, for scripts that read it."""
+    rows = {name: (value, defaults.get(name, value)) for values in sections.values() for name, value in values.items()}
+    for name in OPPOSITES:
+        if name in rows:
+            value, default = rows.pop(name)
+            rows[f"no_{name}"] = not value, not default
+    lines = ["----------------- Options ---------------"]
+    for name, (value, default) in sorted(rows.items()):
+        note = "" if value == default else f"\t[default: {default}]"
+        lines.append(f"{name:>25}: {value!s:<30}{note}")
+    return "\n".join([*lines, "----------------- End -------------------", ""])
+
+
 def format_options(sections: dict[str, dict[str, Any]], defaults: dict[str, Any], whole: bool) -> str:
     """Return the options as a table of text: those that are not at their defaults, or with ``whole`` all of them."""
     lines = []

@@ -3,11 +3,15 @@
 import difflib
 import importlib
 import importlib.util
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+UPSTREAM = re.compile(  # what files for pytorch-CycleGAN-and-pix2pix have, and ours do not
+    r"def modify_commandline_options|def set_input|Base(?:Model|Dataset)\.__init__\(self|self\.isTrain"
+)
 
 
 def list_names(package: str, suffix: str) -> list[str]:
@@ -23,8 +27,15 @@ def find_class(package: str, name: str, suffix: str, base: type[T]) -> type[T]:
     """Return the one subclass of ``base`` that ``package/<name><suffix>.py`` defines.
 
     Raises:
+        LookupError: the file is written for pytorch-CycleGAN-and-pix2pix.
         TypeError: the file defines no subclass of ``base``, or more than one.
     """
+    spec = importlib.util.find_spec(f"{package}.{name}{suffix}")
+    if spec and spec.origin and (sign := UPSTREAM.search(Path(spec.origin).read_text(encoding="utf-8"))):
+        raise LookupError(
+            f"{package}/{name}{suffix}.py is written for pytorch-CycleGAN-and-pix2pix ({sign[0]}): docs/migration.md, "
+            f'"Models and data sets of your own", shows how to move it over'
+        )
     module = importlib.import_module(f"{package}.{name}{suffix}")  # its own import errors surface
     found = [
         c

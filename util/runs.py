@@ -5,6 +5,7 @@ from pathlib import Path
 from util.registry import did_you_mean
 
 OPTIONS_FILE = "options.yaml"
+OPTIONS_TABLE = "train_opt.txt"  # what pytorch-CycleGAN-and-pix2pix leaves beside its weights
 STATE_FILE = "latest_state.pth"  # what --continue_train resumes from
 
 

@@ -15,6 +15,8 @@ from util.saved_file import check_saved
 if TYPE_CHECKING:
     from models.base_model import BaseModel
 
+FOR_TRAINING = "DF"  # first letters of networks without which a model can be shown: discriminators, CUT's features
+
 
 def save_whole(content: Any, path: Path) -> None:
     """Save with torch.save under a temporary name, then rename.
@@ -108,7 +110,7 @@ def import_net(path: Path, name: str, model: "BaseModel") -> None:
         ValueError: it is damaged, of another architecture, or of a generator that diverged.
     """
     state = load_net(path)
-    if not name.startswith("D") and (bad := [k for k, t in state.items() if not t.isfinite().all()]):
+    if name[0] not in FOR_TRAINING and (bad := [k for k, t in state.items() if not t.isfinite().all()]):
         raise ValueError(f"{path}: {bad[0]:.60} is not finite, as the training diverged; choose another --epoch or run")
     try:
         model.load_net(name, state)
@@ -117,10 +119,11 @@ def import_net(path: Path, name: str, model: "BaseModel") -> None:
         raise ValueError(f"{path} does not fit network {name} ({reason})") from None
 
 
-def import_run(folder: Path, label: str, model: "BaseModel", ema: bool) -> str:
+def import_run(folder: Path, label: str, model: "BaseModel", ema: bool, to_train: bool = False) -> str:
     """Load a run's networks into ``model``, the averaged ones in their places if ``ema`` and the run has them.
 
-    Discriminators that were not saved stay as they are: weights that are passed on often come without.
+    Those that only training needs are loaded ``to_train``, if they were saved: weights that are passed on often come
+    without, or with a discriminator that other options made.
 
     Returns:
         A description of the weights, such as "moving average of G".
@@ -130,7 +133,7 @@ def import_run(folder: Path, label: str, model: "BaseModel", ema: bool) -> str:
     """
     averaged = []
     for name in model.nets:
-        if name.startswith("D") and not (folder / f"{label}_net_{name}.pth").exists():
+        if name[0] in FOR_TRAINING and not (to_train and (folder / f"{label}_net_{name}.pth").exists()):
             continue
         file = find_net(folder, label, [name], ema)
         import_net(file.path, name, model)

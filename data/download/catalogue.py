@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from data.download import minis
 from data.download.cifar import to_class_folders
 
 
@@ -93,6 +94,11 @@ def pix2pix(about: str, licence: str, name: str, size: int = 0, rough_size: int 
     """Return a set of pix2pix: train and val, of A|B pairs side by side in one file."""
     files = berkeley(f"pix2pix/datasets/{name}", "tar.gz", size, "")
     return Entry(about=about, licence=licence, files=files, folders=("train", "val"), rough_size=rough_size)
+
+
+def mini(about: str, make: Callable[[Path], None]) -> Entry:
+    """Return a small set that nothing is downloaded for."""
+    return Entry(about=f"{about}, 64x64", licence=minis.LICENCE, options=minis.OPTIONS, convert=make)
 
 
 CMP = "not stated; from the CMP Facade Database (Tylecek and Sara 2013), please cite it"
@@ -281,4 +287,7 @@ ENTRIES = {
         files=berkeley("cyclegan/datasets/ae_photos", "zip", 0, ""),
         rough_size=10_000_000,
     ),
+    "mini": mini("20 emoji of Noto (A) and of Twemoji (B), to try CycleGAN and CUT", minis.make_collections),
+    "mini_pix2pix": mini("20 pairs of emoji, Noto's and Twemoji's, to try pix2pix", minis.make_pairs),
+    "mini_colorization": mini("20 emoji of Twemoji, to try colorization", minis.make_colours),
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from data.download.catalogue import ENTRIES, Entry, Remote
 from data.download.fetch import DISK_FULL, fetch, part_of
 from data.download.unpack import unpack
-from data.files.dataroot import CARD, DATASETS
+from data.files.dataroot import CARD, DATASETS, UNPAIRED
 from util.console import one_line_errors
 from util.files import FolderLock, length
 from util.registry import did_you_mean
@@ -165,7 +165,10 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--folder", type=Path, default=DATASETS, metavar="DIR", help="where to make NAME (default: %(default)s)"
     )
+    parser.add_argument("--unpaired", action="store_true", help="of a name that means two sets, the one without pairs")
     opt = parser.parse_args(args)
+    if opt.unpaired:
+        opt.names = [UNPAIRED.get(name, name) for name in opt.names]
     if opt.list:
         print(list_entries())
     elif not opt.names:

@@ -10,6 +10,7 @@ from data.files.phases import phase_folder, unwrapped
 from util.registry import did_you_mean
 
 DATASETS = Path(__file__).parents[2] / "datasets"
+UNPAIRED = {"facades": "facades_unpaired", "maps": "maps_unpaired"}  # names that mean two archives
 CARD = "card.yaml"  # in a data set's folder: the option values that suit it
 
 
@@ -23,35 +24,56 @@ def find_dataroot(dataroot: str) -> Path:
         LookupError: its terms forbid a download; the message says how to get it.
         ValueError: what came is not what was expected, or an archive is damaged.
     """
-    for path in (Path(dataroot), DATASETS / dataroot):
+    name = _name(dataroot)
+    for path in (Path(dataroot), DATASETS / name):
         if path.exists():
             return unwrapped(unpacked(path, DATASETS / ".cache") if is_archive(path) else path)
     from data.download.catalogue import ENTRIES  # with ssl and more, which few runs need
     from data.download.download import download
 
-    if dataroot in ENTRIES:
-        return download(dataroot, DATASETS)
+    if name in ENTRIES:
+        return download(name, DATASETS)
     names = sorted(d.name for d in DATASETS.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
     near = did_you_mean(Path(dataroot).name, names).replace("(known:", "(in datasets/ there are:")
     raise FileNotFoundError(f"--dataroot {dataroot}: neither a path nor a name in datasets/{near}")
 
 
-def recognize(dataroot: str) -> tuple[str, Path]:
+def _name(dataroot: str) -> str:
+    """Return the name of a data set that is written as the path where it would be, such as ./datasets/maps."""
+    path = Path(dataroot)
+    return path.name if path.parent == Path(DATASETS.name) else dataroot
+
+
+def meant(dataroot: str, dataset_mode: str) -> str:
+    """Return the data set that ``dataroot`` names: unaligned images are another archive than pairs of the same name.
+
+    A folder that is there and holds trainA and trainB is taken as it is.
+    """
+    twin = UNPAIRED.get(_name(dataroot), "")
+    if dataset_mode != "unaligned" or not twin:
+        return dataroot
+    here = [path for path in (Path(dataroot), DATASETS / _name(dataroot)) if path.exists()]
+    return dataroot if any(phase_folder(path, "train", "A") for path in here) else twin
+
+
+def recognize(dataroot: str, dataset_mode: str = "") -> tuple[str, Path]:
     """Return the dataset_mode that reads what lies in ``dataroot``, and where its card would be.
+
+    ``dataset_mode`` is the one that is asked for, or that the model needs; "": any.
 
     Raises:
         FileNotFoundError: there is no such folder, or nothing in it that a data set class reads.
     """
     from data.files.idx_files import find_idx_files
 
-    root = find_dataroot(dataroot)
+    root = find_dataroot(meant(dataroot, dataset_mode))
     if root.is_file():
         mode = "single"
     elif find_idx_files(root):
         mode = "idx"
     elif phase_folder(root, "train", "A") and phase_folder(root, "train", "B"):
         mode = "unaligned"
-    elif _has_pairs(phase_folder(root, "train") or root / "train"):
+    elif has_pairs(phase_folder(root, "train") or root / "train"):
         mode = "aligned"
     elif has_images(root, READ):
         mode = "image_folder"
@@ -60,7 +82,7 @@ def recognize(dataroot: str) -> tuple[str, Path]:
     return mode, root / CARD
 
 
-def _has_pairs(folder: Path) -> bool:
+def has_pairs(folder: Path) -> bool:
     """Return whether all readable images of a folder are A|B, twice as wide as high, and none lies in a sub-folder.
 
     Of many images, a hundred from all over are looked at.

@@ -1,7 +1,8 @@
-"""Adversarial objectives, penalties on D's gradient, and terms of reconstruction."""
+"""Adversarial objectives, penalties on D's gradient, terms of reconstruction and of contrast."""
 
 from models.losses.adversarial import OBJECTIVES, GanMode
 from models.losses.objective import Objective
+from models.losses.patch_nce import patch_nce
 from models.losses.penalties import gradient_penalty, zero_centred_penalty
 from models.losses.reconstruction import kl_divergence, squared_error
 
@@ -11,6 +12,7 @@ __all__ = [
     "create_objective",
     "gradient_penalty",
     "kl_divergence",
+    "patch_nce",
     "squared_error",
     "zero_centred_penalty",
 ]

@@ -33,6 +33,7 @@ class GeneratorArchitecture(Architecture):
     norm: Norm = "instance"
     dropout: bool | None = False  # None: unknown, since a U-Net's weights do not show it
     upsample: Upsample = "deconv"
+    antialias: bool = False  # whether a blur halves the sides, behind a convolution that keeps them
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class DiscriminatorArchitecture(Architecture):
     ndf: int = 64
     n_layers_D: int = 3  # n_layers only: number of downsampling layers, at least 1
     norm: Norm = "instance"  # of all layers but the first and the last
+    antialias: bool = False  # as in G; pixel does not halve the sides
 
     def flags(self) -> dict[str, str]:
         flags = super().flags()

@@ -177,6 +177,6 @@ def _growing(before: int, widths: list[int], nc: int, eps: float, upsample: Upsa
     """Return layers that double the sides, with batch norm and ReLU between, and end in ``nc`` channels and tanh."""
     layers: list[nn.Module] = []
     for width in widths:
-        layers += [doubling(upsample, before, width, 4, bias=False), nn.BatchNorm2d(width, eps), nn.ReLU(True)]
+        layers += [*doubling(upsample, before, width, 4, bias=False), nn.BatchNorm2d(width, eps), nn.ReLU(True)]
         before = width
-    return nn.Sequential(*layers, doubling(upsample, before, nc, 4, bias=False), nn.Tanh())
+    return nn.Sequential(*layers, *doubling(upsample, before, nc, 4, bias=False), nn.Tanh())

@@ -154,15 +154,15 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
     return LAYERS[kind](channels)
 
 
-def use_image_statistics(net: nn.Module) -> None:
-    """Make all batch norms of ``net`` use each image's own statistics in evaluation mode.
+def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
+    """Make all batch norms of ``net`` use each image's own statistics in evaluation mode, or else running ones.
 
-    pix2pix is tested like this, since its batch norm was trained on batches of one image (Isola et al. 2017,
+    pix2pix is tested with each image's, since its batch norm was trained on batches of one image (Isola et al. 2017,
     arXiv:1611.07004, Sec. 3.4).
     """
     for module in net.modules():
         if isinstance(module, BatchNorm2d):
-            module.per_image = True
+            module.per_image = per_image
 
 
 def needs_bias(kind: Norm) -> bool:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from models.networks.architecture import DiscriminatorArchitecture
 from models.networks.norm import needs_bias, norm_layer
-from models.networks.sides import check_sides
+from models.networks.sides import BlurDown, check_sides
 
 
 class PatchDiscriminator(nn.Module):
@@ -15,20 +15,22 @@ class PatchDiscriminator(nn.Module):
 
     Attributes:
         min_size: both sides of the images must be at least this, pixels.
-        receptive_field: side of a patch, pixels: 16, 34, 70, 142, 286 with 1 to 5 layers.
+        receptive_field: side of a patch, pixels: 16, 34, 70, 142, 286 with 1 to 5 layers; more with ``antialias``.
     """
 
     def __init__(self, arch: DiscriminatorArchitecture, num_layers: int = 3) -> None:
         super().__init__()
         ndf, norm = arch.ndf, arch.norm
         self.min_size = 3 * 2**num_layers
-        self.receptive_field = 9 * 2**num_layers - 2
-        layers: list[nn.Module] = [nn.Conv2d(arch.input_nc, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
-        before = ndf
-        for i in range(1, num_layers + 1):
-            width, stride = min(8, 2**i) * ndf, 2 if i < num_layers else 1
-            layers += [nn.Conv2d(before, width, 4, stride, 1, bias=needs_bias(norm))]
-            layers += [norm_layer(norm, width), nn.LeakyReLU(0.2, True)]
+        self.receptive_field = 9 * 2**num_layers - 2 + arch.antialias * 2 * (2**num_layers - 1)
+        layers: list[nn.Module] = []
+        before = arch.input_nc
+        for i in range(num_layers + 1):
+            width, halves = min(8, 2**i) * ndf, i < num_layers
+            stride = 2 if halves and not arch.antialias else 1
+            layers += [nn.Conv2d(before, width, 4, stride, 1, bias=needs_bias(norm) or i == 0)]
+            layers += [norm_layer(norm, width)] if i else []
+            layers += [nn.LeakyReLU(0.2, True), *([BlurDown(width)] if halves and arch.antialias else [])]
             before = width
         self.model = nn.Sequential(*layers, nn.Conv2d(before, 1, 4, 1, 1))
 

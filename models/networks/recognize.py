@@ -106,8 +106,12 @@ def _shapes(state: Mapping[str, Any]) -> Shapes:
 
 
 def _resnet(shapes: Shapes) -> GeneratorArchitecture | None:
-    first, blocks = shapes.get("model.1.weight", ()), _run(shapes, "model.{}.conv_block.1.weight", 10)
-    doubling, last = f"model.{10 + blocks}", f"model.{17 + blocks}.weight"
+    first, antialias = shapes.get("model.1.weight", ()), "model.7.filt" in shapes
+    start = 12 if antialias else 10
+    blocks = _run(shapes, "model.{}.conv_block.1.weight", start)
+    doubling = f"model.{start + blocks}"
+    blurs = f"{doubling}.filt" in shapes
+    last = f"model.{start + blocks + (9 if blurs else 7)}.weight"
     if len(first) != 4 or len(shapes.get(last, ())) != 4:
         return None
     return GeneratorArchitecture(
@@ -116,8 +120,9 @@ def _resnet(shapes: Shapes) -> GeneratorArchitecture | None:
         output_nc=shapes[last][0],
         ngf=first[0],
         norm=_norm(shapes, "model.1", "model.2"),
-        dropout="model.10.conv_block.5.weight" not in shapes,  # without it, this is the second convolution
-        upsample="resize" if f"{doubling}.1.weight" in shapes else "deconv",
+        dropout=f"model.{start}.conv_block.5.weight" not in shapes,  # without it, the second convolution stands there
+        upsample="blur" if blurs else "resize" if f"{doubling}.1.weight" in shapes else "deconv",
+        antialias=antialias,
     )
 
 
@@ -141,11 +146,13 @@ def _unet(shapes: Shapes) -> GeneratorArchitecture | None:
 
 
 def _patch(shapes: Shapes) -> DiscriminatorArchitecture | None:
-    first, layers = shapes.get("model.0.weight", ()), _run(shapes, "model.{}.weight", 2, 3) - 1
+    first, antialias = shapes.get("model.0.weight", ()), "model.2.filt" in shapes
+    layers = _run(shapes, "model.{}.filt", 2, 4) if antialias else _run(shapes, "model.{}.weight", 2, 3) - 1
     if len(first) != 4:
         return None
-    name = "basic" if layers == 3 else "n_layers"
-    return DiscriminatorArchitecture(name, first[1], first[0], layers, _norm(shapes, "model.2", "model.3"))
+    name, second = "basic" if layers == 3 else "n_layers", 3 if antialias else 2
+    norm = _norm(shapes, f"model.{second}", f"model.{second + 1}")
+    return DiscriminatorArchitecture(name, first[1], first[0], layers, norm, antialias)
 
 
 def _pixel(shapes: Shapes) -> DiscriminatorArchitecture | None:

@@ -25,7 +25,7 @@ def create_generator(arch: GeneratorArchitecture, init: Init = "normal", gain: f
         gain: their scale; kaiming ignores it.
 
     Raises:
-        ValueError: there is no generator of this name; the message lists those there are.
+        ValueError: there is no generator of this name, or no antialiased one; the message says what there is.
     """
     blocks = re.fullmatch(r"resnet_([1-9]\d*)blocks", arch.netG)
     size = re.fullmatch(r"unet_([1-9]\d*)", arch.netG)
@@ -33,6 +33,10 @@ def create_generator(arch: GeneratorArchitecture, init: Init = "normal", gain: f
     if blocks:
         net = ResnetGenerator(arch, num_blocks=int(blocks[1]))
     elif size and int(size[1]) >= 32 and int(size[1]).bit_count() == 1:
+        if arch.antialias or arch.upsample == "blur":
+            raise ValueError(
+                f"{arch.netG} has no antialiased form: use a resnet, or --no_antialias and --upsample resize"
+            )
         net = UNetGenerator(arch, levels=int(size[1]).bit_length() - 1)
     else:
         rule = "resnet_Nblocks takes any N from 1, unet_N any power of two from 32"

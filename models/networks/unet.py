@@ -37,13 +37,13 @@ class UNetGenerator(nn.Module):
             layers: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outside, inside, 4, 2, 1, bias=bias)]
             if inner:
                 layers += [norm_layer(norm, inside), *inner]
-            layers += [nn.ReLU(True), doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
+            layers += [nn.ReLU(True), *doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
             layers += [norm_layer(norm, outside)]
             if arch.dropout and 4 <= i < levels - 1:
                 layers += [Dropout(0.5)]
             inner = [UNetLevel(layers)]
         layers = [nn.Conv2d(arch.input_nc, ngf, 4, 2, 1, bias=bias), *inner]
-        layers += [nn.ReLU(True), doubling(upsample, 2 * ngf, arch.output_nc, 4), nn.Tanh()]
+        layers += [nn.ReLU(True), *doubling(upsample, 2 * ngf, arch.output_nc, 4), nn.Tanh()]
         self.model = nn.Sequential()
         self.model.add_module("model", nn.Sequential(*layers))  # twice "model", as the keys have it
 

@@ -31,6 +31,7 @@ class FastNetworks:
             self.nets = {
                 f"net{name}": FastNetwork(net, speed.dtype, speed.channels_last, speed.compiled)
                 for name, net in model.nets.items()
+                if any(True for _ in net.parameters())
             }
 
     @contextmanager

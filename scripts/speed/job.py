@@ -108,10 +108,10 @@ def parse_jobs(description: str, argv: Sequence[str]) -> list[Job]:
 def parse_job(description: str, name: str, argv: Sequence[str]) -> Job:
     """Return one job; ``name`` is one of JOBS, whose options ``argv`` may change, or "" when ``argv`` says it all."""
     words = [*JOBS.get(name, "").split(), *argv]
-    find: Callable[[str], tuple[str, Path]] = recognize
+    find: Callable[[str, str], tuple[str, Path]] = recognize
     if not (dataroot := first_pass(Parser(""), words).get("dataroot")):
         words += ["--dataroot", NO_DATA]
-        find = lambda _: ("image_folder", DATASETS / NO_DATA / CARD)  # noqa: E731
+        find = lambda *_: ("image_folder", DATASETS / NO_DATA / CARD)  # noqa: E731
     or_else = "; or --job NAME, or --suite"
     config = parse_train(description, words, find_model, find_dataset, find, BenchmarkOptions, or_else)
     bench, data = config.own, config.data

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,11 @@ class TextLogs(Display):
 
     def write_losses(self, at: Progress, losses: dict[str, float], seconds: float, data_seconds: float) -> None:
         """Add a line; ``seconds`` per step, of which ``data_seconds`` were spent waiting for images."""
+        if not self.loss_log.exists() or not self.loss_log.stat().st_size:
+            append_text(self.loss_log, f"================ Training Loss ({time.strftime('%c')}) ================\n")
         terms = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
-        head = f"(epoch: {at.epoch}, iters: {at.images}, time: {seconds:.3f}, data: {data_seconds:.3f})"
+        iters = at.epoch_step * at.images // max(at.step, 1)  # images of this epoch, as the reference counts
+        head = f"(epoch: {at.epoch}, iters: {iters}, time: {seconds:.3f}, data: {data_seconds:.3f})"
         append_text(self.loss_log, f"{head} {terms}\n")
 
     def write_timing(self, at: Progress, seconds: float, data_seconds: float, num_images: int) -> None:

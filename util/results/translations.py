@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from util.files import written_whole
-from util.images import save_image
+from util.images import save_film, save_image
+from util.open_image import open_image
 from util.results.results import Results, safe_name
 from util.types import DataSpec
 
@@ -35,6 +37,8 @@ class Source(NamedTuple):
 def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
     """Write the model's pictures of every image as images/<kind>/<path of the image>.png, at the data's own depth.
 
+    ``--results_layout flat`` makes that images/<path of the image>_<kind>.png, a path's folders being part of the name.
+
     Where A and B do not belong together image by image, each image is shown once, under its own name. samples.csv
     says which file each picture was made of.
 
@@ -49,7 +53,10 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
     keys = dataset.keys if of_B else dataset.keys[:1]
     sources = {key: _source(dataset.image_names(key), dataset.image_files(key)) for key in keys}
     total = sum(len(source.names) for source in sources.values())
-    results.page.add_section("Images", f"{total} samples; each kind is in a folder of its own below images/")
+    is_flat = opt.results_layout == "flat"
+    where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
+    results.page.add_section("Images", f"{total} samples; {where}")
+    films: dict[str, list[Path]] = {}
     with (
         written_whole(results.folder / "samples.csv", "w") as file,
         tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=None) as bar,
@@ -63,16 +70,37 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
                 for i, name in enumerate(source.names[done : done + len(some)]):
                     shown: dict[str, Path] = {}
                     for kind in kinds:
-                        image, path = pictures[kind][i], results.path(kind, source.stems[name])
+                        image, stem = pictures[kind][i], source.stems[name]
+                        path = results.path("", f"{flat(stem)}_{kind}") if is_flat else results.path(kind, stem)
                         written = save_image(path, image, dataset.spec.bit_depth, *_numbers_of(kind, dataset.spec))
                         shown[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
+                        films.setdefault(kind, []).append(written[0])
                         table.writerow([source.files[done + i], kind, output, image.shape[2], image.shape[1]])
                     source.rows.append((name, shown))
             done += len(some)
             bar.update(len(some))
+    for kind, paths in films.items() if opt.animate else ():
+        film = results.folder / "animations" / f"{kind}.webp"
+        film.parent.mkdir(exist_ok=True)
+        save_film(film, _frames(paths), opt.animate)
+        results.page.add_figure(film, kind)
     for source in sources.values():
         for name, shown in source.rows:
             results.page.add_row(name, shown, opt.display_winsize or None)
+
+
+def flat(stem: str) -> str:
+    """Return a path as the name of one file: % is not in it, as ``file_stems`` encodes what is odd."""
+    return stem.replace("/", "%2F")
+
+
+def _frames(paths: Sequence[Path]) -> list[Image]:
+    """Return pictures of the first one's size."""
+    frames = []
+    for path in paths:
+        with open_image(path) as image:
+            frames.append(image.convert("RGB"))
+    return [frame for frame in frames if frame.size == frames[0].size]
 
 
 def _source(names: Sequence[str], files: Sequence[Path]) -> Source:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from util import distributed
 from util.background import Background, Nothing
-from util.config_file import RECORDS, dump, format_options
+from util.config_file import RECORDS, SECTIONS, dump, format_options, options_table
 from util.console import StopRequest, one_line, warn
 from util.device import memory_report
 from util.files import write_text
@@ -20,7 +20,7 @@ from util.metrics.evaluator import Evaluator
 from util.metrics.score import Score
 from util.modes import evaluating
 from util.profiling import Profiler
-from util.runs import OPTIONS_FILE, find_trained
+from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 from util.seeding import EVALUATION, PREVIEW, forked
 from util.spread import spread
 from util.training.divergence import Divergence
@@ -71,7 +71,7 @@ class Run:
             ValueError: the latest state is damaged or does not fit, or the data has changed.
         """
         self.opt, self.model, self.folder = opt, model, Path(opt.run_dir)
-        self.progress, self.meter, self.clock = Progress(epoch=1), LossMeter(), Stopwatch()
+        self.progress, self.meter, self.clock = Progress(epoch=opt.first_epoch), LossMeter(), Stopwatch()
         self.background = Background() if distributed.is_first() else Nothing()
         self.step_images = opt.batch_size * distributed.world()
         self.own_key = (distributed.rank(),) if distributed.world() > 1 else ()  # of this process's random numbers
@@ -80,7 +80,7 @@ class Run:
         self.measuring = Measuring(opt, self.folder, evaluator)
         self.divergence = Divergence(opt.on_nan)
         if opt.init_from and not opt.continue_train:
-            import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False)
+            import_run(find_trained(opt.checkpoints_dir, opt.init_from), "latest", model, ema=False, to_train=True)
         self.ema = MovingAverage(model, model.averaged, opt.ema) if opt.ema else None
         self.profiler: Profiler | None = None
         self.exits = ExitStack()
@@ -90,14 +90,17 @@ class Run:
         options_file = self.folder / OPTIONS_FILE
         about = describe_process(model.device, speed, options_file if opt.continue_train else None)
         record = dump(sections | {"about": about})
+        table = options_table({name: sections[name] for name in SECTIONS}, defaults)
         if lock and not opt.continue_train:  # first of all, or a process that is killed would leave no run
             write_text(options_file, record)
+            write_text(self.folder / OPTIONS_TABLE, table)
         self.reporter = (Reporter if lock else Silent)(self, sections, defaults)
         self.saver = Saver(self)
         if opt.continue_train:
             self.saver.load_state()
         if lock and opt.continue_train:
             write_text(options_file, record)
+            write_text(self.folder / OPTIONS_TABLE, table)
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults, opt.verbose))
         if not opt.verbose:
             print(f"all other options are at their defaults: {options_file}")
@@ -131,7 +134,7 @@ class Run:
                 f"{self.saver.checkpoint.path} is damaged: step {at.epoch_step} of an epoch of {steps_per_epoch}; "
                 "put a copy of it back, or begin again by --overwrite"
             )
-        num_steps = opt.total_epochs * steps_per_epoch
+        num_steps = opt.num_epochs * steps_per_epoch
         num_images = num_steps * self.step_images
         self.reporter.begin(preview, num_images)
         self.exits.callback(self.reporter.bar.close)

@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# The name that pytorch-CycleGAN-and-pix2pix has for: python scripts/download_model.py --of pix2pix NAME
+exec python "$(dirname -- "${BASH_SOURCE[0]}")/download_model.py" --of pix2pix "$@"

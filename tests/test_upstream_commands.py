@@ -1,0 +1,86 @@
+"""The commands of pytorch-CycleGAN-and-pix2pix's pages, as docs/migration.md says what becomes of each."""
+
+import contextlib
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.files import combine as combining
+from models.networks.architecture import GeneratorArchitecture
+from models.networks.translation import create_generator
+from tests.bench import Bench, save_images
+
+PAGE = Path(__file__).parents[1] / "docs" / "migration.md"
+ROWS = re.findall(
+    r"^\| `((?:python|bash|torchrun|pip|conda|docker|flake8|pytest) [^`]*)` \| (.*) \|$", PAGE.read_text(), re.M
+)
+RUN = [
+    command for command, here in ROWS if here.startswith("as it is") and "tried" not in here and "bash" not in command
+]
+REST = "--dataroot ./datasets/facades --model pix2pix --direction BtoA"
+SMALL = {  # in the place of networks and images of usual sizes
+    "train": "--ngf 2 --ndf 2 --netD n_layers --n_layers_D 1 --n_epochs 1 --n_epochs_decay 0 --num_threads 0 "
+    "--load_size 36 --crop_size 32 --device cpu",
+    "test": "--num_threads 0 --device cpu --load_size 32 --crop_size 32",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A bench with small sets by the names of upstream's, and weights as they are downloaded."""
+    bench = Bench(tmp_path_factory.mktemp("upstream"))
+    sets = bench.folder / "datasets"
+    save_images(sets / "maps", ("trainA", "trainB", "testA", "testB"), num=2, size=32)
+    save_images(sets / "horse2zebra", ("testA",), num=2, size=32)
+    save_images(sets / "colorization", ("train", "test"), num=2, size=32)
+    save_images(
+        bench.folder / "data", [f"{side}/{phase}" for side in "AB" for phase in ("train", "test")], num=2, size=32
+    )
+    for phase in ("train", "test"):
+        combine(bench, f"--fold_A data/A/{phase} --fold_B data/B/{phase} --fold_AB datasets/facades/{phase}")
+    shutil.copytree(bench.folder / "data/B/test", sets / "facades/testB")
+    for name, arch in {
+        "horse2zebra": GeneratorArchitecture("resnet_9blocks", 3, 3, 2),
+        "facades_label2photo": GeneratorArchitecture("unet_256", 3, 3, 2, "batch"),
+    }.items():
+        folder = bench.run_dir(f"{name}_pretrained")
+        folder.mkdir(parents=True)
+        torch.save(create_generator(arch).state_dict(), folder / "latest_net_G.pth")
+    return bench
+
+
+def combine(bench, options):
+    with contextlib.chdir(bench.folder):
+        combining.main(shlex.split(options))
+
+
+def test_the_page_speaks_of_fifty_commands():
+    assert len(ROWS) >= 50
+    assert len(RUN) >= 25
+
+
+def test_commands_run_as_they_are(home):
+    """In the order of the page, since tests show what was trained before."""
+    for number, command in enumerate(RUN):
+        script, options = command.removeprefix("python ").split(" ", 1)
+        if script == "datasets/combine_A_and_B.py":
+            combine(home, options)
+            continue
+        kind = script.removesuffix(".py")
+        options = options.replace("...", f"{REST} --name run_{number}")
+        given = set(shlex.split(options))
+        small = "" if "--continue_train" in given else SMALL[kind]
+        if kind == "train" and "--continue_train" not in given:
+            small += " --netG resnet_1blocks" if "cycle_gan" in given else " --netG unet_32"
+        words = re.findall(r"(--\w+)((?: [^-]\S*)?)", small)
+        added = " ".join(
+            name + value
+            for name, value in words
+            if name not in given and not (name == "--device" and "--gpu_ids" in given)
+        )
+        outcome = (home.train if kind == "train" else home.test)(f"{options} {added}")
+        assert outcome.status == 0, f"{command}\n{outcome.err}"
