@@ -13,7 +13,7 @@ if __name__ == "__main__":
     begin("train.py")
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from data import create_dataset, create_loader, find_dataset, recognize
@@ -30,15 +30,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = parse_train(__doc__ or "", argv, find_model, find_dataset, recognize)
     num = config.run.num_processes
     if num > 1 and "WORLD_SIZE" not in os.environ:
+        train_or_tell(config, check_run)  # so that a mistake need not wait for the processes
         launch(train_or_tell, num, config)
     else:
         train_or_tell(config)
 
 
-def train_or_tell(config: Config[TrainOptions]) -> None:
-    """Train, in one process; end it with one line and status 1 when that is not possible."""
-    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
-        train(config)
+def check_run(config: Config[TrainOptions]) -> None:
+    """Raise FileExistsError when the run's folder holds another run."""
+    from util.training.run_folder import check_run_folder
+
+    check_run_folder(config.run.run_dir, config.run.continue_train, config.run.overwrite)
 
 
 def train(config: Config[TrainOptions]) -> None:
@@ -56,7 +58,6 @@ def train(config: Config[TrainOptions]) -> None:
     from util.training.loop import train_model
     from util.training.processes import join
     from util.training.run import Run
-    from util.training.run_folder import check_run_folder
 
     interrupts_raise()
     only_first_speaks()
@@ -64,7 +65,7 @@ def train(config: Config[TrainOptions]) -> None:
     config = join(config, device)
     opt = config.run
     # Again when it is opened: decoding takes long.
-    distributed.on_first(lambda: check_run_folder(opt.run_dir, opt.continue_train, opt.overwrite))
+    distributed.on_first(lambda: check_run(config))
     earlier = recorded_spec(opt.run_dir) if opt.continue_train and opt.accept_data else None
     dataset = create_dataset(config.dataset_mode, config.data.like(earlier) if earlier else config.data)
     if earlier and dataset.labels is not None:
@@ -100,6 +101,12 @@ def train(config: Config[TrainOptions]) -> None:
         stepper = Stepper(model, speed, run.ema, run.meter, num_steps)
         train_model(run, loader, stepper, preview)
     distributed.stop()
+
+
+def train_or_tell(config: Config[TrainOptions], work: Callable[[Config[TrainOptions]], None] = train) -> None:
+    """Train; when that is not possible, end the process with one line and status 1."""
+    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
+        work(config)
 
 
 if __name__ == "__main__":

@@ -107,9 +107,7 @@ def test_a_card_says_what_a_user_needs_and_nothing_of_the_machine(tmp_path):
 
 
 def test_batch_norm_that_saw_single_images_is_said_to_use_their_own_statistics(tmp_path):
-    save_run("pix2pix", tmp_path / "run")
-    options = tmp_path / "run" / "options.yaml"
-    options.write_text(options.read_text().replace("batch_size: 4", "batch_size: 1"))
+    save_run("pix2pix", tmp_path / "run", batch_size=1)
     assert make("pix2pix", tmp_path / "other").card["batch_norm"] == "running statistics"
     card = exported(load_generator(tmp_path / "run")).card
     assert card["batch_norm"] == "statistics of each image, as it was trained on one at a time"

@@ -198,13 +198,13 @@ def assert_images(images: torch.Tensor, spec: DataSpec) -> None:
     assert images.abs().max() <= 1
 
 
-def save_run(case: str, folder: Path, dataroot: str = "", **options: Any) -> Any:
+def save_run(case: str, folder: Path, dataroot: str = "", batch_size: int = NUM) -> Any:
     """Write a run folder as train.py would, of a case with initial weights; return its model in evaluation mode."""
-    model = create(case, **options)
+    model = create(case, batch_size=batch_size)
     folder.mkdir(parents=True)
     export_nets(folder, ["latest"], model.nets)
     mode = model.dataset_mode or ("image_folder" if "image" in model.needs else "aligned")
-    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": model.batch_size}
+    run = {"model": case.split()[0], "dataset_mode": mode, "batch_size": batch_size}
     sections = {"run": run, "model": dataclasses.asdict(model.opt), "spec": model.spec._asdict()}
     sections |= {"data": {"dataroot": dataroot}} if dataroot else {}
     (folder / OPTIONS_FILE).write_text(dump(sections))

@@ -29,7 +29,9 @@ class _Group:
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.calls = seconds, itertools.count()
-        self.store, rank, world = next(rendezvous("env://", timeout=timedelta(seconds=seconds)))
+        store, rank, world = next(rendezvous("env://", timeout=timedelta(seconds=seconds)))
+        # torchrun may keep the store when it restarts processes, with the addresses and results of those before.
+        self.store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         self.rank, self.world = int(rank), int(world)
         self.host: Any = None  # the group of the processes' hosts, which talk without waiting for a GPU
 
