@@ -3,7 +3,7 @@
 import pytest
 
 from util.training.stopwatch import Stopwatch
-from util.types import Progress
+from util.types import Batch, Progress
 
 
 class Clock(Stopwatch):
@@ -21,8 +21,13 @@ def clock(monkeypatch):
 
 def test_laps_of_two_kinds_are_counted_beside_each_other(clock):
     clock.start(Progress(1, 10, 40))
-    clock.time += 3
-    clock.waited(1)
+    clock.time += 2
+
+    def batches():
+        clock.time += 1  # is waited for
+        yield Batch()
+
+    assert len(list(clock.timed(batches()))) == 1
     assert clock.lap("report", Progress(1, 12, 48)) == (3, 1, 8, 2)
     clock.time += 2
     assert clock.lap("report", Progress(1, 13, 52)) == (2, 0, 4, 1)

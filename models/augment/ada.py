@@ -69,8 +69,9 @@ class AdaptiveAugment(nn.Module):
         chance = Chance(images, self.p)
         height, width = images.shape[-2:]
         where = moves(chance, height, width)  # (N, 3, 3)
-        halves = images.new_tensor([width / 2, height / 2, 1])
-        grid = affine_grid((where * halves / halves[:, None])[:, :2], [*images.shape], align_corners=False)
+        unit = ((1, height / width, 2 / width), (width / height, 1, 2 / height))  # affine_grid counts in half sides
+        rows = [torch.stack([where[:, i, j] * unit[i][j] for j in range(3)], -1) for i in range(2)]
+        grid = affine_grid(torch.stack(rows, -2), [*images.shape], align_corners=False)
         images = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         return colours(chance, images)
 
@@ -168,8 +169,8 @@ def colours(chance: Chance, images: Tensor) -> Tensor:
         sign = 1 - 2 * is_inverted  # on the grey axis this is what mirroring at its normal plane does
         return images * (sign * contrast)[:, None, None, None] + (sign * shift)[:, None, None, None]
     grey = images.new_full((3, 3), 1 / 3)  # the projection on the grey axis
-    cross = images.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     eye = torch.eye(3, device=images.device)
+    cross = (eye.roll(2, 1) - eye.roll(1, 1)) / math.sqrt(3)  # the cross product with the grey axis
     along, cos, sin = (v[:, None, None] for v in (1 - 2 * is_inverted, hue.cos() * saturation, hue.sin() * saturation))
     # Along the axis mirrored or not; around it turned by the hue and scaled by the saturation.
     matrix = (along * grey + cos * (eye - grey) + sin * cross) * contrast[:, None, None]

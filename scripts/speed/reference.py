@@ -21,6 +21,7 @@ OTHERWISE = "--against FOLDER times another checkout instead"
 Images = tuple[Tensor, ...]
 OURS_ALONE = {  # options that the reference does not know: what leaves them out
     **{
+        "augment": "none",
         "diffaugment": (),
         "instance_noise": 0,
         "label_smoothing": 0,
