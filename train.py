@@ -15,13 +15,20 @@ if __name__ == "__main__":
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from data import create_dataset, create_loader, find_dataset, recognize
+from data import create_loader, find_dataset, recognize
 from models import create_model, find_model
 from options.parse import Config, parse_train
 from options.train_options import TrainOptions
 from util.console import interrupts_raise, one_line_errors, only_first_speaks, said_once
 from util.launch import launch
+
+if TYPE_CHECKING:
+    from data.loading.loader import Loader
+    from util.metrics.evaluator import Evaluator
+    from util.types import DataSpec
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,15 +53,14 @@ def check_run(config: Config[TrainOptions]) -> None:
 def train(config: Config[TrainOptions]) -> None:
     """Build data and model, and run all epochs; with ``--continue_train``, those that are left."""
     from data.findings import tell
-    from data.held_out import open_held_out
     from data.loading.cache import UNREADABLE
+    from data.training import open_training
     from models.networks.norm import share_statistics
     from models.step.plan import plan_speed
     from models.step.stepper import Stepper
     from util import distributed
     from util.device import pick_device  # with torch, which a mistyped option need not wait for
-    from util.metrics.evaluator import Evaluator
-    from util.training.data_record import check_same_data, note_names, recorded_spec
+    from util.training.data_record import check_same_data, note_names
     from util.training.loop import train_model
     from util.training.processes import join
     from util.training.run import Run
@@ -63,16 +69,9 @@ def train(config: Config[TrainOptions]) -> None:
     only_first_speaks()
     device = pick_device(config.run.device, config.run.deterministic)
     config = join(config, device)
-    opt = config.run
-    # Again when it is opened: decoding takes long.
-    distributed.on_first(lambda: check_run(config))
-    earlier = recorded_spec(opt.run_dir) if opt.continue_train and opt.accept_data else None
-    dataset = create_dataset(config.dataset_mode, config.data.like(earlier) if earlier else config.data)
-    if earlier and dataset.labels is not None:
-        dataset.relabel(earlier.classes)
-    if opt.batch_size > (num := len(dataset) // opt.num_processes):
-        config, opt = fitted(config, num)
-    spec = dataset.spec
+    distributed.on_first(lambda: check_run(config))  # again when the folder is opened: decoding takes long
+    config, dataset = open_training(config)
+    opt, spec = config.run, dataset.spec
     model = create_model(config.model_name, config.model, spec, device, opt.seed, opt.batch_size)
     share_statistics(model, opt.sync_batchnorm)
     loader = create_loader(dataset, opt, opt.batch_size, device)
@@ -87,14 +86,7 @@ def train(config: Config[TrainOptions]) -> None:
     if opt.continue_train:
         damaged = dataset.left_out.get(UNREADABLE, [])
         is_changed = check_same_data(opt.run_dir, record["spec"], names, damaged, opt.accept_data)
-    evaluator = None
-    if opt.eval_freq:
-        held_out = replace(config.data.like(spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
-        evaluator = distributed.on_first(
-            lambda: Evaluator(
-                opt, lambda: open_held_out(config.dataset_mode, held_out, opt, device), open_train=lambda: loader
-            )
-        )
+    evaluator = distributed.on_first(lambda: create_evaluator(config, spec, loader)) if opt.eval_freq else None
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
         distributed.on_first(lambda: note_names(opt.run_dir, names))
@@ -105,14 +97,15 @@ def train(config: Config[TrainOptions]) -> None:
     distributed.stop()
 
 
-def fitted(config: Config[TrainOptions], num: int) -> tuple[Config[TrainOptions], TrainOptions]:
-    """Return ``config`` with the largest batch that ``num`` images make, and say so."""
-    from util.console import warn
+def create_evaluator(config: Config[TrainOptions], spec: "DataSpec", loader: "Loader") -> "Evaluator":
+    """Return what measures the model on held-out images; ``loader``: of the training images."""
+    from data.held_out import open_held_out
+    from util.metrics.evaluator import Evaluator
 
-    size = max(num - num % config.model.accumulate, config.model.accumulate)
-    warn(f"--batch_size {config.run.batch_size} is more than the {num} images there are: it is {size}")
-    opt = replace(config.run, batch_size=size)
-    return replace(config, run=opt), opt
+    opt = config.run
+    data = replace(config.data.like(spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
+    held_out = partial(open_held_out, config.dataset_mode, data, opt, loader.device)
+    return Evaluator(opt, held_out, open_train=lambda: loader)
 
 
 def train_or_tell(config: Config[TrainOptions], work: Callable[[Config[TrainOptions]], None] = train) -> None:
