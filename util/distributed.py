@@ -31,7 +31,7 @@ class _Group:
         self.seconds, self.calls = seconds, itertools.count()
         store, rank, world = next(rendezvous("env://", timeout=timedelta(seconds=seconds)))
         # torchrun may keep the store when it restarts processes, with the addresses and results of those before.
-        self.store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        self.store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
         self.rank, self.world = int(rank), int(world)
         self.host: Any = None  # the group of the processes' hosts, which talk without waiting for a GPU
 
@@ -196,7 +196,7 @@ def _by_one(function: Callable[[], Any], shares: bool, here: bool = False) -> An
                 value = function()
             except Exception as raised:
                 error = raised
-        _group.store.set(key, pickle.dumps((value if shares else None, error)))
+        _group.store.set(key, pickle.dumps((value if shares else None, error)))  # type: ignore[arg-type]
     else:
         value, error = pickle.loads(_awaited(_group, key))
     if error:
