@@ -40,13 +40,15 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         dataroot: str = option(help="folder that holds the data, or the name of one in datasets/", resume="free")
         phase: Literal["train", "val", "test"] = option("train", help="which part of the data")
         max_dataset_size: int = option(
-            0, help="use so many samples only, spread over all; 0 or inf: all", min=0, read=no_limit
+            0, help="use at most this many samples, evenly spaced; 0 or inf: no limit", min=0, read=no_limit
         )
         max_pixels: int = option(
-            MAX_PIXELS, help="largest image to read, in pixels: a small file may unpack to all of the memory", min=1
+            MAX_PIXELS,
+            help="refuse images of more pixels than this, since a small file may unpack to all of the memory",
+            min=1,
         )
         flip: bool = option(False, help="mirror images at random")
-        serial_batches: bool = option(False, help="take the samples in the order of their names, not at random")
+        serial_batches: bool = option(False, help="take samples in name order instead of at random")
 
         def like(self, spec: DataSpec) -> Self:
             """Return these options with what was recognized in training instead of what would be in other data."""

@@ -1,4 +1,4 @@
-"""How the data was understood: told before training and testing, kept in options.yaml and shown on the page."""
+"""Describe how the data was understood: before training and testing, in options.yaml and on the page."""
 
 import contextlib
 import itertools
@@ -63,7 +63,8 @@ def lines(findings: Findings) -> list[str]:
             found.append(f"the classes are in natural order, not in that of the alphabet: {' before '.join(places)}")
     found += findings.get("notes", [])
     if "other_phases" in findings:
-        found.append(f"kept for other phases: {findings['other_phases']} images")
+        num = findings["other_phases"]
+        found.append(f"kept for other phases: {num} image{'s' * (num != 1)}")
     if "not_read" in findings:
         named = [f"{name} ({phase_or_side(name[:-1]) or 'no phase'})" for name in findings["not_read"]]
         found.append(f"not read: {', '.join(named)}")

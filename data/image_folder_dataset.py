@@ -39,16 +39,18 @@ class ImageFolderDataset(BaseDataset):
     class Options(BaseDataset.Options):
         image_size: int = option(128, help="height and width of the images, in pixels", min=1)
         fit: Literal["squash", "crop"] = option(
-            "squash", help="what becomes of images that are not square: squash them, or crop their middle"
+            "squash", help="how to make images square: squash the whole image, or crop its middle"
         )
-        channels: Literal["auto", "1", "3"] = option("auto", help="1: grey, 3: RGB, auto: as the files are")
+        channels: Literal["auto", "1", "3"] = option("auto", help="1: grey, 3: RGB, auto: as in the files")
         value_range: tuple[float | Literal["auto"], ...] = option(
-            (), help="LO,HI: the numbers in the files that are black and white; auto: as a sample of the files suggests"
+            (), help="LO,HI: the numbers in the files that become black and white; auto: estimated from a sample"
         )
         val_fraction: float = option(
-            0.1, help="part of each class that is held out when the data has no test folder", min=0, max=0.9
+            0.1, help="fraction of each class to hold out when the data has no test folder", min=0, max=0.9
         )
-        val_list: str = option("", help="file that names the held-out images, one a line; instead of val_fraction")
+        val_list: str = option(
+            "", help="file with the names of the held-out images, one per line; replaces --val_fraction"
+        )
 
         def like(self, spec: DataSpec) -> Self:
             limits = spec.value_range if self.value_range == ("auto",) else self.value_range

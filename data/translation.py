@@ -43,21 +43,21 @@ class TranslationDataset(BaseDataset):
     class Options(BaseDataset.Options):
         direction: Literal["AtoB", "BtoA"] = option("AtoB", help="which way to translate")
         preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = option(
-            "resize_and_crop", help="how images come to their size"
+            "resize_and_crop", help="how images are resized and cropped"
         )
         load_size: int = option(286, help="resize to this many pixels", min=1)
         crop_size: int = option(256, help="then crop to this many pixels", min=1)
         flip: bool = True
-        input_nc: int = option(0, help="channels of the images that go in; 0: as the files are", min=0)
-        output_nc: int = option(0, help="channels of the images that come out; 0: as the files are", min=0)
+        input_nc: int = option(0, help="channels of the input images; 0: as in the files", min=0)
+        output_nc: int = option(0, help="channels of the output images; 0: as in the files", min=0)
         bit_depth: Literal["auto", "8", "16", "float"] = option(
-            "auto", help="bits of a pixel; auto: as the files are, of several kinds the deepest"
+            "auto", help="bits per channel; auto: as in the files, the deepest when they differ"
         )
         value_range: tuple[float | Literal["auto"], ...] = option(
-            (), help="LO,HI: the numbers in the files that are black and white; auto: as a sample of the files suggests"
+            (), help="LO,HI: the numbers in the files that become black and white; auto: estimated from a sample"
         )
-        value_range_A: tuple[float | Literal["auto"], ...] = option((), help="the same of A alone")
-        value_range_B: tuple[float | Literal["auto"], ...] = option((), help="the same of B alone")
+        value_range_A: tuple[float | Literal["auto"], ...] = option((), help="--value_range for A alone")
+        value_range_B: tuple[float | Literal["auto"], ...] = option((), help="--value_range for B alone")
 
         def like(self, spec: DataSpec) -> Self:
             ranges = {"value_range": spec.value_range, "value_range_A": spec.value_range_A or spec.value_range}
@@ -109,7 +109,9 @@ class TranslationDataset(BaseDataset):
         """
         samples = {key: self.sample(key) for key in self.keys}
         self.channels = {key: wanted[key] or self._common_channels(samples[key]) for key in self.keys}
-        self.value_ranges = {key: resolve(*self._asked(key), self.paths[key]) for key in self.keys}
+        self.value_ranges = {
+            key: resolve(*self._asked(key), self.paths[key], key * (len(self.keys) > 1)) for key in self.keys
+        }
         depth = self._choose_depth(samples)
         nc = self.channels[self.keys[0]], wanted.get("B") or self.channels[self.keys[-1]]
         (limits_A, type_A), (limits, type_B) = (

@@ -32,7 +32,7 @@ def cycle(bench):
 def refused(outcome, *parts):
     assert (outcome.status, outcome.err.count("\n")) == (1, 1), outcome
     assert "the data is not what it was when this run was started: " in outcome.err
-    for part in (*parts, "--accept_data goes on", "--init_from"):
+    for part in (*parts, "--accept_data resumes", "--init_from"):
         assert part in outcome.err
 
 

@@ -8,9 +8,19 @@ from unittest import mock
 import pytest
 from PIL import Image
 
-from data import create_dataset
+from data import create_dataset, recognize
 from data.files.decode import BadImageError, decode_image
-from data.files.image_paths import EXTENSIONS, HEIF, has_images, held_out, list_images, natural, read_list, survey
+from data.files.image_paths import (
+    EXTENSIONS,
+    HEIF,
+    Files,
+    has_images,
+    held_out,
+    list_images,
+    natural,
+    read_list,
+    survey,
+)
 from data.files.pixels import read_header
 from data.image_folder_dataset import ImageFolderDataset
 from util.open_image import FORMATS
@@ -205,3 +215,27 @@ def test_a_list_that_names_nothing(tmp_path):
         read_list(file, tmp_path, [])
     with pytest.raises(FileNotFoundError):
         read_list(tmp_path / "nowhere.txt", tmp_path, [])
+
+
+def test_files_become_paths_one_by_one(tmp_path):
+    names = [f"a/{i}.png" for i in range(5)]
+    files = Files(tmp_path, names)
+    assert list(files) == [tmp_path / name for name in names]
+    assert (len(files), files[-1], list(files[1:3])) == (5, tmp_path / "a/4.png", list(files)[1:3])
+    assert list(files.texts()) == [str(path) for path in files]
+
+
+def test_a_set_with_class_folders_is_recognized_without_listing_it(tmp_path, monkeypatch):
+    """Many images: one that lies in a folder of its own says that these are no A|B pairs."""
+    for i in range(40):
+        (tmp_path / f"train/c{i}").mkdir(parents=True)
+        (tmp_path / f"train/c{i}/0.png").touch()
+    scanned, scandir = [], os.scandir
+
+    def noted(path):
+        scanned.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    assert recognize(str(tmp_path))[0] == "image_folder"
+    assert len([path for path in scanned if "/train/c" in str(path)]) < 5

@@ -1,4 +1,4 @@
-"""Data sets in one file: unpacked once, to a folder that later runs find again."""
+"""Unpack archived data sets once, into a folder that later runs find again."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ ROOM = 64_000_000  # bytes that any archive may unpack to
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether ``path`` is named as an archive that ``unpacked`` reads."""
+    """Return whether ``path`` is named as an archive that ``unpacked`` reads."""
     return path.name.lower().endswith(tuple(KINDS)) and path.is_file()
 
 

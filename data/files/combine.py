@@ -171,9 +171,7 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--fold_B", type=Path, metavar="DIR", help="images for the right (default: B beside fold_A)")
     parser.add_argument("--fold_AB", type=Path, metavar="DIR", help="folder to write (default: AB beside fold_A)")
-    parser.add_argument(
-        "--num_imgs", type=positive_int, metavar="N", help="combine at most so many pairs of each sub-folder"
-    )
+    parser.add_argument("--num_imgs", type=positive_int, metavar="N", help="combine at most N pairs per sub-folder")
     parser.add_argument("--use_AB", action="store_true", help="1_A.png and 1_B.png become 1.png")
     parser.add_argument("--overwrite", action="store_true", help="replace images that are in fold_AB already")
     parser.add_argument(

@@ -61,7 +61,7 @@ def recognize(dataroot: str) -> tuple[str, Path]:
 
 
 def _has_pairs(folder: Path) -> bool:
-    """Say whether all images of a folder, as far as they can be read, are A|B: twice as wide as high; without classes.
+    """Return whether all readable images of a folder are A|B, twice as wide as high, and none lies in a sub-folder.
 
     Of many images, a hundred from all over are looked at.
     """

@@ -1,4 +1,4 @@
-"""What a file says of its image before it is decoded."""
+"""Size, channels and depth of an image, known before it is decoded."""
 
 from typing import Any, Literal, NamedTuple
 

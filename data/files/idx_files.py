@@ -56,7 +56,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _read(file: gzip.GzipFile | IO[bytes], most: int) -> bytes:
-    """Return at most so many bytes; room is made for what there is, not for what a header promises."""
+    """Return at most ``most`` bytes; memory is taken for what is there, not for what a header promises."""
     parts: list[bytes] = []
     while most > 0 and (part := file.read(min(CHUNK, most))):
         parts.append(part)

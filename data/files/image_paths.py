@@ -97,7 +97,7 @@ def some_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Itera
 
 
 def has_images(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> bool:
-    """Say whether there is an image anywhere below ``folder``."""
+    """Return whether there is an image anywhere below ``folder``."""
     return any(True for _ in some_images(folder, extensions))
 
 
@@ -166,7 +166,7 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
 
 
 def _is_image(file: os.DirEntry[str], extensions: tuple[str, ...]) -> bool:
-    """Say whether a file is an image by its name or, where that says nothing, by its first bytes."""
+    """Return whether a file is an image by its name or, where that says nothing, by its first bytes."""
     name = file.name.lower()
     if name.endswith(extensions):
         return True

@@ -1,4 +1,4 @@
-"""What a user may not know of their images: frames that are not read, transparency, grey that is stored as colour."""
+"""Find what users may overlook in their images: further frames, transparency, grey stored as colour."""
 
 import contextlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which way up an image is, as its camera noted: by Exif, XMP or a TIFF's tag, at every depth."""
+"""Turn images upright at every depth, as Exif, XMP or a TIFF tag says."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""What people call the parts of a data set: training/, Valid/, trainA/ ...; imports neither torch nor Pillow."""
+"""The names people give the parts of a data set: training/, Valid/, trainA/ ...; imports neither torch nor Pillow."""
 
 import os
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def phase_or_side(name: str) -> str:
 
 
 def is_of_a_phase(name: str) -> bool:
-    """Say whether a folder of this name holds a phase, or one side of it."""
+    """Return whether a folder of this name holds a phase, or one side of it."""
     return bool(phase_or_side(name))
 
 

@@ -160,7 +160,7 @@ def _is_png16(start: bytes) -> bool:
 
 
 def _is_beyond_pillow(path: Path) -> bool:
-    """Say whether a file may hold more than Pillow reads of it."""
+    """Return whether a file may hold more than Pillow reads of it."""
     try:
         start = _start(path)
     except OSError:  # its decoder says so

@@ -1,4 +1,4 @@
-"""Which numbers of the files become black and white: as told, as read from a sample, or all that their type allows."""
+"""Choose which numbers become black and white: as given, estimated from a sample, or all that the type allows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,8 +56,8 @@ def sample(files: Sequence[Path]) -> Numbers | None:
     return Numbers(values, limits.pop() if len(limits) == 1 else 0) if len(values) else None
 
 
-def resolve(name: str, asked: Asked, files: Sequence[Path]) -> Range:
-    """Return the range that option ``name`` asks for; what auto finds is printed."""
+def resolve(name: str, asked: Asked, files: Sequence[Path], side: str = "") -> Range:
+    """Return the range that option ``name`` asks for; what auto finds, for ``side`` where there are two, is printed."""
     if asked != ("auto",):
         return tuple(float(v) for v in asked)
     if not (found := sample(files)):
@@ -68,7 +68,7 @@ def resolve(name: str, asked: Asked, files: Sequence[Path]) -> Range:
     lo, hi = (lo if lo >= inner[0] - room else inner[0]), (hi if hi <= inner[1] + room else inner[1])
     if lo == hi:
         raise ValueError(f"--{name} auto: all numbers in {files[0]} and others are {lo:g}")
-    print(f"--{name} auto: {lo:g},{hi:g} (the numbers go from {found.ends()})")
+    print(f"--{name} auto{side and f' for {side}'}: {lo:g},{hi:g} (the numbers go from {found.ends()})")
     return float(lo), float(hi)
 
 

@@ -1,4 +1,4 @@
-"""Which images a run learns from: noted in its folder, and compared with what there is when it goes on."""
+"""Record which images a run trains on, and compare them with what is there when it resumes."""
 
 import gzip
 import json
@@ -66,8 +66,8 @@ def check_same_data(
                 )
     if changes and not accept:
         raise ValueError(
-            f"the data is not what it was when this run was started: {'; '.join(changes)}. --accept_data goes on with "
-            f"what there is now; --init_from {folder.name} --name NEW begins a run with the weights of this one"
+            f"the data is not what it was when this run was started: {'; '.join(changes)}. --accept_data resumes with "
+            f"the data as it is now; --init_from {folder.name} --name NEW starts a new run from the weights of this one"
         )
     if changes:
         warn(f"--accept_data: {'; '.join(changes)}")
