@@ -23,7 +23,7 @@ OPTIONS = f"--model cgan --dataroot hands {SMALL} --batch_size 2 --print_freq 20
 def start(folder: Path, name: str, restarts: int) -> subprocess.Popen[bytes]:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--max-restarts={restarts}"]
     torchrun += ["--monitor-interval=0.1", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
-    options = [*OPTIONS.split(), "--sync_batchnorm", "off", "--n_epochs", "200", "--display", "none"]
+    options = [*OPTIONS.split(), "--sync_batchnorm", "off", "--n_epochs", "600", "--display", "none"]
     command = [*torchrun, str(REPOSITORY / "train.py"), *options, "--name", name, "--resume_or_start"]
     log = (folder / f"{name}.log").open("wb")
     return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
