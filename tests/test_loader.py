@@ -157,6 +157,20 @@ def test_an_epoch_goes_on_from_any_batch(tmp_path, first, place, num_threads):
     assert_same(loader.epoch(3, first=first), list(loader.epoch(3))[first:])
 
 
+def test_processes_share_the_batches_of_one_with_all_images(tmp_path):
+    def epoch(first, **parts):
+        return list(Loader(Numbered(), None, seed=0, device=CPU, num_threads=0, **parts).epoch(2, first))
+
+    for first in (0, 1):
+        whole = epoch(first, batch_size=2 * BATCH)
+        halves = [epoch(first, batch_size=BATCH, part=part, num_parts=2) for part in (0, 1)]
+        joined = [{key: torch.cat([a[key], b[key]]) for key in a} for a, b in zip(*halves, strict=True)]
+        assert_same(joined, whole)
+        assert len(whole) == 2 - first
+    with pytest.raises(ValueError, match="--batch_size 12 of 2 processes is more than the 22 images"):
+        epoch(0, batch_size=12, part=0, num_parts=2)
+
+
 def test_images_fewer_than_the_batch_are_refused(tmp_path):
     with pytest.raises(ValueError, match="--batch_size 23 is more than the 22 images there are"):
         load(Numbered(), tmp_path, batch_size=23)
