@@ -9,8 +9,8 @@ import pytest
 
 from data import find_dataset
 from models import find_model
+from options import test_options
 from options.declare import flags
-from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.registry import list_names
 
@@ -52,7 +52,7 @@ def test_commands_name_flags_models_and_runs_that_there_are(document):
             continue
         values = dict(itertools.pairwise(words))
         model = values.get("--model", "cgan")
-        known = {f.name for f in flags(TrainOptions if script == "train.py" else TestOptions)}
+        known = {f.name for f in flags(TrainOptions if script == "train.py" else test_options.TestOptions)}
         for mode in list_names("data", "_dataset"):
             known |= {f.name for f in flags(find_dataset(mode).Options)}
         if script == "train.py":
