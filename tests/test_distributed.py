@@ -16,7 +16,7 @@ from util.types import Batch
 ALIKE: dict[str, Any] = {"dropout": 0, "pool_size": 0}
 # One compares images with the average of a batch, one draws a flip and places once a batch: a process has its own.
 BY_BATCH = ("template_noise", "cut")
-CASES = [(case, 1, 6) for case in LEARNERS if case.split()[0] not in BY_BATCH]  # updates of all networks, with penalties
+CASES = [(case, 1, 6) for case in LEARNERS if case.split()[0] not in BY_BATCH]  # all updates and penalties
 CASES += [("cgan conv rpgan", 1, step) for step in (1, 3)]  # D's alone, without and with
 CASES += [(case, 2, 6) for case in ("cgan conv rpgan", "cvae_gan 28", "pix2pix", "wgan_gp", "cycle_gan rpgan")]
 
