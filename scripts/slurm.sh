@@ -15,8 +15,9 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
+set -euo pipefail
 
-cd "${SLURM_SUBMIT_DIR:-.}" || exit 1
+cd "${SLURM_SUBMIT_DIR:-.}"
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 srun torchrun --nnodes="$SLURM_NNODES" --nproc_per_node="${SLURM_GPUS_ON_NODE:-1}" --max-restarts="${MAX_RESTARTS:-3}" \
@@ -26,7 +27,7 @@ work=$!
 
 requeue() {
   kill -TERM "$work" # srun passes it on to torchrun, and that to every process
-  wait "$work"
+  wait "$work" || true # its status says that it was asked to stop
   scontrol requeue "$SLURM_JOB_ID"
   exit 0
 }

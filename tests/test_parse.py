@@ -15,6 +15,7 @@ from data import find_dataset, recognize
 from models import find_model
 from options import option
 from options.declare import flags
+from options.layers import OF_ONE_COMMAND
 from options.parse import parse_train
 from options.parse_tested import parse_test
 from util.config_file import dump, plain, read_config
@@ -680,7 +681,7 @@ def test_help_and_early_mistakes_do_not_wait_for_torch(script, words, status, tm
 def test_the_record_of_a_run_holds_every_option_with_its_value(folder, model):
     root = "hands" if "image" in find_model(model).needs else "emoji_mini"
     config = parse(f"--model {model} --dataroot {root} --lr 0.5 --seed 7 --n_epochs 3 --max_dataset_size 5")
-    not_recorded = {"config", "continue_train", "accept_data", "overwrite", "suffix"}
+    not_recorded = set(OF_ONE_COMMAND)
     for section, record in config.sections().items():
         options = getattr(config, section)
         names = {f.name for f in dataclasses.fields(options)} - not_recorded

@@ -34,10 +34,12 @@ def make_pairs(folder: Path) -> None:
     """Fill ``folder`` with train, val and test, of A|B side by side."""
     from PIL import Image
 
+    from util.open_image import open_image
+
     for phase in NUM:
         (folder / phase).mkdir(parents=True)
         for name in _names(phase):
-            A, B = (Image.open(_image(phase, side, name)).convert("RGB") for side in "AB")
+            A, B = (open_image(_image(phase, side, name)).convert("RGB") for side in "AB")
             both = Image.new("RGB", (A.width + B.width, A.height))
             both.paste(A, (0, 0))
             both.paste(B, (A.width, 0))
