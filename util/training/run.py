@@ -2,10 +2,10 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -17,12 +17,11 @@ from util.console import StopRequest, one_line, warn
 from util.device import memory_report
 from util.files import write_text
 from util.metrics.evaluator import Evaluator
-from util.metrics.score import Score
-from util.modes import evaluating
 from util.profiling import Profiler
 from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
-from util.seeding import EVALUATION, PREVIEW, forked
+from util.seeding import EVALUATION, PREVIEW
 from util.spread import spread
+from util.training.beside import BesideSteps
 from util.training.divergence import Divergence
 from util.training.measuring import Measured, Measuring
 from util.training.meter import LossMeter
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from models.step.stepper import Stepper
     from options.train_options import TrainOptions
 
-T = TypeVar("T")
 WALL, WALL_COLUMNS = 24, 8  # images in the first look at the data, and in a row of it, as samples have
 
 
@@ -128,7 +126,7 @@ class Run:
     def begin(self, steps_per_epoch: int, stepper: "Stepper", preview: Batch) -> None:
         """Save and show a new run before its first step, and warn of what cannot come of the steps that are left."""
         opt, at, measuring = self.opt, self.progress, self.measuring
-        self.stepper = stepper
+        self.beside_steps = BesideSteps(self.model, self.ema, stepper, opt.seed)
         if at.epoch_step > steps_per_epoch:
             raise ValueError(
                 f"{self.saver.checkpoint.path} is damaged: step {at.epoch_step} of an epoch of {steps_per_epoch}; "
@@ -183,32 +181,10 @@ class Run:
 
     def measure(self) -> Measured:
         """Measure the model in the first process, and record the outcome."""
-        scores = distributed.from_first(lambda: self.beside_steps(EVALUATION, self._scores))
+        scores = distributed.from_first(
+            lambda: self.beside_steps(EVALUATION, lambda: self.measuring.measure(self.model))
+        )
         return self.measuring.take(self.progress, scores)
-
-    def _scores(self) -> list[Score]:
-        return self.measuring.measure(self.model)
-
-    def beside_steps(self, use: int, function: Callable[[], T]) -> T:
-        """Call ``function`` in evaluation mode, with the moving average of G and a random stream of its own.
-
-        No weight and no random number of the training depends on it. When the device has no memory left for it, that
-        of recorded steps is given up, once.
-        """
-        try:
-            return self._as_shown(use, function)
-        except torch.OutOfMemoryError as error:
-            reason = str(error).partition(". ")[0]
-        finally:
-            self.stepper.interrupted()
-        warn(f"{reason}: memory of recorded steps is given back for it, and they are recorded anew")
-        self.stepper.make_room()
-        return self._as_shown(use, function)
-
-    def _as_shown(self, use: int, function: Callable[[], T]) -> T:
-        averaged: AbstractContextManager[None] = self.ema.in_use() if self.ema else nullcontext()
-        with forked(self.opt.seed, use), averaged, evaluating(self.model):
-            return function()
 
     def go_back(self, error: FloatingPointError) -> None:
         """Return to the last save at a lower learning rate.
