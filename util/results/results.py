@@ -179,9 +179,11 @@ def draw_samples(
     results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
     results.page.add_gallery(shown)
     columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
-    grid = results.save("grid", "grid", make_grid(Grid(torch.cat(first), columns)))
+    images = torch.cat(first)
+    images = images[: len(images) // columns * columns or None]  # whole rows, where there is one
+    grid = results.save("grid", "grid", make_grid(Grid(images, columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
-    results.page.add_figure(grid, f"the first {min(num, ON_GRID)} images")
+    results.page.add_figure(grid, f"the first {len(images)} images")
 
 
 def show_scores(results: Results, scores: Sequence[Score]) -> None:
