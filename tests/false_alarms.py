@@ -20,6 +20,7 @@ from models.step.fast import FastNetworks
 from models.step.plan import Speed
 from models.step.selfcheck import EXACT, LOW_PRECISION, StepCheck
 from tests.tiny_models import create, make_batch
+from util.modes import replaced
 from util.seeding import seed_all
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage
@@ -60,7 +61,7 @@ def run(case: str, kind: str, checks: int) -> tuple[list[float], list[str]]:
     ways: dict[str, tuple[Callable[[int], Losses], Callable[[int], Losses]]] = {
         "same": (take, take),
         "kernels": (take, torch.backends.mkldnn.flags(enabled=False)(take)),
-        "bf16": (take, networks.in_use()(take)),
+        "bf16": (take, replaced(model, networks.nets)(take)),
     }
     plain, fast = ways[kind]
     for step in range(1, 12 + checks + 1):

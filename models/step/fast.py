@@ -1,7 +1,6 @@
 """Autocast, channels-last and torch.compile for training steps; plain fp32 eager networks otherwise."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -10,6 +9,7 @@ from models.networks.fast import FastNetwork
 from models.optimizers import settle
 from models.step.graphs import first_line
 from models.step.plan import Speed
+from util.modes import replaced
 
 
 class FastNetworks:
@@ -34,17 +34,9 @@ class FastNetworks:
                 if any(True for _ in net.parameters())
             }
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Replace the model's networks for the block."""
-        own = {name: fast.net for name, fast in self.nets.items()}
-        for name, fast in self.nets.items():
-            setattr(self.model, name, fast)
-        try:
-            yield
-        finally:
-            for name, net in own.items():
-                setattr(self.model, name, net)
+    def in_use(self) -> AbstractContextManager[None]:
+        """Put them in the places of the model's own networks for a block."""
+        return replaced(self.model, self.nets)
 
 
 def why_not_compiled(error: Exception) -> str:

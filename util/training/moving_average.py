@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from util.checks import count
+from util.modes import replaced
 
 
 class MovingAverage:
@@ -49,17 +50,9 @@ class MovingAverage:
                 else:
                     average.copy_(value)
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Put the averages in the networks' places for the block."""
-        trained = {name: getattr(self.model, name) for name in self.nets}
-        for name, net in self.nets.items():
-            setattr(self.model, name, net)
-        try:
-            yield
-        finally:
-            for name, net in trained.items():
-                setattr(self.model, name, net)
+    def in_use(self) -> AbstractContextManager[None]:
+        """Put the averages in the networks' places for a block."""
+        return replaced(self.model, self.nets)
 
     def state_dict(self) -> dict[str, Any]:
         return {"updates": self.updates} | {name: net.state_dict() for name, net in self.nets.items()}
