@@ -101,8 +101,7 @@ class TrainedGenerator:
         chosen = [wanted[i % len(wanted)] for i in range(num)] if wanted else None
         y = None if chosen is None else torch.tensor(chosen, device=model.device)
         with torch.no_grad():
-            parts = [slice(i, i + BATCH) for i in range(0, num, BATCH)]
-            return torch.cat([model.sample(z[part], None if y is None else y[part]) for part in parts])
+            return model.sample_in_parts(z, y, BATCH)
 
     def translate(self, images: Tensor) -> Tensor:
         """Return the translation of images float (N, C, H, W) in [-1, 1] of any sides.

@@ -45,6 +45,7 @@ class NoiseModel(AdversarialModel):
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
     needs = ("image",)
+    has_encoder: ClassVar[bool] = False
     shown_classes: tuple[int, ...]  # those of which ``forward`` shows samples
     defaults: ClassVar = {
         "batch_size": 128,
@@ -66,6 +67,11 @@ class NoiseModel(AdversarialModel):
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
         return self.netG(z, labels)
+
+    def sample_in_parts(self, z: Tensor, labels: Tensor | None, size: int) -> Tensor:
+        """Return what ``sample`` does, at most ``size`` images at a time."""
+        parts = [slice(i, i + size) for i in range(0, len(z), size)]
+        return torch.cat([self.sample(z[part], None if labels is None else labels[part]) for part in parts])
 
     def fit_batches(self, batch_size: int) -> None:
         super().fit_batches(batch_size)
@@ -95,8 +101,6 @@ class NoiseModel(AdversarialModel):
             losses["ada_p"] = self.ada.p.clone()
         return losses
 
-    has_encoder: ClassVar[bool] = False
-
     def autoencode(self, images: Tensor, labels: Tensor) -> Autoencoded:
         """Encode and decode images (N, C, H, W) of classes ``labels`` (N,); only where ``has_encoder``."""
         raise NotImplementedError
@@ -124,9 +128,7 @@ class NoiseModel(AdversarialModel):
         classes = self.shown_classes
         z = self.latents((len(classes) or COLUMNS) * COLUMNS)
         labels = torch.tensor(classes, device=self.device).repeat_interleave(COLUMNS) if classes else None
-        size = max(COLUMNS, self.batch_size)
-        parts = [slice(i, i + size) for i in range(0, len(z), size)]
-        return {"fake": torch.cat([self.sample(z[p], None if labels is None else labels[p]) for p in parts])}
+        return {"fake": self.sample_in_parts(z, labels, max(COLUMNS, self.batch_size))}
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         rows = {"fake": tuple(self.spec.classes[k] for k in self.shown_classes)}
