@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.download.catalogue import ENTRIES, Entry, Remote
-from data.download.fetch import DISK_FULL, fetch, part_of
+from data.download.fetch import fetch, naming_full_disk, part_of
 from data.download.unpack import unpack
 from data.files.dataroot import CARD, DATASETS, UNPAIRED
 from util.console import one_line_errors
@@ -88,22 +88,18 @@ def _assemble(name: str, entry: Entry, work: Path) -> Path:
         kind = ConnectionError if isinstance(error, ConnectionError) else ValueError
         raise kind(f"cannot download {name}: {error}; {_what_now(entry, work)}") from None
     try:
-        for remote in entry.files:
-            _put(remote, work, staged)
-        if entry.convert:
-            entry.convert(staged)
-        if missing := [path for path in entry.folders if not (staged / path).is_dir()]:
-            raise ValueError(f"what was downloaded for {name} has no folder {missing[0]}")
-        _write_card(entry, staged / CARD)
+        with naming_full_disk(work, lambda: f"{name} is downloaded but not unpacked"):
+            for remote in entry.files:
+                _put(remote, work, staged)
+            if entry.convert:
+                entry.convert(staged)
+            if missing := [path for path in entry.folders if not (staged / path).is_dir()]:
+                raise ValueError(f"what was downloaded for {name} has no folder {missing[0]}")
+            _write_card(entry, staged / CARD)
     except ValueError:
         for remote in entry.files:  # they would be wrong the next time, too
             (work / remote.name).unlink(missing_ok=True)
         raise
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        kept = f"{name} is downloaded but not unpacked, the same command goes on from there"
-        raise OSError(f"the disk of {work} is full: {kept}") from None
     return staged
 
 

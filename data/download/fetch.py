@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -155,7 +155,7 @@ def _attempt(url: str, remote: Remote, part: Path, note: Path) -> None:
         _check_space(part, offer.total - start)
         going_on = f", going on at {start} of {offer.total} bytes" if start else ""
         tqdm.write(f"{part.name.removesuffix('.part')} from {url}{going_on}")
-        with _naming_full_disk(part):
+        with naming_full_disk(part.parent, lambda: f"{length(part)} bytes of {part.name} are kept"):
             write_text(note, json.dumps(offer._asdict()))
             _append(response, part, start, offer.total)
     if offer.total and length(part) < offer.total:
@@ -203,15 +203,14 @@ def _append(response: HTTPResponse, part: Path, start: int, total: int) -> None:
 
 
 @contextmanager
-def _naming_full_disk(part: Path) -> Iterator[None]:
-    """Say what is kept when the block finds the disk full."""
+def naming_full_disk(folder: Path, kept: Callable[[], str]) -> Iterator[None]:
+    """Say what is ``kept`` in ``folder`` when the block finds the disk full."""
     try:
         yield
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        kept = f"{length(part)} bytes of {part.name} are kept, the same command goes on from there"
-        raise OSError(f"the disk of {part.parent} is full: {kept}") from None
+        raise OSError(f"the disk of {folder} is full: {kept()}, the same command goes on from there") from None
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:
