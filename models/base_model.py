@@ -198,8 +198,9 @@ class BaseModel(nn.Module, ABC):
                 self.scaler.scale(loss / len(parts)).backward()
                 for key, term in terms.items():
                     total[key] = total.get(key, 0) + term.value.detach() / len(parts)
-            gradients = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
-            distributed.average([*gradients, *total.values()])  # all processes take the same step
+            if distributed.world() > 1:  # all processes take the same step
+                gradients = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+                distributed.average([*gradients, *total.values()])
             self.scaler.step(optimizer)
             self.scaler.update()
         return total

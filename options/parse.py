@@ -162,8 +162,8 @@ def _run_to_continue(wanted: Mapping[str, str]) -> Path:
         entries = read_config(folder / OPTIONS_FILE)
         if all(k in entries and str(entries[k].value) == v for k, v in asked_for.items()):
             return folder
-    shown = " ".join(f"--{k} {v}" for k, v in asked_for.items())
-    raise FileNotFoundError(f"--continue_train: no run in {checkpoints_dir}/ was started with {shown}")
+    words = " ".join(f"--{k} {v}" for k, v in asked_for.items())
+    raise FileNotFoundError(f"--continue_train: no run in {checkpoints_dir}/ was started with {words}")
 
 
 def _name_run(values: Mapping[str, Any], model: str) -> str:

@@ -199,7 +199,7 @@ def _by_one(function: Callable[[], Any], shares: bool, here: bool = False) -> An
                 error = raised
         _group.store.set(key, pickle.dumps((value if shares else None, error)))  # type: ignore[arg-type]
     else:
-        value, error = pickle.loads(_awaited(_group, key))
+        value, error = pickle.loads(_awaited(_group, key))  # from the first process; no file is read this way
     if error:
         raise error
     return value

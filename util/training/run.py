@@ -89,16 +89,19 @@ class Run:
         about = describe_process(model.device, speed, options_file if opt.continue_train else None)
         record = dump(sections | {"about": about})
         table = options_table({name: sections[name] for name in SECTIONS}, defaults)
-        if lock and not opt.continue_train:  # first of all, or a process that is killed would leave no run
+
+        def write_record() -> None:
             write_text(options_file, record)
             write_text(self.folder / OPTIONS_TABLE, table)
+
+        if lock and not opt.continue_train:  # first of all, or a process that is killed would leave no run
+            write_record()
         self.reporter = (Reporter if lock else Silent)(self, sections, defaults)
         self.saver = Saver(self)
         if opt.continue_train:
             self.saver.load_state()
         if lock and opt.continue_train:
-            write_text(options_file, record)
-            write_text(self.folder / OPTIONS_TABLE, table)
+            write_record()
         print(format_options({k: v for k, v in sections.items() if k not in RECORDS}, defaults, opt.verbose))
         if not opt.verbose:
             print(f"all other options are at their defaults: {options_file}")
