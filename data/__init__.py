@@ -42,6 +42,8 @@ def create_loader(
 ) -> Loader:
     """Decode a data set as ``--cache`` says, dropping files that are bad, and return what yields its batches.
 
+    With ``--cache off`` nothing that is trained on is decoded before it is needed; see ``undecoded``.
+
     Args:
         dataset: what is read.
         opt: says how it is kept, and the seed.
@@ -58,7 +60,14 @@ def create_loader(
     from util import distributed
 
     cache = build_cache(
-        dataset, opt.cache, opt.cache_dir, device, opt.num_threads, MAX_BAD if trains else 1, shared=trains
+        dataset,
+        opt.cache,
+        opt.cache_dir,
+        device,
+        opt.num_threads,
+        MAX_BAD if trains else 1,
+        shared=trains,
+        looks=not trains,
     )
     size = batch_size if trains else min(batch_size, len(dataset))
     return Loader(
@@ -70,4 +79,5 @@ def create_loader(
         num_threads=opt.num_threads,
         part=distributed.rank() if trains else 0,
         num_parts=distributed.world() if trains else 1,
+        stand_ins=trains,
     )
