@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from data.files.dataroot import find_dataroot, meant, recognize
+from util.console import warn
 from util.registry import check_name, find_class
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
     dataset = find_dataset(name)(replace(opt, dataroot=meant(opt.dataroot, name)))
     if len(dataset) == 0:
         raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}")
+    if opt.shuffle == "blocks" and dataset.shards() is None:
+        warn(f"--shuffle blocks has no effect: the samples of --dataroot {opt.dataroot} lie in no shards")
     return dataset
 
 

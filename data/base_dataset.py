@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from data.files.dataroot import index_folder
 from data.files.image_paths import Files, Survey
 from data.files.shard_files import ShardFiles
-from data.files.shards import Shards, read_shards
+from data.files.shards import Members, Shards, read_shards
 from data.transforms import MIDDLE, crop, to_float
 from options import option
 from util.member import ImageFile
@@ -53,6 +53,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         )
         flip: bool = option(False, help="mirror images at random")
         serial_batches: bool = option(False, help="take samples in name order instead of at random")
+        shuffle: Literal["full", "blocks"] = option(
+            "full",
+            help="full: all samples at random; blocks: from a few places of the shards at a time, for slow storage",
+        )
 
         def like(self, spec: DataSpec) -> Self:
             """Return these options with what was recognized in training instead of what would be in other data."""
@@ -112,6 +116,11 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """Return the file of each image of ``key``; [] where images have no files of their own."""
         files = self.files()
         return files if len(files) == len(self.names) else []
+
+    def shards(self) -> np.ndarray | None:
+        """Return the number of the shard that each sample lies in, int64 (N,); None where there are no shards."""
+        files = self.image_files(self.keys[0])
+        return files.places[:, 0] if isinstance(files, Members) and len(files) == len(self) else None
 
     def take(self, folder: Path, found: Survey) -> list[str]:
         """Return the images that were found in ``folder``; note the rest."""

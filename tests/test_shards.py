@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,11 @@ from data.files.shard_index import make_index, open_index
 from data.files.tars import list_members
 from data.findings import find, lines
 from data.loading.loader import Loader
+from data.loading.order import MIXED, RUN, in_blocks
 from options.base_options import BaseOptions
+from tests.bench import SMALL, Bench, in_child
+from tests.ranks import together
+from tests.test_resume import assert_same_run, by, interrupted
 
 CPU = torch.device("cpu")
 
@@ -375,3 +380,58 @@ def test_pairs_serve_other_data_sets_for_translation_too(tmp_path):
     assert len(open_data("unaligned", tmp_path / "u")) == 5
     with pytest.raises(FileNotFoundError, match="has shards, but no pairs"):
         open_data("unaligned", labelled(tmp_path / "l"))
+
+
+# Order, resuming, several processes
+
+
+def test_blocks_are_an_order_of_all_samples_from_a_few_places_at_a_time():
+    shards = np.repeat(np.arange(12), 1000)
+    first, second, again = (in_blocks(shards, torch.Generator().manual_seed(seed)) for seed in (1, 2, 1))
+    assert sorted(first.tolist()) == list(range(12000))
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    blocks = {(i // 1000, i % 1000 // RUN) for i in first[: 10 * RUN].tolist()}
+    assert 10 <= len(blocks) <= MIXED
+    assert len({tar for tar, _ in blocks}) > 5  # and not one shard after another
+    assert len({i // 1000 for i in first[:64].tolist()}) > 5
+
+
+@pytest.mark.parametrize("shuffle", ["full", "blocks"])
+def test_processes_see_parts_that_are_disjoint_and_an_epoch_goes_on_from_any_batch(tmp_path, monkeypatch, shuffle):
+    monkeypatch.setattr("data.loading.order.RUN", 2)
+    monkeypatch.setattr("data.loading.order.MIXED", 2)
+    root = labelled(tmp_path / "s", 30, per_shard=7)
+
+    def own():
+        loader = load(open_data("image_folder", root, shuffle=shuffle), 5)
+        first, second = numbers(loader.epoch(1)), numbers(loader.epoch(2))
+        assert numbers(loader.epoch(2, first=1)) == second[5:]
+        return first, second
+
+    parts = together(own, tmp_path)
+    for epoch in (0, 1):
+        assert sorted(parts[0][epoch] + parts[1][epoch]) == list(range(30))
+    assert parts[0][0] != parts[0][1]
+
+
+def test_to_shuffle_a_folder_in_blocks_has_no_effect_and_says_so(tmp_path, capsys):
+    for i in range(3):
+        (tmp_path / f"{i}.png").write_bytes(image(i))
+    open_data("image_folder", tmp_path, shuffle="blocks")
+    assert "warning: --shuffle blocks has no effect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", ["--cache ram", "--cache off --num_threads 2 --shuffle blocks"])
+def test_a_run_on_shards_resumes_bit_for_bit(tmp_path, options):
+    """In processes of their own."""
+    bench = Bench(tmp_path)
+    labelled(tmp_path / "s", 24)
+    usual = (
+        f"--model cgan --dataroot s --batch_size 2 {SMALL} --val_fraction 0 {options} --n_epochs 2 --n_epochs_decay 0"
+    )
+
+    assert bench.train(f"--name whole {usual}").status == 0  # here, so that the others need not import what it takes
+    with interrupted(17, by(signal.SIGTERM)):  # in the second epoch
+        assert in_child(lambda: bench.train(f"--name part {usual}")) == 128 + signal.SIGTERM
+    assert in_child(lambda: bench.train("--name part --continue_train")) == 0
+    assert_same_run(bench.run_dir("part"), bench.run_dir("whole"))

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
+from data.loading.order import in_blocks
 from data.loading.prefetch import ahead
 from data.loading.undecoded import Problems, Sample, Undecoded, together
 from data.transforms import MIDDLE, flip_some, to_float
@@ -87,12 +88,18 @@ class Loader:
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``epoch`` (from 1), from batch ``first`` (from 0) on."""
-        order = torch.arange(len(self.dataset))
-        if not self.dataset.opt.serial_batches:
-            order = torch.randperm(len(self.dataset), generator=generator(self.seed, ORDER, epoch))
+        order = self._order(generator(self.seed, ORDER, epoch))
         starts = range(self.part * self.batch_size, len(order), self.num_parts * self.batch_size)[first : len(self)]
         for _, batch in self._batches((order[start : start + self.batch_size] for start in starts), epoch):
             yield batch
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """Return all samples in the order in which an epoch takes them."""
+        if self.dataset.opt.serial_batches:
+            return torch.arange(len(self.dataset))
+        if self.dataset.opt.shuffle == "blocks" and (shards := self.dataset.shards()) is not None:
+            return in_blocks(shards, generator)
+        return torch.randperm(len(self.dataset), generator=generator)
 
     def in_order(self, num: int) -> Iterator[tuple[Batch, list[str]]]:
         """Yield the first ``num`` samples, nothing random about them, with their names.
