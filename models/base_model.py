@@ -63,6 +63,11 @@ class BaseModel(nn.Module, ABC):
         return False
 
     @property
+    def learnt_from(self) -> str:
+        """The network among ``--features`` that D sees images through, which should not judge them; "": none."""
+        return ""
+
+    @property
     def n_critic(self) -> int:
         """Steps until every network has been updated."""
         return 1

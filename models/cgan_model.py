@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.base_model import Terms
 from models.gan_model import GANModel
-from models.networks.noise import NoiseNet
+from models.networks.noise import NoiseNet, NoiseNetD
 from models.noise import check_classes
 from options import option
 from util.types import Batch, DataSpec, Weighted
@@ -19,7 +19,7 @@ class CGANModel(GANModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
         netG: NoiseNet = "conv"
-        netD: NoiseNet = "conv"
+        netD: NoiseNetD = "conv"
         hidden_D: tuple[int, ...] = (512, 512, 512)
         dropout: float = 0.4
         norm_eps: float = 0.8  # the tutorial passes 0.8 as eps (it meant momentum); kept to reproduce it

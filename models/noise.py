@@ -16,6 +16,7 @@ from models.networks.noise import (
     NoiseDiscriminatorArchitecture,
     NoiseGeneratorArchitecture,
     NoiseNet,
+    NoiseNetD,
     create_discriminator,
     create_generator,
 )
@@ -144,7 +145,9 @@ class NetworkOptions(NoiseModel.Options):
         help="generator: conv or dcgan (32, 64, 128, 256 px), res or sngan (32, 64, 96 to 256 px), mlp (any size), "
         "conv28, conv32, conv_k8 (128 px)",
     )
-    netD: NoiseNet = option("conv", help="discriminator: as for netG")
+    netD: NoiseNetD = option(
+        "conv", help="discriminator: as for netG, or projected (any size), which sees features of EfficientNet-Lite0"
+    )
     norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
     upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize and blur avoid checkerboards")
     res_blocks: int = option(

@@ -6,7 +6,7 @@ from typing import ClassVar
 from models.gan_model import GANModel
 from models.losses import GanMode
 from models.networks.dcgan import NormD
-from models.networks.noise import NoiseNet
+from models.networks.noise import NoiseNet, NoiseNetD
 
 
 class R3GANModel(GANModel):
@@ -20,7 +20,7 @@ class R3GANModel(GANModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
         netG: NoiseNet = "res"
-        netD: NoiseNet = "res"
+        netD: NoiseNetD = "res"
         norm_D: NormD = "none"
         gan_mode: GanMode = "rpgan"
         r1_gamma: float = 2.0
@@ -31,4 +31,5 @@ class R3GANModel(GANModel):
         beta2: float = 0.99
 
     opt: Options
+    presets: ClassVar = {}
     defaults: ClassVar = GANModel.defaults | {"batch_size": 16, "lr_policy": "cosine", "ema": 0.995}
