@@ -170,6 +170,9 @@ class BaseModel(nn.Module, ABC):
                 initial = group.setdefault("initial_lr", float(group["lr"]))
                 group["lr"].fill_(factor * initial)
 
+    def schedule(self, done: float) -> None:
+        """Set what depends on how much of the run is ``done``, from 0 to 1, but the learning rates."""
+
     def prepare(self, batch: Batch, draw: Callable[[Batch], None], with_graph: bool) -> None:
         """Let ``draw`` put into each micro-batch what the objectives of this step share, such as generated images.
 

@@ -14,7 +14,8 @@ class R3GANModel(GANModel):
 
     The objective, Adam (0, .99), the cosine and gamma 2 are the paper's, which has that gamma for faces of 64 pixels
     (Appendix, its hyperparameters); the rate of 1e-3, batches of 16 and penalties in every fourth step are for small
-    data and minutes. So are plain networks: ``--res_blocks 2 --lr 2e-4 --penalty_freq 1`` is the paper's way.
+    data and minutes. So are plain networks: ``--res_blocks 2 --lr 2e-4 --penalty_freq 1 --gamma_end 0.1`` is the
+    paper's way.
     """
 
     @dataclass(frozen=True, kw_only=True)
