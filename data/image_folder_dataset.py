@@ -15,7 +15,7 @@ from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError, is_grey
 from data.files.header import Header
 from data.files.image_paths import Files, has_images, held_out, list_images, natural, read_list, survey
-from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
+from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of, phase_within
 from data.files.pixels import read_header, read_resized
 from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
 from data.files.shard_files import ShardFiles, find_shards
@@ -218,13 +218,24 @@ def _warn_of_siblings(root: Path, train: Path) -> None:
 
 
 def _check_no_phases(root: Path, folder: Path, classes: list[str]) -> None:
-    """Warn of classes that are named as phases are; raise ValueError when all are."""
+    """Warn of a class that is named as phases are; raise ValueError when all are, or two are but for other words."""
     phases = [name for name in classes if phase_of(name)]
     if phases and len(phases) == len(classes):
         raise ValueError(
             f"--dataroot {root}: {', '.join(phases)} in {folder} are named after phases, so they are no classes: "
             "give the folder that they lie in"
         )
+    parts: dict[str, dict[str, str]] = {}  # a name without its phase -> phase -> the name
+    for name in classes:
+        phase, rest = phase_within(name)
+        parts.setdefault(rest, {}).setdefault(phase, name)
+    for same in parts.values():
+        named = [name for phase, name in same.items() if phase]
+        if "train" in same and len(named) > 1:
+            raise ValueError(
+                f"--dataroot {root}: {' and '.join(named)} in {folder} differ in the name of a phase alone, so they "
+                f"are no classes: call them {' and '.join(f'{phase}/' for phase in same if phase)}"
+            )
     if phases:
         warn(f"the class {phases[0]} in {folder} is named after a phase: it is read as a class")
 

@@ -28,16 +28,19 @@ EXTENSIONS = (
     ),
     *(".webp", ".gif", ".avif", ".jp2", ".j2k", ".j2c", ".tga", ".pcx", ".qoi", ".sgi", *HEIF),
 )
+READ = (*EXTENSIONS, ".npy")  # by data sets for translation
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".log", ".py", ".sh", ".pdf", ".npy")
 MAGIC = re.compile(  # how files of these formats begin, whatever they are called
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s+[\d#]|qoif|"
     rb"....ftyp(avif|avis|heic|heix|mif1)|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
     re.DOTALL,
 )
+SYSTEM = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 NUMBER = re.compile(r"\d+")
 IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
+OF_SYSTEM = "folders of the system"  # thumbnails and the like, which macOS, a NAS or Windows adds
 
 
 class Survey(NamedTuple):
@@ -162,7 +165,9 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
             name = prefix + entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir() and entry.is_symlink():
+            if entry.name in SYSTEM and entry.is_dir():
+                yield f"{name}/", OF_SYSTEM
+            elif entry.is_dir() and entry.is_symlink():
                 linked.append((entry, f"{name}/"))
             elif entry.is_dir():
                 visited.add(_identity(entry))
