@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,7 +87,7 @@ def parse_test(
             **parser.build(values),
             model_name=model,
             dataset_mode=mode,
-            defaults={},
+            defaults={n: v for n, v in parser.defaults().items() if v is not MISSING},
             spec=spec,
             given=frozenset(given),
             trained=stored,
