@@ -21,10 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
-from options.parse import Config, warn_unused
+from options.parse import Config, message_of, warn_unused
 from options.parse_tested import parse_test
 from options.test_options import COMMON, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
+from util.config_file import options_table
+from util.console import warn
+from util.files import write_text
 from util.results.origin import KIND
+from util.runs import TEST_TABLE
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
@@ -107,8 +111,20 @@ def test(config: Config[TestOptions]) -> None:
         if evaluator:
             show_scores(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
+    leave_options(config)
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
+
+
+def leave_options(config: Config[TestOptions]) -> None:
+    """Leave the options beside the weights, for scripts that read them there as pytorch-CycleGAN-and-pix2pix has them.
+
+    Others' weights may lie where nothing can be written: that is only warned of.
+    """
+    try:
+        write_text(config.run.run_dir / TEST_TABLE, options_table(config.sections(), config.defaults))
+    except OSError as error:
+        warn(f"{TEST_TABLE} is not written: {message_of(error)}")
 
 
 def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from options.parse import Config, message_of, print_help, warn_unused
 from options.parser import Parser, reader_of
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from options.upstream import RETIRED_TEST, read_options_table
+from options.upstream import RETIRED_TEST, read_options_table, spelled_out
 from util.config_file import Entry, read_config, read_section, shown
 from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 
@@ -47,7 +47,7 @@ def parse_test(
 
     Exits with status 2 and one line on a user's mistake.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv = spelled_out(sys.argv[1:] if argv is None else argv)
     parser = Parser(description, RETIRED_TEST)
     asked = first_pass(parser, argv)
     parser.add("run", TestOptions, "testing")
@@ -88,7 +88,7 @@ def parse_test(
             **parser.build(values),
             model_name=model,
             dataset_mode=mode,
-            defaults={},
+            defaults={n: v for n, v in parser.defaults().items() if v is not MISSING},
             spec=spec,
             given=frozenset(given),
             trained=stored,

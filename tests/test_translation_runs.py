@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 from models.networks.architecture import GeneratorArchitecture
 from models.networks.sides import Upsample
 from models.networks.translation import create_generator
+from options.upstream import read_options_table
 from tests.bench import Bench, in_child, save_images
 from tests.document import links
 from tests.test_resume import assert_same_run, by, interrupted, state
@@ -405,6 +406,26 @@ def test_weights_that_are_saved_have_the_keys_of_the_reference(home):
         model.load_net(name, saved)
     layout = REFERENCE["layouts"][REFERENCE["networks"][next(iter(REFERENCE["networks"]))]["layout"]]
     assert all(re.fullmatch(r"model\.\d+(\.conv_block\.\d+)?\.(weight|bias)", key) for key, _ in layout)
+
+
+def test_a_test_leaves_its_options_as_the_reference_writes_them(home):
+    folder = home.run_dir("pix2pix")
+    of_training = (folder / "train_opt.txt").read_text()
+    shown(home, "--name pix2pix --phase train --results_dir told --no_eval")
+    assert (folder / "train_opt.txt").read_text() == of_training
+    read = {name: entry.value for name, entry in read_options_table(folder / "test_opt.txt").items()}
+    wanted = {"phase": "train", "eval": False, "netG": "unet_32", "ngf": "2", "direction": "AtoB"}
+    assert {name: read[name] for name in wanted} == wanted
+    assert re.search(r"^ +ngf: 2 +\t\[default: 64\]$", (folder / "test_opt.txt").read_text(), re.M)
+
+
+def test_results_do_not_need_a_place_for_options_beside_the_weights(home):
+    (home.run_dir("pix2pix") / "test_opt.txt").unlink(missing_ok=True)
+    (home.run_dir("pix2pix") / "test_opt.txt").mkdir()
+    outcome = home.test("--name pix2pix --results_dir placeless")
+    (home.run_dir("pix2pix") / "test_opt.txt").rmdir()
+    assert outcome.status == 0
+    assert re.search(r"test_opt.txt is not written: .*directory", outcome.err)
 
 
 @pytest.mark.parametrize(("words", "given", "made"), [("pix2pix", "real_A", "fake_B"), ("test", "real", "fake")])
