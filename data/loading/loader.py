@@ -1,7 +1,7 @@
 """Batches for training: in an order, and with crops and flips, that follow from (seed, epoch) alone."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
 from data.loading.prefetch import ahead
 from data.transforms import MIDDLE, crop, flip_some, to_float
+from util.console import warn
 from util.open_image import allow_pixels
 from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
 from util.spread import spread
@@ -112,7 +113,7 @@ class Loader:
     def _batches(self, chunks: list[Tensor], epoch: int | None = None) -> Iterator[tuple[Tensor, Batch]]:
         """Yield samples ``chunks`` batch by batch; with the random picks, crops and flips of ``epoch`` or without."""
         picks = [self._pick(indices.numpy(), epoch) for indices in chunks]
-        raw = self._cached(picks) if self.cache else self._decoded(picks)
+        raw = self._cached(self.cache, picks) if self.cache else self._decoded(picks)
         if self.is_ahead:
             raw = ahead({key: pinned(image) for key, image in images.items()} for images in raw)
         for indices, images in zip(chunks, raw, strict=True):
@@ -143,11 +144,17 @@ class Loader:
         """Return what tells the random numbers of ``key`` from other keys'; nothing where all move together."""
         return () if self.dataset.paired else (self.dataset.keys.index(key),)
 
-    def _cached(self, picks: list[Pick]) -> Iterator[dict[str, Tensor]]:
-        assert self.cache
-        size = self.dataset.crop_size
+    def _cached(self, cache: Cache, picks: Iterable[Pick]) -> Iterator[dict[str, Tensor]]:
+        size, picks = self.dataset.crop_size, iter(picks)
         for pick in picks:
-            yield {k: self.cache.fetch(k, torch.from_numpy(rows), size, at) for k, (rows, at) in pick.items()}
+            try:
+                images = {k: cache.fetch(k, torch.from_numpy(rows), size, at) for k, (rows, at) in pick.items()}
+            except OSError as error:
+                warn(f"the disk cache cannot be read any more, so images are decoded as they are needed: {error}")
+                self.cache = None
+                yield from self._decoded([pick, *picks])
+                return
+            yield images
 
     def _decoded(self, picks: list[Pick]) -> Iterator[dict[str, Tensor]]:
         yield from DataLoader(
