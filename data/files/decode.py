@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from data.files.orientation import upright
+from util.memory import lack_of_memory
 from util.open_image import TooLargeError, open_image
 
 
@@ -35,9 +36,9 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
             if fit == "crop":
                 return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
             return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 

@@ -4,6 +4,8 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from util.memory import lack_of_memory
+
 TAG = 0x0112  # of Exif and TIFF
 WHERE = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # in Image.info
 LYING = range(5, 9)  # orientations that exchange height and width
@@ -24,9 +26,9 @@ def orientation(image: Image.Image) -> int:
         return 1
     try:
         found = image.getexif().get(TAG, 1)
-    except MemoryError:
-        raise
-    except Exception:  # damaged metadata makes decoders raise errors of every kind, and costs no image
+    except Exception as error:  # damaged metadata makes decoders raise errors of every kind, and costs no image
+        if lack_of_memory(error):
+            raise
         return 1
     return found if found in TURNS else 1
 

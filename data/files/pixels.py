@@ -14,6 +14,7 @@ from data.files.header import Header, array_sides, channels_last, depth_of, whol
 from data.files.opencv import read_cv2
 from data.files.orientation import LYING, orientation, turned, upright
 from data.files.tiff import START, read_tiff, tiff_header
+from util.memory import lack_of_memory
 from util.open_image import check_bytes, open_image
 
 DEPTHS: dict[int, np.dtype[Any]] = {
@@ -38,9 +39,9 @@ def read_header(path: Path) -> Header:
         header = _look(path)
         check_bytes(header.height * header.width * header.channels * header.depth // 8, path)
         return header
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
@@ -177,9 +178,9 @@ def _decode(path: Path, channels: int) -> np.ndarray:
             if header.reader == "pillow"
             else _read_array(path, header, channels)
         )
-    except MemoryError:
-        raise
     except Exception as error:
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
