@@ -39,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and write the results; a user's mistake ends in one line and status 2 (options) or 1."""
     config = parse_test(__doc__ or "", argv, find_model, find_dataset)
     from util.console import one_line_errors
+    from util.memory import naming_memory
 
-    with one_line_errors("test.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
+    kinds = ValueError, OSError, LookupError, FloatingPointError
+    with one_line_errors("test.py", config.run.verbose, *kinds), naming_memory(config):
         test(config)
 
 

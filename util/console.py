@@ -8,8 +8,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
+
+from util.memory import lack_of_memory
 
 LONGEST = 900  # letters of a message
 
@@ -71,7 +73,9 @@ def warn(text: str) -> None:
 
 @contextmanager
 def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iterator[None]:
-    """End the process with status 1 and one line when the block raises one of ``kinds``; ``verbose`` adds where.
+    """End the process with status 1 and one line when the block raises one of ``kinds``, or memory runs out.
+
+    ``verbose`` adds where.
 
     Ctrl-C, where nothing else is planned for it, ends it with status 130 and one line.
     """
@@ -79,12 +83,16 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
-    except kinds as error:
+    except Exception as error:
+        lack = lack_of_memory(error)
+        if not (lack or isinstance(error, kinds)):
+            raise
         if verbose:
             traceback.print_exc()
         others = sys.modules.get("util.distributed")  # which torch comes with
         if not others or others.is_first_to_fail():
-            print(f"{script}: error: {one_line(str(error))}", file=sys.stderr, flush=True)
+            line = one_line(f"out of memory: {lack}" if lack else str(error))
+            print(f"{script}: error: {line}", file=sys.stderr, flush=True)
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | FileExistsError):
             end_torchrun()  # others, such as a process that is silent or a full disk, may pass
         raise SystemExit(1) from None
@@ -94,7 +102,7 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
 
 
 def begin(script: str) -> None:
-    """Prepare the process of a script, before its imports, for Ctrl-C and for an output that takes little.
+    """Prepare the process of a script, before its imports, for Ctrl-C, little memory, and an output that takes little.
 
     Until ``interrupts_raise`` Ctrl-C ends it at once: extensions that are being imported make other errors of it.
     """
@@ -103,6 +111,13 @@ def begin(script: str) -> None:
         os.write(2, f"{script}: stopped\n".encode())
         os._exit(128 + signal.SIGINT)
 
+    def fail(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        if lack := lack_of_memory(error):
+            print(f"{script}: error: {one_line(f'out of memory: {lack}')}", file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, where)
+
+    sys.excepthook = fail
     if "WORLD_SIZE" in os.environ:  # torch would show its call stack when another process ends
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup

@@ -7,6 +7,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from util.memory import lack_of_memory
 from util.open_image import PNG
 
 TAG = 0x0112  # of Exif and TIFF
@@ -32,9 +33,9 @@ def orientation(image: Image.Image) -> int:
         return 1
     try:
         found = image.getexif().get(TAG, 1)
-    except MemoryError:
-        raise
-    except Exception:  # damaged metadata makes decoders raise errors of every kind, and costs no image
+    except Exception as error:  # damaged metadata makes decoders raise errors of every kind, and costs no image
+        if lack_of_memory(error):
+            raise
         return 1
     return found if found in TURNS else 1
 

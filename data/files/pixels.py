@@ -14,6 +14,7 @@ from data.files.orientation import LYING, orientation, turned, upright
 from data.files.pnm import pnm_header, read_pnm
 from data.files.tiff import START, read_tiff, tiff_header
 from util.member import ImageFile, Member
+from util.memory import lack_of_memory
 from util.open_image import check_bytes, open_image
 
 DEPTHS: dict[int, np.dtype[Any]] = {
@@ -38,9 +39,9 @@ def read_header(path: ImageFile) -> Header:
         header = _look(path)
         check_bytes(header.height * header.width * header.channels * header.depth // 8, path)
         return header
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
@@ -193,9 +194,9 @@ def _decode(path: ImageFile, header: Header, channels: int) -> np.ndarray:
             if header.reader == "pillow"
             else _read_array(path, header, channels)
         )
-    except MemoryError:
-        raise
     except Exception as error:
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
