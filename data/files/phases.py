@@ -54,7 +54,7 @@ def unwrapped(root: Path) -> Path:
     It does when no image and no card lies beside it, and none in it, but several folders, or those of phases.
     """
     names = _folders_without_images(root)
-    if len(names) != 1 or names[0] in SIDES or is_of_a_phase(names[0]) or (root / "card.yaml").exists():
+    if len(names) != 1 or names[0] in SIDES or is_of_a_phase(names[0]) or (root / "card.yaml").is_file():
         return root
     folder = root / names[0]
     below = _folders_without_images(folder)
