@@ -55,7 +55,7 @@ def test(config: Config[TestOptions]) -> None:
     from util.modes import evaluating
     from util.results.interpolation import truncated
     from util.results.latents import show_latents
-    from util.results.origin import describe_origin, place_for, write_origin
+    from util.results.origin import describe_origin
     from util.results.results import Results, draw_samples, read_labels, show_scores, untrained
     from util.results.translations import translate_all
     from util.training.summary import diagnose
@@ -89,9 +89,7 @@ def test(config: Config[TestOptions]) -> None:
         evaluator = Evaluator(opt, held_out, partial(open_data, config, model, "train"), batch_size=opt.batch_size)
         evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
-    folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)
-    results = Results(folder, opt.name, subtitle)
-    write_origin(results.folder, origin)
+    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
