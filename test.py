@@ -10,7 +10,7 @@ What the model is and how its data looks is read from the run, or from the weigh
 """
 
 if __name__ == "__main__":
-    from util.console import begin
+    from util.begin import begin
 
     begin("test.py")
 
@@ -48,7 +48,7 @@ def test(config: Config[TestOptions]) -> None:
     from data.held_out import BATCH, open_held_out
     from models.noise import NoiseModel
     from models.trained import load_trained
-    from util.console import interrupts_raise
+    from util.begin import interrupts_raise
     from util.device import pick_device
     from util.metrics.evaluator import Evaluator
     from util.metrics.record import describe_best, read_best
