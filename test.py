@@ -10,7 +10,7 @@ What the model is and how its data looks is read from the run, or from the weigh
 """
 
 if __name__ == "__main__":
-    from util.console import begin
+    from util.begin import begin
 
     begin("test.py")
 
@@ -54,14 +54,14 @@ def test(config: Config[TestOptions]) -> None:
     from data.held_out import BATCH, open_held_out
     from models.noise import NoiseModel
     from models.trained import load_trained
-    from util.console import interrupts_raise
+    from util.begin import interrupts_raise
     from util.device import pick_device
     from util.metrics.evaluator import Evaluator
     from util.metrics.record import describe_best, read_best
     from util.modes import evaluating
     from util.results.interpolation import truncated
     from util.results.latents import show_latents
-    from util.results.origin import describe_origin, place_for, write_origin
+    from util.results.origin import describe_origin
     from util.results.results import Results, draw_samples, read_labels, show_scores, untrained
     from util.results.translations import translate_all
     from util.training.summary import diagnose
@@ -96,9 +96,7 @@ def test(config: Config[TestOptions]) -> None:
         evaluator = Evaluator(opt, held_out, open_train, batch_size=opt.batch_size, learnt_from=model.learnt_from)
         evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
-    folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)
-    results = Results(folder, opt.name, subtitle)
-    write_origin(results.folder, origin)
+    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))

@@ -8,7 +8,7 @@
 """
 
 if __name__ == "__main__":
-    from util.console import begin
+    from util.begin import begin
 
     begin("train.py")
 
@@ -22,7 +22,8 @@ from data import create_loader, find_dataset, recognize
 from models import create_model, find_model
 from options.parse import Config, parse_train
 from options.train_options import TrainOptions
-from util.console import interrupts_raise, never_restarted, one_line_errors, only_first_speaks, said_once
+from util.begin import interrupts_raise
+from util.console import never_restarted, one_line_errors, only_first_speaks, said_once
 from util.launch import launch
 from util.memory import naming_memory
 

@@ -269,7 +269,7 @@ def test_results_of_other_epochs_and_phases_have_folders_of_their_own(trained):
     assert tested("--num_test 5").name == tested("").name == "test_latest"
     again = tested("")
     assert len(list(again.rglob("fake/*/*.png"))) == 2  # those of before are gone
-    assert not list(again.parent.glob(".*"))
+    assert not list(again.parent.glob(".*.tmp"))
 
 
 def test_a_walk_is_a_row_for_each_class(trained):

@@ -41,6 +41,7 @@ IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left o
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
 OF_SYSTEM = "folders of the system"  # thumbnails and the like, which macOS, a NAS or Windows adds
+HIDDEN = "folders with images, hidden by the dot that their names begin with"
 
 
 class Survey(NamedTuple):
@@ -52,7 +53,7 @@ class Survey(NamedTuple):
 
 
 def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
-    """Look at every file below ``folder``; hidden ones, whose names begin with a dot, do not count."""
+    """Look at every file below ``folder``; hidden files, whose names begin with a dot, do not count."""
     found = Survey([], {}, [])
     for name, what in _walk(folder, extensions):
         if what == IMAGE:
@@ -164,8 +165,9 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
         for entry in entries:
             name = prefix + entry.name
             if entry.name.startswith("."):
-                continue
-            if entry.name in SYSTEM and entry.is_dir():
+                if _has_images_by_name(entry.path, extensions):
+                    yield f"{name}/", HIDDEN
+            elif entry.name in SYSTEM and entry.is_dir():
                 yield f"{name}/", OF_SYSTEM
             elif entry.is_dir() and entry.is_symlink():
                 linked.append((entry, f"{name}/"))
@@ -176,6 +178,12 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
                 yield name, DANGLING if entry.is_symlink() else NO_FILE
             else:
                 yield name, IMAGE if _is_image(entry, extensions) else OTHER
+
+
+def _has_images_by_name(path: str, extensions: tuple[str, ...]) -> bool:
+    """Return whether ``path`` is a folder below which a file that is not hidden has the name of an image."""
+    files = (name for _, _, names in os.walk(path) for name in names)
+    return any(name.lower().endswith(extensions) and not name.startswith(".") for name in files)
 
 
 def _is_image(file: os.DirEntry[str], extensions: tuple[str, ...]) -> bool:

@@ -104,7 +104,7 @@ def unwrapped(root: Path) -> Path:
     folder = root
     while True:
         names = _folders_without_images(folder)
-        if any(name in SIDES or is_of_a_phase(name) for name in names) or (folder / "card.yaml").exists():
+        if any(name in SIDES or is_of_a_phase(name) for name in names) or (folder / "card.yaml").is_file():
             return folder
         holding = list(itertools.islice((name for name in names if has_images(folder / name, READ)), 2))
         if len(holding) != 1:

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from util.config_file import read_section
-from util.files import written_whole
+from util.files import FolderLock, written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
 from util.metrics.score import COLUMNS, Score, table
 from util.pages.results_page import ResultsPage
 from util.registry import did_you_mean
+from util.results.origin import place_for, write_origin
 from util.runs import OPTIONS_FILE
 from util.types import Grid
 
@@ -68,8 +69,10 @@ def _read_label(word: str, classes: Sequence[str]) -> int:
     if word.isdecimal() and int(word) < len(classes):
         print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
         return int(word)
+    odd = [f"{i} for {name!r}" for i, name in enumerate(classes) if "," in name or name != name.strip()]
+    by_index = f"; a name with a comma, or a space at an end, by its index: {', '.join(odd[:NAMED])}" if odd else ""
     raise ValueError(
-        f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}"
+        f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}{by_index}"
         f"{did_you_mean(word, classes)}"
     )
 
@@ -97,10 +100,15 @@ def safe_name(name: str) -> str:
 class Results:
     """The folder of one test: written beside its final place, and moved there when it is complete."""
 
-    def __init__(self, folder: Path, title: str, subtitle: str) -> None:
-        self.final = folder
-        if folder.exists() and not (folder / "index.html").exists():
-            raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
+    def __init__(self, folder: Path, title: str, subtitle: str, origin: Mapping[str, Any]) -> None:
+        """Take a folder of its own beside ``folder``, where the results of ``origin`` go unless others are there.
+
+        Raises:
+            FileExistsError: what is there is nobody's results.
+        """
+        self.wanted, self.origin = folder, origin
+        self.said: list[str] = []
+        self._find_place()
         folder.parent.mkdir(parents=True, exist_ok=True)
         for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of tests that were killed
             with contextlib.suppress(OSError):
@@ -108,7 +116,18 @@ class Results:
                     shutil.rmtree(leftover)
         self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
         self.folder.mkdir()
+        write_origin(self.folder, origin)
         self.page = ResultsPage(self.folder, title, subtitle)
+
+    def _find_place(self) -> None:
+        """Find where the results go as things are now, and say so where that is new."""
+        self.final, notes = place_for(self.wanted, self.origin)
+        if self.final.exists() and not (self.final / "index.html").exists():
+            raise FileExistsError(f"{self.final} holds no earlier results, so it is left alone: move it away first")
+        for note in notes:
+            if note not in self.said:
+                print(note)
+        self.said += notes
 
     def save(self, kind: str, name: str, image: Any) -> Path:
         """Write one picture to images/<kind>/<name>.png and return its path."""
@@ -123,19 +142,20 @@ class Results:
         return path
 
     def finish(self) -> Path:
-        """Write the page, put the folder in its place, where an earlier test's goes; return the page's path."""
+        """Write the page, put the folder in its place, where an earlier test's goes; return the page's path.
+
+        Of several tests of one run that end at once each waits for the others, and finds what they left.
+        """
         self.page.write()
-        earlier = self.folder.with_suffix(".earlier.tmp")
-        earlier.mkdir()
-        for number in range(100):  # several tests of one run may end at once: the last one stays
-            with contextlib.suppress(FileNotFoundError):
-                self.final.rename(earlier / str(number))
-            try:
-                self.folder.rename(self.final)
-                break
-            except OSError:
-                if number == 99 or not self.final.exists():
-                    raise
+        lock = FolderLock(self.wanted.parent, seconds=60)
+        try:
+            self._find_place()
+            earlier = self.folder.with_suffix(".earlier.tmp")
+            if self.final.exists():
+                self.final.rename(earlier)
+            self.folder.rename(self.final)
+        finally:
+            lock.release()
         shutil.rmtree(earlier, ignore_errors=True)
         return self.final / "index.html"
 
