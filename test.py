@@ -96,7 +96,8 @@ def test(config: Config[TestOptions]) -> None:
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
             z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
-            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
+            see = evaluator.see if evaluator and evaluator.judge else None
+            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50, see)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)
