@@ -52,7 +52,8 @@ def _best(cells: list[Cell]) -> float | None:
     first = cells[0].score
     if len(cells) < 2 or any(c.score.settings != first.settings for c in cells) or first.metric == OF_CLASSES[1]:
         return None
-    return min((c.score.value for c in cells), key=lambda value: cost(first.metric, value))
+    values = {c.score.value for c in cells}
+    return min(values, key=lambda value: cost(first.metric, value)) if len(values) > 1 else None
 
 
 def _cell(cell: Cell | None, best: float | None, settings: Sequence[str]) -> Any:
