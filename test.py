@@ -1,10 +1,10 @@
 """Show what a trained model makes: images in folders, and a page.
 
     python test.py                                            the newest run
-    python test.py --name rps --labels rock,paper --interpolate 10
-    python test.py --name mnist --labels 1 --num_test 100 --epoch 20
-    python test.py --model test --name horse2zebra --dataroot my/horses --preprocess none
-    python test.py --name faces --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
+    python test.py --name rps_mini_demo --labels rock,paper --interpolate 10
+    python test.py --name mnist_cgan --labels 1 --num_test 100 --seed 5
+    python test.py --model test --name horse2zebra_cycle_gan --dataroot my/horses --preprocess none
+    python test.py --name faces_dcgan --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
 
 What the model is and how its data looks is read from the run, or from the weights themselves.
 """
