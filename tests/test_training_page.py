@@ -1,4 +1,5 @@
 import json
+import re
 import math
 import shutil
 import subprocess
@@ -64,6 +65,13 @@ def test_title_options_and_commands_are_text(tmp_path):
     assert document.text.count(HOSTILE) == 7  # title, heading, section, option, its value, caption, command
     assert all(not script.get("src", "").startswith("alert") for script in document.of("script"))
     assert len(document.of("script")) == 3
+
+
+def test_the_command_to_resume_goes_when_the_run_is_finished(tmp_path):
+    create(tmp_path, commands={"resume": "python train.py --continue_train", "test": "python test.py"})
+    found = {block.get("id") for block in Document(tmp_path / "index.html").of("div")}
+    asked = set(re.findall(r'byId\("(command-\w+)"\)', (PAGE / "page.js").read_text()))
+    assert asked == {"command-resume"} and asked <= found
 
 
 def test_changed_options_are_marked(tmp_path):
