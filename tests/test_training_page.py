@@ -1,5 +1,4 @@
 import json
-import re
 import math
 import shutil
 import subprocess
@@ -51,7 +50,7 @@ def test_everything_the_page_loads_lies_beside_it(tmp_path):
 
 
 def test_the_script_finds_every_element_it_asks_for(tmp_path):
-    create(tmp_path, options={"run": {"name": ("a", False)}})
+    create(tmp_path, options={"run": {"name": ("a", False)}}, commands={"resume": "python train.py --continue_train"})
     ids = {attributes.get("id") for _, attributes in Document(tmp_path / "index.html").elements}
     asked = {part.split('"')[0] for part in (PAGE / "page.js").read_text().split('byId("')[1:]}
     assert asked
@@ -65,13 +64,6 @@ def test_title_options_and_commands_are_text(tmp_path):
     assert document.text.count(HOSTILE) == 7  # title, heading, section, option, its value, caption, command
     assert all(not script.get("src", "").startswith("alert") for script in document.of("script"))
     assert len(document.of("script")) == 3
-
-
-def test_the_command_to_resume_goes_when_the_run_is_finished(tmp_path):
-    create(tmp_path, commands={"resume": "python train.py --continue_train", "test": "python test.py"})
-    found = {block.get("id") for block in Document(tmp_path / "index.html").of("div")}
-    asked = set(re.findall(r'byId\("(command-\w+)"\)', (PAGE / "page.js").read_text()))
-    assert asked == {"command-resume"} and asked <= found
 
 
 def test_changed_options_are_marked(tmp_path):
