@@ -1,10 +1,10 @@
 """Show what a trained model makes: images in folders, and a page.
 
     python test.py                                            the newest run
-    python test.py --name rps --labels rock,paper --interpolate 10
-    python test.py --name mnist --labels 1 --num_test 100 --epoch 20
-    python test.py --model test --name horse2zebra --dataroot my/horses --preprocess none
-    python test.py --name faces --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
+    python test.py --name rps_mini_demo --labels rock,paper --interpolate 10
+    python test.py --name mnist_cgan --labels 1 --num_test 100 --seed 5
+    python test.py --model test --name horse2zebra_cycle_gan --dataroot my/horses --preprocess none
+    python test.py --name faces_dcgan --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
 
 What the model is and how its data looks is read from the run, or from the weights themselves.
 """
@@ -101,7 +101,8 @@ def test(config: Config[TestOptions]) -> None:
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
             z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
-            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
+            see = evaluator.see if evaluator and evaluator.judge else None
+            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50, see)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)

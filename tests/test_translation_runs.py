@@ -1,5 +1,6 @@
 """Translation from the command line: every model trains, goes on after a kill, and is shown; so are others' weights."""
 
+import csv
 import json
 import math
 import re
@@ -294,6 +295,24 @@ def test_a_large_rectangle_is_translated_in_tiles(home):
     options = "--name cycle_gan --model test --dataroot large --preprocess none --tile 64 --tile_overlap 16"
     folder, _ = shown(home, options)
     assert Image.open(folder / "images/fake/1.png").size == (301, 97)
+
+
+def test_images_whose_B_is_known_have_figures(home):
+    def figures(options):
+        folder, _ = shown(home, options)
+        with (folder / "samples.csv").open(newline="") as file:
+            return folder, {(row["kind"], Path(row["output"]).name): row for row in csv.DictReader(file)}
+
+    folder, rows = figures("--name pix2pix")
+    fake, real = (np.asarray(Image.open(folder / f"images/{kind}_B/3.png"), float) / 127.5 for kind in ("fake", "real"))
+    found = rows["fake_B", "3.png"]
+    assert float(found["l1"]) == pytest.approx(abs(fake - real).mean(), rel=0.02)
+    assert float(found["psnr"]) == pytest.approx(10 * math.log10(4 / ((fake - real) ** 2).mean()), rel=0.02)
+    assert found["ssim"] and not any(rows["real_B", "3.png"][name] for name in ("l1", "psnr", "ssim"))
+    assert 'value="-ssim"' in (folder / "index.html").read_text()
+    for options in ("--name cycle_gan", "--name pix2pix --model test --dataroot pairs/testA"):
+        _, rows = figures(options)
+        assert not any(row["l1"] for row in rows.values())  # nothing there is what an image should be
 
 
 def test_images_may_be_stretched(home):
