@@ -22,7 +22,7 @@ from data import create_loader, find_dataset, recognize
 from models import create_model, find_model
 from options.parse import Config, parse_train
 from options.train_options import TrainOptions
-from util.console import interrupts_raise, one_line_errors, only_first_speaks, said_once
+from util.console import interrupts_raise, never_restarted, one_line_errors, only_first_speaks, said_once
 from util.launch import launch
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and train; a user's mistake ends in one line and status 2 (options) or 1."""
-    with said_once():
+    with never_restarted(), said_once():
         config = parse_train(__doc__ or "", argv, find_model, find_dataset, recognize)
     num = config.run.num_processes
     if num > 1 and "WORLD_SIZE" not in os.environ:

@@ -20,6 +20,7 @@ from models.networks.recognize import (
     recognize_discriminator,
     recognize_generator,
 )
+from models.networks.segments import recompute_segments
 from models.networks.sides import Upsample, fitting_side, padded
 from models.networks.tiles import check_tile, tiled
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
@@ -47,6 +48,11 @@ class TranslationModel(AdversarialModel):
         dropout: bool = option(True, help="dropout of .5 in G")
         upsample: Upsample = option("deconv", help="how G upsamples; resize and blur avoid checkerboard artifacts")
         antialias: bool = option(False, help="blur where G and D downsample, as CUT does; not for U-Nets")
+        checkpoint_activations: bool = option(
+            False,
+            help="save memory: compute G's activations again in the backward pass instead of keeping them",
+            resume="free",
+        )
 
     opt: Options
     needs: ClassVar[tuple[str, ...]] = ("A", "B")
@@ -57,6 +63,8 @@ class TranslationModel(AdversarialModel):
         arch = GeneratorArchitecture.of(opt, input_nc=input_nc, output_nc=output_nc)
         net = create_generator(arch, opt.init_type, opt.init_gain)
         self.warn_of_padding(net)
+        if opt.checkpoint_activations:
+            recompute_segments(net)
         return net
 
     def fit_batches(self, batch_size: int) -> None:

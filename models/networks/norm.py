@@ -1,6 +1,7 @@
 """Normalization layers, and what old checkpoints hold of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any, Literal
 
@@ -163,6 +164,22 @@ def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
     for module in net.modules():
         if isinstance(module, BatchNorm2d):
             module.per_image = per_image
+
+
+@contextmanager
+def statistics_kept(layers: Iterable[nn.Module]) -> Iterator[None]:
+    """Leave the running statistics of all batch norms of ``layers`` as they are: the block works on copies."""
+    norms = [module for layer in layers for module in layer.modules() if isinstance(module, BATCH_NORMS)]
+    kept = [dict(norm.named_buffers()) for norm in norms]
+    for norm, buffers in zip(norms, kept, strict=True):
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)
 
 
 def needs_bias(kind: Norm) -> bool:
