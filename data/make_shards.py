@@ -20,6 +20,7 @@ from tqdm import tqdm
 from data import find_dataroot, find_dataset, recognize
 from data.base_dataset import BaseDataset, digest
 from data.files.combine import positive_int
+from data.files.phases import phase_or_side
 from data.findings import find, lines
 from util.console import one_line_errors
 from util.files import written_whole
@@ -55,7 +56,8 @@ def open_phases(dataroot: str, mode: str) -> dict[str, BaseDataset]:
         files = digest(str(file) for key in dataset.keys for file in dataset.image_files(key))
         if len(dataset) and files not in seen:
             seen.add(files)
-            found[phase] = dataset
+            dataset.value_ranges.clear()  # the images are copied as they are
+            found[phase_or_side(dataset.read[0].name) or phase] = dataset
     return found
 
 

@@ -45,6 +45,8 @@ def test_class_folders(tmp_path, phases, capsys):
         folder, shards = (open_data(root, "image_folder", **options) for root in ("hands", "hands_shards"))
         assert contents(shards, "image") == contents(folder, "image")
         assert shards.spec == folder.spec
+    names = {f.name.partition("-")[0] for f in Path("hands_shards").glob("*.tar")}
+    assert names == ({"shard"} if len(phases) == 1 else set(phases))
     prefix = "shard-" if len(phases) == 1 else "train-"
     assert sorted(f.name for f in Path("hands_shards").glob(f"{prefix}*")) == [f"{prefix}00000{i}.tar" for i in (0, 1)]
     with tarfile.open(f"hands_shards/{prefix}000000.tar") as tar:
