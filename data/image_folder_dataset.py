@@ -118,7 +118,8 @@ class ImageFolderDataset(BaseDataset):
             self.leave_out(reason, names)
         kept = np.arange(len(found))
         if shards.is_all and shards.phase in ("", "train"):  # and not those that stand in for another phase
-            kept = np.array(self._split(root, found.names, [""] * len(found) if labels is None else labels.tolist()))
+            groups = [""] * len(found) if labels is None else labels.tolist()
+            kept = np.array(self._split(root, found.names, groups), np.int64)
         elif self.opt.val_list:
             raise ValueError(f"--val_list {self.opt.val_list}: {root} has its own shards to test on; use one of them")
         self.num_held_out = len(found) - len(kept)
