@@ -12,7 +12,7 @@ from util.member import ImageFile
 from util.open_image import TooLargeError, open_image
 
 
-class BadImageError(Exception):
+class BadImageError(ValueError):
     """A file that bears the name of an image but cannot be decoded as one."""
 
 
