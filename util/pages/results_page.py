@@ -109,7 +109,7 @@ class ResultsPage:
         if len(kinds) > 1:
             self._add(tags.p(f"From left to right: {', '.join(kinds)}."))
         if figures:
-            orders = {}
+            orders: dict[str, str] = {}
             for name in figures:
                 best, worst = ("-", "") if name in LARGER_IS_BETTER else ("", "-")
                 orders |= {
