@@ -86,7 +86,8 @@ def test(config: Config[TestOptions]) -> None:
             (opt.batch_size or BATCH) if opt.eval else 1,
             model.spec.classes,
         )
-        evaluator = Evaluator(opt, held_out, partial(open_data, config, model, "train"), batch_size=opt.batch_size)
+        open_train = partial(open_data, config, model, "train")
+        evaluator = Evaluator(opt, held_out, open_train, batch_size=opt.batch_size, learnt_from=model.learnt_from)
         evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
     folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)

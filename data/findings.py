@@ -31,6 +31,8 @@ def find(dataset: BaseDataset, trains: bool = True) -> Findings:
     """Return how ``dataset`` was understood; to be asked when bad files are known, for training or for a test."""
     root = find_dataroot(dataset.opt.dataroot)
     found: Findings = {"read": [_relative(path, root) for path in dataset.read]}
+    if dataset.num_shards:
+        found["shards"] = dataset.num_shards
     for key in dataset.keys:
         found["images" if key == "image" else f"images_{key}"] = _describe(dataset, key, trains)
         if notes := _notes(dataset, key):
@@ -53,7 +55,8 @@ def find(dataset: BaseDataset, trains: bool = True) -> Findings:
 def lines(findings: Findings) -> list[str]:
     """Return ``findings`` as a person reads them."""
     found = [f"{'data' if key == 'images' else key[-1]}: {findings[key]}" for key in findings if "images" in key]
-    found[0] += f"; from {', '.join(findings['read'])}"
+    shards = f" ({findings['shards']} shard{'s' * (findings['shards'] != 1)})" if "shards" in findings else ""
+    found[0] += f"; from {', '.join(findings['read'])}{shards}"
     if classes := findings.get("classes"):
         each = ", ".join(f"{name} {count}" for name, count in classes.items())
         if len(classes) > CLASSES:

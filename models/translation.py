@@ -20,10 +20,11 @@ from models.networks.recognize import (
     recognize_discriminator,
     recognize_generator,
 )
+from models.networks.segments import recompute_segments
 from models.networks.sides import Upsample, fitting_side, padded
 from models.networks.tiles import check_tile, tiled
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
-from options import option
+from options import option, warn_idle
 from util.console import warn
 
 
@@ -47,6 +48,11 @@ class TranslationModel(AdversarialModel):
         dropout: bool = option(True, help="dropout of .5 in G")
         upsample: Upsample = option("deconv", help="how G upsamples; resize and blur avoid checkerboard artifacts")
         antialias: bool = option(False, help="blur where G and D downsample, as CUT does; not for U-Nets")
+        checkpoint_activations: bool = option(
+            False,
+            help="save memory: compute G's activations again in the backward pass instead of keeping them",
+            resume="free",
+        )
 
     opt: Options
     needs: ClassVar[tuple[str, ...]] = ("A", "B")
@@ -57,6 +63,8 @@ class TranslationModel(AdversarialModel):
         arch = GeneratorArchitecture.of(opt, input_nc=input_nc, output_nc=output_nc)
         net = create_generator(arch, opt.init_type, opt.init_gain)
         self.warn_of_padding(net)
+        if opt.checkpoint_activations:
+            recompute_segments(net)
         return net
 
     def fit_batches(self, batch_size: int) -> None:
@@ -90,8 +98,8 @@ class TranslationModel(AdversarialModel):
 
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt
-        if opt.n_layers_D != 3 and opt.netD != "n_layers":
-            warn(f"--n_layers_D {opt.n_layers_D} has no effect without --netD n_layers")
+        if opt.netD != "n_layers":
+            warn_idle(opt, "n_layers_D", without="--netD n_layers")
         net = create_discriminator(DiscriminatorArchitecture.of(opt, input_nc=input_nc), opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:

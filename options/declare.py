@@ -15,7 +15,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from util.config_file import brief
+from util.config_file import brief, shown
+from util.console import warn
 from util.registry import did_you_mean
 
 
@@ -148,6 +149,13 @@ def flags(cls: type) -> list[Flag]:
     """Return the flags that dataclass ``cls`` declares, in the order of its fields."""
     hints = get_type_hints(cls)
     return [Flag(f.name, hints[f.name], f.default, _rule(cls, f)) for f in fields(cls)]
+
+
+def warn_idle(opt: object, *names: str, without: str) -> None:
+    """Warn of each of these options that differs from its default, for it has no effect ``without`` others."""
+    for name in names:
+        if (value := getattr(opt, name)) != getattr(type(opt), name):
+            warn(f"--{name} {shown(value)} has no effect without {without}")
 
 
 def _rule(cls: type, f: Field[Any]) -> Rule:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from util.console import one_line_errors
+
 ROOT = Path(__file__).parents[1]
 BEGIN = "from util.console import begin, interrupts_raise; begin('train.py'); import os, signal\n"
 
@@ -47,3 +49,24 @@ def test_scripts_begin_before_they_import(script):
     assert text.index(f'begin("{script}")') < text.index("\nfrom ")
     assert "interrupts_raise()" in text
     assert signal.getsignal(signal.SIGINT) is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "place", "ends"),
+    [
+        (ValueError("no"), ("3", "0"), True),
+        (FileNotFoundError("no"), ("3", "0"), True),
+        (ConnectionError("another process has ended"), ("3", "0"), False),
+        (ValueError("no"), ("3", "1"), False),
+        (ValueError("no"), ("0", "0"), False),
+    ],
+)
+def test_a_mistake_asks_torchrun_not_to_start_again(monkeypatch, capsys, error, place, ends):
+    asked: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: asked.append(pid))
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", place[0])
+    monkeypatch.setenv("LOCAL_RANK", place[1])
+    with pytest.raises(SystemExit), one_line_errors("train.py", False, ValueError, OSError):
+        raise error
+    assert asked == [os.getppid()] * ends
+    assert capsys.readouterr().err.count("\n") == 1

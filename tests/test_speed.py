@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import models.step.plan
+from models.networks.architecture import GeneratorArchitecture
+from models.networks.segments import recompute_segments
+from models.networks.translation import create_generator
 from models.step.plan import SHORT, Speed, is_bf16_fast, plan_speed
 from options.train_options import TrainOptions
 from util.types import DataSpec
@@ -30,11 +34,16 @@ def machine(monkeypatch, tmp_path):
     return tmp_path
 
 
-def plan(device: torch.device, num_steps: int = SHORT, sides: tuple[int, int] = (8, 8), **options: Any) -> Speed:
-    optimizer = options.pop("optimizer", "adam")
-    model: Any = SimpleNamespace(
-        device=device, spec=DataSpec(sides, 3, 3), opt=SimpleNamespace(optimizer=optimizer), scaler=None
+def stand_in(device: torch.device, sides: tuple[int, int] = (8, 8), optimizer: str = "adam", *nets: nn.Module) -> Any:
+    """Return what is asked of a model."""
+    spec, modules = DataSpec(sides, 3, 3), nn.ModuleList(nets).modules
+    return SimpleNamespace(
+        device=device, spec=spec, opt=SimpleNamespace(optimizer=optimizer), scaler=None, modules=modules
     )
+
+
+def plan(device: torch.device, num_steps: int = SHORT, sides: tuple[int, int] = (8, 8), **options: Any) -> Speed:
+    model = stand_in(device, sides, options.pop("optimizer", "adam"), *options.pop("nets", ()))
     return plan_speed(TrainOptions(**options), model, num_steps)
 
 
@@ -45,6 +54,17 @@ def test_a_run_on_a_gpu_uses_all_there_is_and_checks_it(machine, capsys):
     compiled = plan(CUDA, compile="on", check_steps="off")
     assert compiled == Speed(BF16, channels_last=True, compiled=True, recorded=True)
     assert str(compiled) == "bf16, channels last, compiled networks, steps recorded as CUDA graphs"
+
+
+@pytest.mark.parametrize("is_recomputed", [True, False])
+@pytest.mark.parametrize("dropout", [True, False])
+def test_steps_that_draw_dropout_again_are_not_recorded(machine, capsys, is_recomputed, dropout):
+    netG = create_generator(GeneratorArchitecture("resnet_1blocks", 3, 3, ngf=2, dropout=dropout))
+    if is_recomputed:
+        recompute_segments(netG)
+    assert plan(CUDA, nets=[netG]).recorded == (not (is_recomputed and dropout))
+    reason = "--cuda_graphs is off: --checkpoint_activations draws dropout again"
+    assert (reason in capsys.readouterr().out) == (is_recomputed and dropout)
 
 
 def test_steps_are_checked_on_a_cpu_when_that_is_asked_for(machine):
@@ -75,9 +95,7 @@ def test_a_precision_that_is_asked_for_is_used_on_every_device(machine, name, dt
 
 
 def test_fp16_scales_losses_and_needs_an_optimizer_that_undoes_it(machine):
-    model: Any = SimpleNamespace(
-        device=CPU, spec=DataSpec((8, 8), 3, 3), opt=SimpleNamespace(optimizer="adam"), scaler=None
-    )
+    model = stand_in(CPU)
     plan_speed(TrainOptions(precision="fp16"), model, 1)
     assert model.scaler.is_enabled()
     with pytest.raises(ValueError, match="--precision fp16 needs --optimizer adam, not rmsprop"):

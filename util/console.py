@@ -36,6 +36,26 @@ def said_once() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def never_restarted() -> Iterator[None]:
+    """Have torchrun end instead of starting its processes again when the block ends with another status than 0."""
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code:
+            end_torchrun()
+        raise
+
+
+def end_torchrun() -> None:
+    """Ask torchrun, where it has started this process, not to start it again: it would end by the same mistake.
+
+    torchrun itself restarts whatever ends with another status than 0.
+    """
+    if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and os.environ["LOCAL_RANK"] == "0":
+        os.kill(os.getppid(), signal.SIGTERM)
+
+
 def only_first_speaks() -> None:
     """Print nothing from now on, but for errors, in any process but the first."""
     if not is_first_process():
@@ -64,7 +84,9 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
             traceback.print_exc()
         others = sys.modules.get("util.distributed")  # which torch comes with
         if not others or others.is_first_to_fail():
-            print(f"{script}: error: {one_line(str(error))}", file=sys.stderr)
+            print(f"{script}: error: {one_line(str(error))}", file=sys.stderr, flush=True)
+        if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | FileExistsError):
+            end_torchrun()  # others, such as a process that is silent or a full disk, may pass
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{script}: stopped", file=sys.stderr)

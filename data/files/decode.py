@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from data.files.orientation import upright
+from util.member import ImageFile
 from util.open_image import TooLargeError, open_image
 
 
@@ -15,7 +16,9 @@ class BadImageError(Exception):
     """A file that bears the name of an image but cannot be decoded as one."""
 
 
-def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["squash", "crop"] = "squash") -> Tensor:
+def decode_image(
+    path: str | ImageFile, size: tuple[int, int], channels: int, fit: Literal["squash", "crop"] = "squash"
+) -> Tensor:
     """Return the image as uint8 (channels, H, W), resized to ``size`` = (H, W) by antialiased bicubic resampling.
 
     Transparent parts become white; 16-bit values keep their upper byte; the camera's orientation is applied.
@@ -54,7 +57,7 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
-def is_grey(path: str) -> bool | None:
+def is_grey(path: str | ImageFile) -> bool | None:
     """Say, from its header alone, whether the file holds one channel; None when it cannot be read."""
     try:
         with open_image(path) as image:

@@ -71,7 +71,7 @@ def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
 class Files(Sequence[Path]):
     """The files of ``names`` in a folder; each is a Path only when it is asked for: a million would fill the memory."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, names: list[str]) -> None:
         self.folder, self.names = folder, names
 
     def __len__(self) -> int:
@@ -85,6 +85,14 @@ class Files(Sequence[Path]):
         if isinstance(index, slice):
             return Files(self.folder, self.names[index])
         return self.folder / self.names[index]
+
+    def only(self, indices: Sequence[int]) -> "Files":
+        """Return those at ``indices``."""
+        return Files(self.folder, [self.names[i] for i in indices])
+
+    def on_disk(self) -> "Files":
+        """Return the files that these lie in: themselves."""
+        return self
 
     def texts(self) -> Iterator[str]:
         """Yield the files as texts."""

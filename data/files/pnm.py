@@ -1,9 +1,10 @@
 """Read PPM and PGM files whose white is not 255: Pillow has 8 bits of their colours, and none of their numbers."""
 
 import re
-from pathlib import Path
 
 import numpy as np
+
+from util.member import ImageFile
 
 HEADER = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s")  # kind, width, height, white
 MOST = 65535
@@ -17,7 +18,7 @@ def pnm_header(start: bytes) -> tuple[int, int, int, int] | None:
     return int(found[3]), int(found[2]), 3 if found[1] in b"36" else 1, int(found[4])
 
 
-def read_pnm(path: Path) -> np.ndarray:
+def read_pnm(path: ImageFile) -> np.ndarray:
     """Return the numbers of a file that ``pnm_header`` knows, uint8 or uint16 (H, W, C), as they are.
 
     Raises:

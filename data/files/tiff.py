@@ -1,7 +1,6 @@
 """Read TIFF files that Pillow would cut down: deep ones, many bands, pages that are channels."""
 
 import contextlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,17 +8,18 @@ import numpy as np
 from data.files.header import Header, array_sides, channels_last, depth_of, whole_type
 from data.files.opencv import read_cv2
 from data.files.orientation import LYING, TAG, TURNS
+from util.member import ImageFile
 
 SEPARATED = 5  # inks, of all that a TIFF's colours may be
 NOT_DEEP = (3, 8, 9, 10)  # palettes and kinds of CIELAB, whose numbers are no colours
 START = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how they begin
 
 
-def tiff_header(path: Path) -> Header | None:
+def tiff_header(path: ImageFile) -> Header | None:
     """Return the header of a TIFF that Pillow would cut down; None: leave it to Pillow."""
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
         of_pillow = {(1, 0), (3, 0), (4 if page.photometric == tifffile.PHOTOMETRIC.RGB else 2, 1)}
         of_pillow |= {(4, 0)} if _is_cmyk(page) else set()
@@ -41,11 +41,11 @@ def tiff_header(path: Path) -> Header | None:
         return Header(height, width, colours, depth, "tiff", whole, number, white)
 
 
-def read_tiff(path: Path) -> tuple[np.ndarray, int]:
+def read_tiff(path: ImageFile) -> tuple[np.ndarray, int]:
     """Return the numbers of a TIFF, (H, W) or (H, W, C), and what its last sample is, as ``_alpha`` has it."""
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
         try:
             array = np.asarray(series.asarray())

@@ -87,6 +87,7 @@ def build_cache(
     num_threads: int,
     max_bad: float = MAX_BAD,
     shared: bool = False,
+    looks: bool = True,
 ) -> Cache | None:
     """Look at every image once; drop the bad ones from ``dataset``, and keep what was decoded.
 
@@ -100,12 +101,12 @@ def build_cache(
         max_bad: the part of the files that may be bad; one must be good.
         shared: whether all processes want the same images: the first of each machine decodes them, into files that
             the others map into memory.
+        looks: whether to look for bad images where none are kept; else only those go whose headers are bad.
 
     Raises:
         ValueError: more of the files are bad, or an image is not of the shape that was promised.
     """
-    # By the first key of those that share their bad images.
-    groups = {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
+    groups = groups_of(dataset)
     shapes, bad = _all_shapes(dataset, groups, num_threads)
     if place == "auto":
         num = sum(int(s.prod(1).sum()) for s in shapes.values())
@@ -118,7 +119,10 @@ def build_cache(
         return found
 
     shared = shared and distributed.world() > 1
-    if place == "off":
+    if place == "off" and not looks:
+        problems = bad
+        _check_bad(dataset, problems, max_bad)
+    elif place == "off":
         problems = distributed.from_first(lambda: decode({})) if shared else decode({})
     elif shared or place == "disk":
         if shared:
@@ -135,11 +139,16 @@ def build_cache(
     for first, keys in groups.items():
         good = [i for i in range(len(shapes[first])) if i not in problems[first]]
         if problems[first]:
-            print(f"skipped: {_listed(dataset.image_names(first), problems[first])}")
+            print(f"skipped: {listed(dataset.image_names(first), problems[first])}")
             dataset.leave_out(UNREADABLE, [dataset.image_names(first)[i] for i in problems[first]])
             dataset.keep_images(first, good)
         rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
     return Cache(stores, shapes, rows) if stores else None
+
+
+def groups_of(dataset: BaseDataset) -> Groups:
+    """Return the keys whose images are bad together: all of them where they are paired, else each alone."""
+    return {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
 
 
 def choose_place(num_bytes: int, device: torch.device) -> Place:
@@ -229,7 +238,7 @@ def _check_bad(dataset: BaseDataset, bad: Problems, max_bad: float) -> None:
         if len(found) > max_bad * len(names) or (found and len(found) == len(names)):
             part = "all" if len(found) == len(names) else "more than a tenth"
             raise ValueError(
-                f"{_listed(names, found)}. That is {part} of {dataset.opt.dataroot}: is this the right folder?"
+                f"{listed(names, found)}. That is {part} of {dataset.opt.dataroot}: is this the right folder?"
             )
 
 
@@ -259,11 +268,11 @@ def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -
     return bad
 
 
-def _listed(names: Sequence[str], bad: dict[int, str]) -> str:
-    """Return how many files are bad, and the names of the first."""
+def listed(names: Sequence[str], bad: dict[int, str], num: int = 0) -> str:
+    """Return how many files of ``num``, or of all, are bad, and the names of the first."""
     named = [f"{names[i]} ({problem})" for i, problem in bad.items()]
     more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return f"{len(bad)} of {len(names)} images cannot be read: {'; '.join(named[:NAMED])}{more}"
+    return f"{len(bad)} of {num or len(names)} images cannot be read: {'; '.join(named[:NAMED])}{more}"
 
 
 def _on_disk(

@@ -1,6 +1,7 @@
 """Normalization layers, and what old checkpoints hold of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any, Literal
 
@@ -165,6 +166,22 @@ def use_image_statistics(net: nn.Module, per_image: bool = True) -> None:
             module.per_image = per_image
 
 
+@contextmanager
+def statistics_kept(layers: Iterable[nn.Module]) -> Iterator[None]:
+    """Leave the running statistics of all batch norms of ``layers`` as they are: the block works on copies."""
+    norms = [module for layer in layers for module in layer.modules() if isinstance(module, BATCH_NORMS)]
+    kept = [dict(norm.named_buffers()) for norm in norms]
+    for norm, buffers in zip(norms, kept, strict=True):
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)
+
+
 def needs_bias(kind: Norm) -> bool:
     """Return whether a convolution before this layer needs a bias; batch norm has its own."""
     return kind in ("instance", "none")
@@ -184,12 +201,12 @@ def has_batch_norm(net: nn.Module) -> bool:
 
 
 def add_spectral_norm(net: nn.Module) -> nn.Module:
-    """Divide the weight of every linear layer and convolution of ``net`` by its largest singular value; return it.
+    """Divide the weights of linear layers and convolutions that learn by their largest singular values; return ``net``.
 
     Miyato et al. 2018, arXiv:1802.05957, Eq. 8; each pass in training mode improves the estimate once (Algorithm 1).
     """
     for module in list(net.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and isinstance(module.weight, nn.Parameter):
             outputs = 1 if isinstance(module, nn.ConvTranspose2d) else 0
             register_parametrization(module, "weight", SpectralNorm(module.weight, dim=outputs))
     return net

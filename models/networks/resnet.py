@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from models.networks.architecture import GeneratorArchitecture
 from models.networks.dropout import Dropout
 from models.networks.norm import Norm, needs_bias, norm_layer
+from models.networks.segments import Segments
 from models.networks.sides import BlurDown, ReflectionPad2d, check_sides, doubling
 
 
@@ -33,16 +34,17 @@ class ResnetGenerator(nn.Module):
         self.receptive_field = 25 + 16 * num_blocks + 6 * arch.antialias + 8 * (arch.upsample == "blur")
         self.input_nc = arch.input_nc
         bias = needs_bias(norm)
-        layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(arch.input_nc, ngf, 7, bias=bias)]
-        layers += [norm_layer(norm, ngf), nn.ReLU(True)]
+        first = nn.Conv2d(arch.input_nc, ngf, 7, bias=bias)
+        segments: list[list[nn.Module]] = [[ReflectionPad2d(3), first, norm_layer(norm, ngf), nn.ReLU(True)]]
         for width in (ngf, 2 * ngf):
-            layers += [nn.Conv2d(width, 2 * width, 3, 1 if arch.antialias else 2, 1, bias=bias)]
+            layers = [nn.Conv2d(width, 2 * width, 3, 1 if arch.antialias else 2, 1, bias=bias)]
             layers += [norm_layer(norm, 2 * width), nn.ReLU(True), *([BlurDown(2 * width)] if arch.antialias else [])]
-        layers += [ResnetBlock(4 * ngf, norm, bool(arch.dropout)) for _ in range(num_blocks)]
+            segments.append(layers)
+        segments += [[ResnetBlock(4 * ngf, norm, bool(arch.dropout))] for _ in range(num_blocks)]
         for width in (2 * ngf, ngf):
-            layers += [*doubling(arch.upsample, 2 * width, width, 3, bias), norm_layer(norm, width), nn.ReLU(True)]
-        layers += [ReflectionPad2d(3), nn.Conv2d(ngf, arch.output_nc, 7), nn.Tanh()]
-        self.model = nn.Sequential(*layers)
+            layers = doubling(arch.upsample, 2 * width, width, 3, bias)
+            segments.append([*layers, norm_layer(norm, width), nn.ReLU(True)])
+        self.model = Segments(*segments, [ReflectionPad2d(3), nn.Conv2d(ngf, arch.output_nc, 7), nn.Tanh()])
 
     def forward(self, images: Tensor, taps: tuple[int, ...] = ()) -> Any:
         """Return what it makes of ``images``; with ``taps``, what comes out of these layers instead, a list.
@@ -50,14 +52,7 @@ class ResnetGenerator(nn.Module):
         A norm that is tapped is seen behind its ReLU, which works in place.
         """
         check_sides(images, self.size_multiple, self.min_size)
-        if not taps:
-            return self.model(images)
-        features, x = [], images
-        for i, layer in zip(range(max(taps) + 1), self.model, strict=False):
-            x = layer(x)
-            if i in taps:
-                features.append(x)
-        return features
+        return self.model(images, taps)
 
     def channels(self, taps: tuple[int, ...]) -> list[int]:
         """Return how many channels come out of these layers; raise ValueError when there is no such layer."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from models.networks.architecture import GeneratorArchitecture
 from models.networks.dropout import Dropout
 from models.networks.norm import needs_bias, norm_layer
+from models.networks.segments import Segments
 from models.networks.sides import check_sides, doubling
 
 
@@ -34,18 +35,17 @@ class UNetGenerator(nn.Module):
         inner: list[nn.Module] = []
         for i in reversed(range(1, levels)):  # from the innermost level outwards
             outside, inside = widths[i - 1], widths[i]
-            layers: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outside, inside, 4, 2, 1, bias=bias)]
-            if inner:
-                layers += [norm_layer(norm, inside), *inner]
-            layers += [nn.ReLU(True), *doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
-            layers += [norm_layer(norm, outside)]
+            down: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outside, inside, 4, 2, 1, bias=bias)]
+            down += [norm_layer(norm, inside)] if inner else []
+            up = [nn.ReLU(True), *doubling(upsample, 2 * inside if inner else inside, outside, 4, bias)]
+            up += [norm_layer(norm, outside)]
             if arch.dropout and 4 <= i < levels - 1:
-                layers += [Dropout(0.5)]
-            inner = [UNetLevel(layers)]
-        layers = [nn.Conv2d(arch.input_nc, ngf, 4, 2, 1, bias=bias), *inner]
-        layers += [nn.ReLU(True), *doubling(upsample, 2 * ngf, arch.output_nc, 4), nn.Tanh()]
+                up += [Dropout(0.5)]
+            inner = [UNetLevel(down, inner, up)]
+        down = [nn.Conv2d(arch.input_nc, ngf, 4, 2, 1, bias=bias)]
+        up = [nn.ReLU(True), *doubling(upsample, 2 * ngf, arch.output_nc, 4), nn.Tanh()]
         self.model = nn.Sequential()
-        self.model.add_module("model", nn.Sequential(*layers))  # twice "model", as the keys have it
+        self.model.add_module("model", Segments(down, inner, up))  # twice "model", as the keys have it
 
     def forward(self, images: Tensor) -> Tensor:
         check_sides(images, self.size_multiple, self.min_size)
@@ -55,9 +55,9 @@ class UNetGenerator(nn.Module):
 class UNetLevel(nn.Module):
     """One level with everything inside it; its output is concatenated with its input."""
 
-    def __init__(self, layers: list[nn.Module]) -> None:
+    def __init__(self, down: list[nn.Module], inner: list[nn.Module], up: list[nn.Module]) -> None:
         super().__init__()
-        self.model = nn.Sequential(*layers)
+        self.model = Segments(down, inner, up)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, self.model(x)], 1)

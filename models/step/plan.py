@@ -11,6 +11,7 @@ import torch
 from torch.amp import GradScaler
 
 from models.base_model import BaseModel
+from models.networks.segments import recomputes_dropout
 from options.train_options import TrainOptions
 from util import distributed
 from util.console import warn
@@ -62,6 +63,8 @@ def plan_speed(opt: TrainOptions, model: BaseModel, num_steps: int) -> Speed:
     if distributed.world() > 1:
         not_compiled = not_compiled or "several processes would each decide by themselves what to compile"
         not_recorded = not_recorded or "several processes exchange gradients within a step"
+    if recomputes_dropout(model):
+        not_recorded = not_recorded or "--checkpoint_activations draws dropout again, from a random state it puts back"
     if opt.cuda_graphs == "auto" and num_steps < SHORT:
         not_recorded = not_recorded or f"a run of {num_steps} steps is over before it pays off (on: --cuda_graphs on)"
     is_compiled = _is_on("compile", opt.compile, not_compiled, device, opt.deterministic)

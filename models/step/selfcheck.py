@@ -11,7 +11,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from models.base_model import BaseModel
@@ -213,8 +213,3 @@ def _worst(group: str, found: list[float], noise: list[float], bounds: Bounds) -
     floor = max(bounds.floor, ADAM) if group in ("weights", "moving average") else bounds.floor
     findings = [Finding(group, d, max(floor, TIMES * n)) for d, n in zip(found, noise, strict=True)]
     return max(findings, key=lambda finding: finding.ratio)
-
-
-def has_dropout(model: BaseModel) -> bool:
-    """Return whether a network of ``model`` has dropout, whose random numbers depend on compiling and precision."""
-    return any(isinstance(module, nn.Dropout | nn.Dropout2d) and module.p > 0 for module in model.modules())

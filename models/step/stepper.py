@@ -10,12 +10,13 @@ import torch
 from tqdm import tqdm
 
 from models.base_model import BaseModel
+from models.networks.segments import has_dropout
 from models.optimizers import make_states
 from models.step.compile_trial import CompileTrial
 from models.step.fast import FastNetworks, why_not_compiled
 from models.step.graphs import WARM_UP, CannotRecordError, Recorder, free_memory, renew_generator
 from models.step.plan import Speed
-from models.step.selfcheck import COMPILED, EXACT, LOW_PRECISION, StepCheck, has_dropout
+from models.step.selfcheck import COMPILED, EXACT, LOW_PRECISION, StepCheck
 from util.console import warn
 from util.training.meter import LossMeter
 from util.training.moving_average import MovingAverage

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from util.files import written_whole
 from util.images import save_film, save_image
+from util.member import ImageFile
 from util.open_image import open_image
 from util.results.results import Results, safe_name
 from util.types import DataSpec
@@ -29,7 +30,7 @@ class Source(NamedTuple):
     """The images that pictures are made of and named after."""
 
     names: Sequence[str]
-    files: Sequence[Path]
+    files: Sequence[ImageFile]
     stems: dict[str, str]
     rows: list[tuple[str, dict[str, Path]]]  # of the page: name, kind -> picture
 
@@ -103,7 +104,7 @@ def _frames(paths: Sequence[Path]) -> list[Image]:
     return [frame for frame in frames if frame.size == frames[0].size]
 
 
-def _source(names: Sequence[str], files: Sequence[Path]) -> Source:
+def _source(names: Sequence[str], files: Sequence[ImageFile]) -> Source:
     return Source(names, files, file_stems(names), [])
 
 
