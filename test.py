@@ -90,8 +90,9 @@ def test(config: Config[TestOptions]) -> None:
         evaluator = Evaluator(opt, held_out, open_train, batch_size=opt.batch_size, learnt_from=model.learnt_from)
         evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
-    folder = place_for(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", origin)
-    results = Results(folder, opt.name, subtitle)
+    base = opt.results_dir / opt.name / f"{opt.phase}_{opt.label}"
+    place = partial(place_for, base, origin, tells=False)  # another test, of another kind, may end before this one
+    results = Results(place_for(base, origin), opt.name, subtitle, place)
     write_origin(results.folder, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):

@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +107,9 @@ def safe_name(name: str) -> str:
 class Results:
     """The folder of one test: written beside its final place, and moved there when it is complete."""
 
-    def __init__(self, folder: Path, title: str, subtitle: str) -> None:
-        self.final = folder
+    def __init__(self, folder: Path, title: str, subtitle: str, place: Callable[[], Path] | None = None) -> None:
+        """Begin a folder beside ``folder``, its final place, unless ``place``, asked at the end, returns another."""
+        self.place = place or (lambda: folder)
         if folder.exists() and not (folder / "index.html").exists():
             raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -137,17 +138,18 @@ class Results:
         self.page.write()
         earlier = self.folder.with_suffix(".earlier.tmp")
         earlier.mkdir()
-        for number in range(100):  # several tests of one run may end at once: the last one stays
+        for number in range(100):  # several tests of one run may end at once: of one kind, the last one stays
+            final = self.place()
             with contextlib.suppress(FileNotFoundError):
-                self.final.rename(earlier / str(number))
+                final.rename(earlier / str(number))
             try:
-                self.folder.rename(self.final)
+                self.folder.rename(final)
                 break
             except OSError:
-                if number == 99 or not self.final.exists():
+                if number == 99 or not final.exists():
                     raise
         shutil.rmtree(earlier, ignore_errors=True)
-        return self.final / "index.html"
+        return final / "index.html"
 
 
 def draw_samples(
