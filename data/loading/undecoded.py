@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -52,7 +53,7 @@ class Undecoded(Dataset[tuple[dict[str, Tensor] | None, Bad]]):
         """Yield ``row`` and those after it, of the same class where there are classes, that may stand in for it."""
         num, labels = len(self.dataset.image_names(key)), self.dataset.labels
         left = self.num_tries
-        for other in (*range(row, num), *range(row)):
+        for other in chain(range(row, num), range(row)):
             if labels is None or labels[other] == labels[row]:
                 yield other
                 left -= 1
