@@ -91,8 +91,8 @@ def test_what_does_not_fit_is_refused(damage, tmp_path):
     assert torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], before)
 
 
-@pytest.mark.parametrize("value", ["x", None, float("nan"), float("inf"), [1.0]])
-@pytest.mark.parametrize("name", ["initial_lr", "eps"])
+@pytest.mark.parametrize("value", ["x", None, float("nan"), float("inf"), -3, [1.0]])
+@pytest.mark.parametrize("name", ["initial_lr", "eps", "weight_decay"])
 def test_rates_of_a_fresh_optimizer_must_be_numbers(name, value):
     """Before its first epoch it knows of no initial rate itself."""
     state = copy.deepcopy(stepped(fused=True).state_dict())

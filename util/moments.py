@@ -58,7 +58,7 @@ def _alike(value: Any, mine: Any) -> bool:
         return isinstance(value, tuple) and len(value) == len(mine) and all(map(_alike, value, mine))
     if isinstance(mine, Tensor):
         return isinstance(value, Tensor) and _is_plain(value) and value.shape == mine.shape and bool(value.isfinite())
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _check_moment(name: str, value: Any, parameter: Tensor, is_step: bool) -> None:
