@@ -1,10 +1,10 @@
 """Show what a trained model makes: images in folders, and a page.
 
     python test.py                                            the newest run
-    python test.py --name rps --labels rock,paper --interpolate 10
-    python test.py --name mnist --labels 1 --num_test 100 --epoch 20
-    python test.py --model test --name horse2zebra --dataroot my/horses --preprocess none
-    python test.py --name faces --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
+    python test.py --name rps_mini_demo --labels rock,paper --interpolate 10
+    python test.py --name mnist_cgan --labels 1 --num_test 100 --seed 5
+    python test.py --model test --name horse2zebra_cycle_gan --dataroot my/horses --preprocess none
+    python test.py --name faces_dcgan --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
 
 What the model is and how its data looks is read from the run, or from the weights themselves.
 """
@@ -21,10 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
-from options.parse import Config, warn_unused
+from options.parse import Config, message_of, warn_unused
 from options.parse_tested import parse_test
 from options.test_options import COMMON, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
+from util.config_file import options_table
+from util.console import warn
+from util.files import write_text
 from util.results.origin import KIND
+from util.runs import TEST_TABLE
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
@@ -35,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and write the results; a user's mistake ends in one line and status 2 (options) or 1."""
     config = parse_test(__doc__ or "", argv, find_model, find_dataset)
     from util.console import one_line_errors
+    from util.memory import naming_memory
 
-    with one_line_errors("test.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
+    kinds = ValueError, OSError, LookupError, FloatingPointError
+    with one_line_errors("test.py", config.run.verbose, *kinds), naming_memory(config):
         test(config)
 
 
@@ -95,7 +101,8 @@ def test(config: Config[TestOptions]) -> None:
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
             z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
-            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
+            see = evaluator.see if evaluator and evaluator.judge else None
+            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50, see)
             show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
             loader = open_data(config, model, limit=opt.num_test)
@@ -105,8 +112,20 @@ def test(config: Config[TestOptions]) -> None:
         if evaluator:
             show_scores(results, evaluator.measure(model))
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
+    leave_options(config)
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
+
+
+def leave_options(config: Config[TestOptions]) -> None:
+    """Leave the options beside the weights, for scripts that read them there as pytorch-CycleGAN-and-pix2pix has them.
+
+    Others' weights may lie where nothing can be written: that is only warned of.
+    """
+    try:
+        write_text(config.run.run_dir / TEST_TABLE, options_table(config.sections(), config.defaults))
+    except OSError as error:
+        warn(f"{TEST_TABLE} is not written: {message_of(error)}")
 
 
 def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, Any]]:

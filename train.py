@@ -25,6 +25,7 @@ from options.train_options import TrainOptions
 from util.begin import interrupts_raise
 from util.console import never_restarted, one_line_errors, only_first_speaks, said_once
 from util.launch import launch
+from util.memory import naming_memory
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
@@ -111,7 +112,8 @@ def create_evaluator(config: Config[TrainOptions], model: "BaseModel", loader: "
 
 def train_or_tell(config: Config[TrainOptions], work: Callable[[Config[TrainOptions]], None] = train) -> None:
     """Train; when that is not possible, end the process with one line and status 1."""
-    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
+    kinds = ValueError, OSError, LookupError, FloatingPointError
+    with one_line_errors("train.py", config.run.verbose, *kinds), naming_memory(config):
         work(config)
 
 

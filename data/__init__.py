@@ -34,7 +34,9 @@ def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
     """Open a data set; raise FileNotFoundError when it holds no sample."""
     dataset = find_dataset(name)(replace(opt, dataroot=meant(opt.dataroot, name)))
     if len(dataset) == 0:
-        raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}")
+        why = [f"{len(names)} {reason}, such as {names[0]}" for reason, names in dataset.left_out.items()]
+        left_out = f" (left out: {'; '.join(why)})" if why else ""
+        raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}{left_out}")
     if opt.shuffle == "blocks" and dataset.shards() is None:
         warn(f"--shuffle blocks has no effect: the samples of --dataroot {opt.dataroot} lie in no shards")
     return dataset

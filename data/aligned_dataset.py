@@ -8,8 +8,8 @@ import numpy as np
 from data import find_dataroot
 from data.files.dataroot import has_pairs
 from data.files.decode import BadImageError
-from data.files.image_paths import Files, match_names, survey
-from data.files.pair_folders import READ, pair_folders, say_stand_in, survey_or_raise
+from data.files.image_paths import READ, Files, match_names, survey
+from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
 from data.files.phases import PHASES, phase_folder
 from data.files.shards import Members
 from data.translation import TranslationDataset

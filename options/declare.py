@@ -80,6 +80,16 @@ class Flag:
         hint = get_args(self.hint)[0] if get_origin(self.hint) is tuple else self.hint
         return get_args(hint) if get_origin(hint) is Literal else ()
 
+    @property
+    def metavar(self) -> str:
+        """What the help says stands behind the flag: N for whole numbers, X for others, N,N for lists of them."""
+        if self.choices:
+            return "{" + ",".join(self.choices) + "}"
+        is_list = get_origin(self.hint) is tuple
+        kind = get_args(self.hint)[0] if is_list else self.hint
+        word = {int: "N", float: "X"}.get(kind, self.name.split("_")[-1].upper())
+        return f"{word},{word}" if is_list and len(word) == 1 else word
+
     def parse(self, text: str) -> Any:
         """Convert text from the command line to a value.
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from options.parse import Config, message_of, print_help, warn_unused
 from options.parser import Parser, reader_of
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from options.upstream import RETIRED_TEST, read_options_table
+from options.upstream import RETIRED_TEST, read_options_table, spelled_out
 from util.config_file import Entry, read_config, read_section, shown
 from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 
@@ -47,7 +47,7 @@ def parse_test(
 
     Exits with status 2 and one line on a user's mistake.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv = spelled_out(sys.argv[1:] if argv is None else argv)
     parser = Parser(description, RETIRED_TEST)
     asked = first_pass(parser, argv)
     parser.add("run", TestOptions, "testing")
@@ -80,15 +80,17 @@ def parse_test(
         run = {k: v for k, v in stored.items() if k not in OWN} | {"dataroot": stored.get("dataroot", "")}
         run["max_dataset_size"] = 0  # a limit of the training
         values = resolve({"declaration": parser.defaults(), "run": run, **layers}) | {"name": tested.folder.name}
-        if not values["dataroot"]:
-            raise ValueError(f"--dataroot is required: {tested.folder} does not record its training data")
+        draws = "image" in find_model(model).needs
+        if not values["dataroot"] and (tested.model or not draws):
+            way = "" if tested.model else " (to draw from noise needs none: --model gan)"
+            raise ValueError(f"--dataroot is required: {tested.folder} does not record its training data{way}")
         if values.get("preprocess") == "resize_and_crop" and "load_size" not in given:
             values["load_size"] = values["crop_size"]  # keep whole images
         return Config(
             **parser.build(values),
             model_name=model,
             dataset_mode=mode,
-            defaults={},
+            defaults={n: v for n, v in parser.defaults().items() if v is not MISSING},
             spec=spec,
             given=frozenset(given),
             trained=stored,

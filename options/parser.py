@@ -73,8 +73,9 @@ class Parser(argparse.ArgumentParser):
                     f"--no_{flag.name}", dest=flag.name, action="store_false", default=None, help=argparse.SUPPRESS
                 )
             else:
-                metavar = "{" + ",".join(flag.choices) + "}" if flag.choices else flag.name.split("_")[-1].upper()
-                group.add_argument(*names, dest=flag.name, type=_reader(flag), default=None, metavar=metavar, help=text)
+                group.add_argument(
+                    *names, dest=flag.name, type=_reader(flag), default=None, metavar=flag.metavar, help=text
+                )
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
         """Return the values on the command line by option; exits with status 2 when an option is unknown."""

@@ -221,7 +221,7 @@ def test_the_page_shows_what_there_is_and_says_what_it_is(trained):
     assert outcome.out.startswith("cgan, epoch latest, moving average of G, seed 0\n")
     found = links(folder / "index.html")
     assert all((folder / link).is_file() for link in found)
-    assert len([link for link in found if link.startswith("images/fake/")]) == 30
+    assert len({link for link in found if link.startswith("images/fake/")}) == 30
     assert {row["image"].size for row in samples(folder)} == {(8, 8)}
     assert {row["image"].mode for row in samples(folder)} == {"RGB"}
 

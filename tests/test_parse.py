@@ -18,6 +18,7 @@ from options.declare import flags
 from options.layers import OF_ONE_COMMAND
 from options.parse import parse_train
 from options.parse_tested import parse_test
+from options.train_options import TrainOptions
 from util.config_file import dump, plain, read_config
 from util.registry import list_names
 
@@ -178,6 +179,13 @@ def test_a_subclass_changes_a_default_and_inherits_the_rest():
     flag = {f.name: f for f in flags(Narrow)}["number"]
     assert flag.default == 3
     assert flag.rule == FLAGS["number"].rule
+
+
+def test_help_says_what_kind_of_value_stands_behind_a_flag():
+    words = {flag.name: flag.metavar for flag in flags(TrainOptions)}
+    assert (words["n_epochs_decay"], words["early_stop"], words["ema"]) == ("N", "N", "X")
+    assert (words["checkpoints_dir"], words["eval_phase"]) == ("DIR", "{val,test}")
+    assert {flag.metavar for flag in flags(find_model("cgan").Options) if flag.name.startswith("hidden")} == {"N,N"}
 
 
 def test_a_field_without_a_declaration_is_an_error():

@@ -328,6 +328,10 @@ def test_classes_are_told_by_a_classifier_that_is_kept(bench, monkeypatch):
     bench.small(f"--name b {options}")
     assert figures(bench.run_dir("a")) == figures(bench.run_dir("b"))
     outcome = bench.test("--name a --metrics accuracy --eval_images 6 --cache_dir kept --num_test 2")
+    samples = (bench.folder / "results/a/test_latest/samples.csv").read_text().splitlines()
+    assert samples[0].endswith(",seen,probability") and all(
+        re.search(r",(paper|rock),[01]\.\d{4}$", s) for s in samples[1:]
+    )
     assert outcome.status == 0, outcome.err  # other held-out images are no reason to train another
     script = bench.class_accuracy("a b --num_test 4 --cache_dir kept")
     assert script.status == 0, script.err

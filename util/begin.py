@@ -12,12 +12,12 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import FrameType, TracebackType
     from typing import Any
 
 
 def begin(script: str) -> None:
-    """Prepare the process of a script, before its imports, for Ctrl-C and for an output that takes little.
+    """Prepare the process of a script, before its imports, for Ctrl-C, little memory, and an output that takes little.
 
     Until ``interrupts_raise`` Ctrl-C ends it at once: extensions that are being imported make other errors of it.
     """
@@ -26,6 +26,16 @@ def begin(script: str) -> None:
         os.write(2, f"{script}: stopped\n".encode())
         os._exit(128 + _signal.SIGINT)
 
+    def fail(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        from util.console import one_line
+        from util.memory import lack_of_memory
+
+        if lack := lack_of_memory(error):
+            print(f"{script}: error: {one_line(f'out of memory: {lack}')}", file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, where)
+
+    sys.excepthook = fail
     if "WORLD_SIZE" in os.environ:  # torch would show its call stack when another process ends
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not where it is ignored, as under nohup

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from pathlib import Path
 from types import FrameType
 
+from util.memory import lack_of_memory
+
 LONGEST = 900  # letters of a message
 
 
@@ -70,7 +72,9 @@ def warn(text: str) -> None:
 
 @contextmanager
 def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iterator[None]:
-    """End the process with status 1 and one line when the block raises one of ``kinds``; ``verbose`` adds where.
+    """End the process with status 1 and one line when the block raises one of ``kinds``, or memory runs out.
+
+    ``verbose`` adds where.
 
     Ctrl-C, where nothing else is planned for it, ends it with status 130 and one line.
     """
@@ -78,12 +82,16 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
-    except kinds as error:
+    except Exception as error:
+        lack = lack_of_memory(error)
+        if not (lack or isinstance(error, kinds)):
+            raise
         if verbose:
             traceback.print_exc()
         others = sys.modules.get("util.distributed")  # which torch comes with
         if not others or others.is_first_to_fail():
-            print(f"{script}: error: {one_line(str(error))}", file=sys.stderr, flush=True)
+            text = f"out of memory: {lack}" if lack else str(error)
+            print(f"{script}: error: {one_line(text)}", file=sys.stderr, flush=True)
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | FileExistsError):
             end_torchrun()  # others, such as a process that is silent or a full disk, may pass
         raise SystemExit(1) from None

@@ -16,6 +16,7 @@ FORMATS = (
 )
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # that Pillow opens, unless ``allow_pixels`` says otherwise
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # how files of these formats begin
+SCALE = {"L;2": 85, "L;4": 17}  # by which Pillow makes bytes of fewer bits, but not of the one that is transparent
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # the chunks of a PNG that pixels are made of
 TEXTS = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # the segments of a JPEG that they are not: Exif, XMP, ICC, comments ...
 
@@ -54,6 +55,8 @@ def open_image(path: str | ImageFile) -> Image.Image:
             raise error from None
     if isinstance(image, TiffImageFile):
         image.filename = ""  # or Pillow would map it into memory, and misread it where it is grey and on its side
+    if isinstance(image, PngImagePlugin.PngImageFile) and isinstance(clear := image.info.get("transparency"), int):
+        image.info["transparency"] = clear * SCALE.get(image.tile[0][3] if image.tile else "", 1)
     return image
 
 

@@ -4,8 +4,7 @@ import contextlib
 from pathlib import Path
 
 from data.files.archives import is_archive, unpacked
-from data.files.image_paths import has_images, some_images
-from data.files.pair_folders import READ
+from data.files.image_paths import READ, has_images, some_images
 from data.files.phases import phase_folder, unwrapped
 from data.files.shard_files import find_shards, listed
 from util.registry import did_you_mean
@@ -91,7 +90,9 @@ def recognize(dataroot: str, dataset_mode: str = "") -> tuple[str, Path]:
     elif has_images(root, READ):
         mode = "image_folder"
     else:
-        raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's")
+        packed = sorted(path.name for path in root.iterdir() if is_archive(path))
+        hint = f"; give an archive itself ({root / packed[0]}), or unpack {', '.join(packed)}" if packed else ""
+        raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's{hint}")
     return mode, root / CARD
 
 

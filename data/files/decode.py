@@ -9,6 +9,7 @@ from torch import Tensor
 
 from data.files.orientation import upright
 from util.member import ImageFile
+from util.memory import lack_of_memory
 from util.open_image import TooLargeError, open_image
 
 
@@ -38,9 +39,9 @@ def decode_image(
             if fit == "crop":
                 return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
             return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 

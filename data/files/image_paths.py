@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, overload
+
+from util.files import composed
 
 HEIF = (".heic", ".heif")  # read where the package pillow-heif is installed
 EXTENSIONS = (
@@ -28,16 +29,20 @@ EXTENSIONS = (
     ),
     *(".webp", ".gif", ".avif", ".jp2", ".j2k", ".j2c", ".tga", ".pcx", ".qoi", ".sgi", *HEIF),
 )
+READ = (*EXTENSIONS, ".npy")  # by data sets for translation
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".log", ".py", ".sh", ".pdf", ".npy")
 MAGIC = re.compile(  # how files of these formats begin, whatever they are called
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s+[\d#]|qoif|"
     rb"....ftyp(avif|avis|heic|heix|mif1)|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
     re.DOTALL,
 )
+SYSTEM = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 NUMBER = re.compile(r"\d+")
 IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
+NO_IMAGE = "folders without an image"
+OF_SYSTEM = "folders of the system"  # thumbnails and the like, which macOS, a NAS or Windows adds
 HIDDEN = "folders with images, hidden by the dot that their names begin with"
 
 
@@ -124,11 +129,6 @@ def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str
     return {name: partner[name] for name in names_A if name in partner}
 
 
-def composed(name: str) -> str:
-    """Return ``name`` with each letter and its accent as one character (NFC), as most systems write it."""
-    return unicodedata.normalize("NFC", name)
-
-
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
     """Return {name without its extension: names}; as some systems write é in two letters, these count as one."""
     groups: dict[str, list[str]] = {}
@@ -164,6 +164,8 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
             if entry.name.startswith("."):
                 if _has_images_by_name(entry.path, extensions):
                     yield f"{name}/", HIDDEN
+            elif entry.name in SYSTEM and entry.is_dir():
+                yield f"{name}/", OF_SYSTEM
             elif entry.is_dir() and entry.is_symlink():
                 linked.append((entry, f"{name}/"))
             elif entry.is_dir():

@@ -7,6 +7,7 @@ import numpy as np
 
 from data.files.decode import BadImageError
 from data.files.header import Header
+from data.files.opencv import is_clear_png16
 from data.files.pixels import numbers, read_header, read_pixels
 from util.member import ImageFile
 from util.open_image import open_image
@@ -33,8 +34,10 @@ def notes(path: ImageFile) -> list[str]:
     try:
         header = read_header(path)
         several, clear = _of_tiff(path, header) if header.reader == "tiff" else (False, False)
-        if header.reader in ("pillow", "opencv"):
+        if header.reader == "pillow":
             several, clear = _of_pillow(path)
+        if header.reader == "opencv":
+            clear = is_clear_png16(path)
         is_grey = False
         if header.channels == 3:
             pixels = numbers(path)

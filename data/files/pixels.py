@@ -1,7 +1,6 @@
 """Read images at their own depth: 8 bits, 16 or float, 1 to n channels, from PNG, TIFF, .npy and what Pillow reads."""
 
 import contextlib
-import re
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +9,12 @@ from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from data.files.decode import BadImageError, decode_image, flatten, problem
 from data.files.header import Header, array_sides, channels_last, depth_of, whole_type
-from data.files.opencv import read_cv2
+from data.files.opencv import on_white, read_png16
 from data.files.orientation import LYING, orientation, turned, upright
+from data.files.pnm import pnm_header, read_pnm
 from data.files.tiff import START, read_tiff, tiff_header
 from util.member import ImageFile, Member
+from util.memory import lack_of_memory
 from util.open_image import check_bytes, open_image
 
 DEPTHS: dict[int, np.dtype[Any]] = {
@@ -21,7 +22,7 @@ DEPTHS: dict[int, np.dtype[Any]] = {
     16: np.dtype(np.uint16),
     32: np.dtype(np.float32),
 }  # bits -> the numbers of a pixel
-DEEP_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n)?(\d+)\s+(\d+)\s+65535\s")  # 16 bits, of which Pillow reads 8
+NPY, START_BYTES = b"\x93NUMPY", 512  # how a .npy begins; and how much of a file says what it is
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
 
 
@@ -38,9 +39,9 @@ def read_header(path: ImageFile) -> Header:
         header = _look(path)
         check_bytes(header.height * header.width * header.channels * header.depth // 8, path)
         return header
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
@@ -55,13 +56,15 @@ def read_pixels(path: ImageFile, channels: int, depth: int, value_range: tuple[f
         channels: how many are wanted.
         depth: 8, 16 or 32.
         value_range: (lo, hi), the numbers that become black and white; what lies outside is clipped. Of 8 and 16 bits
-            () takes all.
+            () takes all up to what the file says is white.
 
     Raises:
         BadImageError: the file is damaged, has other channels, or holds NaN.
         ValueError: it holds float numbers, and there is no ``value_range``.
     """
-    return _to_depth(_to_channels(_decode(path, channels), channels), depth, value_range, path)
+    header = read_header(path)
+    limits = value_range or ((0.0, float(header.white)) if header.white else ())
+    return _to_depth(_to_channels(_decode(path, header, channels), channels), depth, limits, path)
 
 
 def read_resized(
@@ -113,23 +116,26 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def numbers(path: ImageFile) -> np.ndarray:
     """Return the numbers of a file (H, W, C) as they are; raise BadImageError when it cannot be read."""
-    return _decode(path, read_header(path).channels)
+    header = read_header(path)
+    return _decode(path, header, header.channels)
 
 
 def value_limits(path: ImageFile) -> tuple[float, float]:
     """Return the smallest and the largest number of a file; raise BadImageError when it cannot be read."""
-    pixels = _decode(path, 1)
+    pixels = _decode(path, read_header(path), 1)
     return float(np.nanmin(pixels)), float(np.nanmax(pixels))
 
 
 def _look(path: ImageFile) -> Header:
     """Return the header of a file as the one of its readers has it that will decode it."""
-    if path.suffix.lower() == ".npy":
+    start = _start(path)
+    if start.startswith(NPY):
         array = _load(path, maps=True)
         return Header(*array_sides(array.shape), depth_of(array.dtype), "npy", whole_type(array.dtype))
-    start = _start(path)
-    if deep := DEEP_PPM.match(start):
-        return Header(int(deep[2]), int(deep[1]), 3, 16, "opencv")
+    if plain := pnm_header(start):
+        *sides, white = plain
+        depth = 8 if white < 256 else 16
+        return Header(*sides, depth, "pnm", white=white if white < 2**depth - 1 else 0)
     if _is_png16(start):
         width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
         number = 1
@@ -164,7 +170,7 @@ def _load(path: ImageFile, maps: bool = False) -> np.ndarray:
 
 def _start(path: ImageFile) -> bytes:
     with path.open("rb") as file:
-        return file.read(64)
+        return file.read(START_BYTES)
 
 
 def _is_png16(start: bytes) -> bool:
@@ -177,21 +183,20 @@ def _is_beyond_pillow(path: ImageFile) -> bool:
         start = _start(path)
     except OSError:  # its decoder says so
         return False
-    return start[:4] in START or _is_png16(start) or DEEP_PPM.match(start) is not None
+    return start[:4] in START or _is_png16(start) or start.startswith(NPY) or pnm_header(start) is not None
 
 
-def _decode(path: ImageFile, channels: int) -> np.ndarray:
+def _decode(path: ImageFile, header: Header, channels: int) -> np.ndarray:
     """Return the numbers of a file (H, W, C); in the wanted number of channels where Pillow converts."""
-    header = read_header(path)
     try:
         return (
             _from_pillow(path, channels, header.depth)
             if header.reader == "pillow"
             else _read_array(path, header, channels)
         )
-    except MemoryError:
-        raise
     except Exception as error:
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
@@ -214,9 +219,11 @@ def _read_array(path: ImageFile, header: Header, channels: int) -> np.ndarray:
     elif header.reader == "tiff":
         array, alpha = read_tiff(path)
         if alpha and channels != header.channels + 1:
-            array = _on_white(array, is_premultiplied=alpha == 1)
+            array = on_white(array, is_premultiplied=alpha == 1)
+    elif header.reader == "pnm":
+        array = read_pnm(path)
     else:
-        array = _read_deep(path, header.channels)
+        array = read_png16(path, header.channels)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if header.depth == 32:  # large whole numbers are no float32
@@ -224,26 +231,6 @@ def _read_array(path: ImageFile, header: Header, channels: int) -> np.ndarray:
     else:
         array = array.astype(DEPTHS[header.depth], copy=False)  # in the machine's order of bytes
     return turned(array[:, :, None] if array.ndim == 2 else array, header.orientation)
-
-
-def _read_deep(path: ImageFile, channels: int) -> np.ndarray:
-    """Return a PNG or PPM of 16 bits as uint16 (H, W) or (H, W, C), transparency over white."""
-    array = read_cv2(path)
-    if array.ndim == 2:
-        with contextlib.suppress(Exception), open_image(path) as image:
-            if isinstance(clear := image.info.get("transparency"), int):  # a grey that is not to be seen
-                array = np.where(array == clear, np.uint16(65535), array)
-    elif array.shape[2] == 4:
-        array = _on_white(array)
-    return array[:, :, :1] if channels == 1 and array.ndim == 3 else array
-
-
-def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
-    """Return uint8 or uint16 (H, W, C) without its last channel, transparency, which becomes white."""
-    most = np.iinfo(pixels.dtype).max
-    opaque = pixels[:, :, -1:].astype(np.float64) / most
-    seen = pixels[:, :, :-1] * (1 if is_premultiplied else opaque) + most * (1 - opaque)
-    return seen.clip(0, most).round().astype(pixels.dtype)
 
 
 def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:

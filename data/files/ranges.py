@@ -7,7 +7,7 @@ import numpy as np
 
 from data.files.decode import BadImageError
 from data.files.header import Header
-from data.files.pixels import numbers, value_limits
+from data.files.pixels import numbers, read_header, value_limits
 from util.console import warn
 from util.member import ImageFile
 
@@ -25,7 +25,7 @@ class Numbers(NamedTuple):
     """Some of the numbers in some files."""
 
     values: np.ndarray  # float64, sorted
-    limit: int  # the largest number that the type holds; 0: of no use, as for floats
+    limit: int  # the largest that the type holds, or what the file says is white; 0: of no use, as for floats
 
     def ends(self) -> str:
         return f"{self.values[0]:g} to {self.values[-1]:g}"
@@ -46,10 +46,10 @@ def sample(files: Sequence[ImageFile]) -> Numbers | None:
     found, limits = [], set()
     for i in np.linspace(0, len(files) - 1, min(len(files), LOOKED_AT)).round().astype(int):
         try:
-            pixels = numbers(files[i])
+            pixels, white = numbers(files[i]), read_header(files[i]).white
         except (BadImageError, OSError):  # named, counted and skipped later, with the rest
             continue
-        limits.add(int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 0)
+        limits.add(white or (int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 0))
         values = pixels.reshape(-1)[:: max(1, pixels.size // PER_FILE)].astype(np.float64)
         found.append(values[np.isfinite(values)])
     values = np.sort(np.concatenate(found)) if found else np.empty(0)

@@ -15,6 +15,7 @@ from data.loading.order import in_blocks
 from data.loading.prefetch import ahead
 from data.loading.undecoded import Problems, Sample, Undecoded, together, watched
 from data.transforms import MIDDLE, flip_some, to_float
+from util.console import warn
 from util.open_image import allow_pixels
 from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
 from util.spread import spread
@@ -125,7 +126,7 @@ class Loader:
         """Yield samples ``chunks`` batch by batch; with the random picks, crops and flips of ``epoch`` or without."""
         chunks, picked = itertools.tee(chunks)
         picks = (self._pick(indices.numpy(), epoch) for indices in picked)
-        raw = self._cached(picks) if self.cache else self._decoded(picks)
+        raw = self._cached(self.cache, picks) if self.cache else self._decoded(picks)
         if self.is_ahead:
             raw = ahead({key: pinned(image) for key, image in images.items()} for images in raw)
         for indices, images in zip(chunks, raw, strict=True):
@@ -156,11 +157,17 @@ class Loader:
         """Return what tells the random numbers of ``key`` from other keys'; nothing where all move together."""
         return () if self.dataset.paired else (self.dataset.keys.index(key),)
 
-    def _cached(self, picks: Iterable[Pick]) -> Iterator[dict[str, Tensor]]:
-        assert self.cache
+    def _cached(self, cache: Cache, picks: Iterator[Pick]) -> Iterator[dict[str, Tensor]]:
         size = self.dataset.crop_size
         for pick in picks:
-            yield {k: self.cache.fetch(k, torch.from_numpy(rows), size, at) for k, (rows, at) in pick.items()}
+            try:
+                images = {k: cache.fetch(k, torch.from_numpy(rows), size, at) for k, (rows, at) in pick.items()}
+            except OSError as error:
+                warn(f"the disk cache cannot be read any more, so images are decoded as they are needed: {error}")
+                self.cache = None
+                yield from self._decoded(itertools.chain([pick], picks))
+                return
+            yield images
 
     def _decoded(self, picks: Iterable[Pick]) -> Iterator[dict[str, Tensor]]:
         loader = DataLoader(

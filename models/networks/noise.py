@@ -133,8 +133,9 @@ def _check_size(flag: str, kind: NoiseNetD, image_size: tuple[int, int]) -> None
         made = ", ".join(map(str, SIZES[kind]))
         wanted = str(height) if height == width else f"{height} x {width}"
         others = [name for name in SIZES if height == width and height in SIZES[name]]
+        verb = "makes" if flag.endswith("G") else "takes"
         raise ValueError(
-            f"{flag} {kind} makes images of {made} pixels, not {wanted}: "
+            f"{flag} {kind} {verb} images of {made} pixels, not {wanted}: "
             f"change --image_size, or use {flag} {' or '.join([*others, 'mlp'])}"
         )
 

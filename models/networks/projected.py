@@ -14,7 +14,7 @@ from models.networks.labels import LabelCode, label_projection
 from util.efficientnet import INSTALL, create_efficientnet, is_there
 
 FEATURES = "efficientnet_lite0"  # whose features they are
-SMALLEST = 128  # pixels a side to which smaller images are brought
+SMALLEST = 64  # pixels a side to which smaller images are enlarged; the paper's 256 take sixteen times as long
 STRIDE = 32  # of the coarsest features
 BLOCKS = (3, 5, 11, 16)  # where the network is cut: behind its blocks with strides of 4, 8, 16 and 32 in all
 CHANNELS = (1, 3)  # of images

@@ -150,6 +150,13 @@ class Evaluator:
         scores += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
         return sorted(scores, key=lambda score: self.metrics.index(score.metric))
 
+    def see(self, images: Tensor) -> list[tuple[str, float]]:
+        """Return the class that the classifier sees in each image (N, C, H, W), and how probable it is to it."""
+        assert self.judge
+        probabilities, places = classify(self.judge.net, images).max(1)
+        names = [self.classes[k] for k in places.tolist()]
+        return list(zip(names, probabilities.tolist(), strict=True))
+
     def _drawn(self, model: "NoiseModel") -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield images from noise with the labels they were drawn for; labels as the held-out images have them."""
         num = self.opt.eval_images

@@ -5,10 +5,11 @@ import csv
 import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from util.config_file import read_section
-from util.files import FolderLock, written_whole
+from util.files import FolderLock, composed, written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
 from util.metrics.score import COLUMNS, Score, table
-from util.pages.results_page import ResultsPage
+from util.pages.results_page import ResultsPage, Seen
 from util.registry import did_you_mean
 from util.results.origin import place_for, write_origin
 from util.runs import OPTIONS_FILE
@@ -29,6 +30,7 @@ from util.types import Grid
 if TYPE_CHECKING:
     from models.noise import NoiseModel
 
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 MAX_BYTES = 251  # of a file's name, to which .png is added
 PER_CLASS = 20  # images per class on the page; the folders hold all
 NAMED = 20  # classes that a message names
@@ -57,14 +59,17 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[
 
 
 def _read_label(word: str, classes: Sequence[str]) -> int:
+    same = [name for name in classes if name == word or composed(name) == composed(word)]
+    wanted, numbers = _number(word), [_number(name) for name in classes]
     if word in classes:
-        return classes.index(word)
-    if all(name.isdecimal() for name in classes):
-        same = [name for name in classes if word.isdecimal() and int(name) == int(word)]
-        if len(same) == 1:
-            return classes.index(same[0])
-        if same:
-            raise ValueError(f"--labels {word} may mean each of the classes {', '.join(same)}")
+        same = [word]
+    elif not same and wanted is not None:
+        same = [name for name, number in zip(classes, numbers, strict=True) if number == wanted]
+    if len(same) == 1:
+        return classes.index(same[0])
+    if same:
+        raise ValueError(f"--labels {word} may mean each of the classes {', '.join(same)}")
+    if None not in numbers:
         raise ValueError(f"--labels {word}: there is no such class (known: {', '.join(classes)})")
     if word.isdecimal() and int(word) < len(classes):
         print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
@@ -75,6 +80,11 @@ def _read_label(word: str, classes: Sequence[str]) -> int:
         f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}{by_index}"
         f"{did_you_mean(word, classes)}"
     )
+
+
+def _number(name: str) -> float | None:
+    """Return the number that a name is, None when it is none."""
+    return float(name) if NUMBER.fullmatch(name) else None
 
 
 def untrained(run_dir: Path) -> list[str]:
@@ -161,7 +171,13 @@ class Results:
 
 
 def draw_samples(
-    results: Results, model: "NoiseModel", labels: list[int], z: Tensor, seed: int, batch_size: int
+    results: Results,
+    model: "NoiseModel",
+    labels: list[int],
+    z: Tensor,
+    seed: int,
+    batch_size: int,
+    see: Callable[[Tensor], list[tuple[str, float]]] | None = None,
 ) -> None:
     """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
 
@@ -172,32 +188,40 @@ def draw_samples(
         z: points of noise (N, nz).
         seed: what ``z`` follows from, for the record.
         batch_size: images per pass.
+        see: tells which class a classifier sees in each image (N, C, H, W), and how probable that is to it.
     """
     classes, num = model.spec.classes, len(z)
     chosen = [labels[i % len(labels)] for i in range(num)] if labels else None
     label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
     first: list[Tensor] = []
     rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
+    seen: dict[Path, Seen] = {}
     with written_whole(results.folder / "samples.csv", "w") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["index", "label", "class", "seed", "file"])
+        table.writerow(["index", "label", "class", "seed", "file"] + ["seen", "probability"] * bool(see))
         starts = range(0, num, batch_size)
         for start in tqdm(starts, "drawing", leave=False, disable=None):
             part = slice(start, start + batch_size)
             images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
             first += [images[: ON_GRID - start].cpu()] if start < ON_GRID else []
+            answers = see(images) if see else []
             for i, pixels in enumerate(to_uint8(images), start):
                 label = chosen[i] if chosen else None
                 name = classes[label] if label is not None else ""
                 path = results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels))
                 rows[name].append(path)
-                table.writerow(
-                    [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
-                )
+                cells = [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
+                if answers:
+                    answer, probability = answers[i - start]
+                    seen[path] = Seen(answer, probability, answer == name or not name)
+                    cells += [answer, f"{probability:.4f}"]
+                table.writerow(cells)
     shown = {name or "samples": paths[:PER_CLASS] for name, paths in rows.items() if paths}
     more = "" if num == sum(map(len, shown.values())) else f", the first {PER_CLASS} of each class are shown"
-    results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
-    results.page.add_gallery(shown)
+    text = f"{num} images from noise, in images/fake/{more}."
+    text += " Below each stands what the classifier sees in it." if seen else ""
+    results.page.add_section("Samples", text, results.folder / "samples.csv")
+    results.page.add_gallery(shown, seen)
     columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
     images = torch.cat(first)
     images = images[: len(images) // columns * columns or None]  # whole rows, where there is one
@@ -215,4 +239,4 @@ def show_scores(results: Results, scores: Sequence[Score]) -> None:
         rows.writerow(COLUMNS)
         rows.writerows(score.cells() for score in scores)
     results.page.add_section("Metrics")
-    results.page.add_table(["metric", "value", "settings"], table(scores))
+    results.page.add_scores(scores)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from util.files import written_whole
 from util.images import save_film, save_image
 from util.member import ImageFile
+from util.metrics.pairs import PairMetric, l1, psnr, ssim
 from util.open_image import open_image
 from util.results.results import Results, safe_name
 from util.types import DataSpec
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from models.base_model import BaseModel
     from options.test_options import TestOptions
 
-COLUMNS = ("input", "kind", "output", "width", "height")  # of samples.csv
+FIGURES: dict[str, PairMetric] = {"l1": l1, "psnr": psnr, "ssim": ssim}  # of each image whose B is known
+COLUMNS = ("input", "kind", "output", "width", "height", *FIGURES)  # of samples.csv
+MAX_ROWS = 2000  # of the page; the folders hold all
 
 
 class Source(NamedTuple):
@@ -32,7 +35,15 @@ class Source(NamedTuple):
     names: Sequence[str]
     files: Sequence[ImageFile]
     stems: dict[str, str]
-    rows: list[tuple[str, dict[str, Path]]]  # of the page: name, kind -> picture
+    rows: list["Row"]
+
+
+class Row(NamedTuple):
+    """What the page shows of one image."""
+
+    name: str
+    pictures: dict[str, Path]  # by kind
+    figures: dict[str, float]
 
 
 def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
@@ -56,7 +67,8 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
     total = sum(len(source.names) for source in sources.values())
     is_flat = opt.results_layout == "flat"
     where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
-    results.page.add_section("Images", f"{total} samples; {where}")
+    where += f"; the first {MAX_ROWS} are shown" if total > MAX_ROWS else ""
+    results.page.add_section("Images", f"{total} samples; {where}.", results.folder / "samples.csv")
     films: dict[str, list[Path]] = {}
     with (
         written_whole(results.folder / "samples.csv", "w") as file,
@@ -65,19 +77,22 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for batch, some in loader.in_order(len(dataset)):
-            pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in model(batch).items()}
+            visuals = model(batch)
+            fake, figures = _figures(visuals) if dataset.paired and "B" in dataset.keys else ("", [])
+            pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in visuals.items()}
             for key, source in sources.items():
                 kinds = [kind for kind in pictures if (kind in of_B) == (key == "B")]
                 for i, name in enumerate(source.names[done : done + len(some)]):
-                    shown: dict[str, Path] = {}
+                    row = Row(name, {}, figures[i] if figures else {})
                     for kind in kinds:
                         image, stem = pictures[kind][i], source.stems[name]
                         path = results.path("", f"{flat(stem)}_{kind}") if is_flat else results.path(kind, stem)
                         written = save_image(path, image, dataset.spec.bit_depth, *_numbers_of(kind, dataset.spec))
-                        shown[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
+                        row.pictures[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
                         films.setdefault(kind, []).append(written[0])
-                        table.writerow([source.files[done + i], kind, output, image.shape[2], image.shape[1]])
-                    source.rows.append((name, shown))
+                        values = [f"{row.figures[k]:.6g}" if row.figures and kind == fake else "" for k in FIGURES]
+                        table.writerow([source.files[done + i], kind, output, image.shape[2], image.shape[1], *values])
+                    source.rows.append(row)
             done += len(some)
             bar.update(len(some))
     for kind, paths in films.items() if opt.animate else ():
@@ -85,9 +100,17 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
         film.parent.mkdir(exist_ok=True)
         save_film(film, _frames(paths), opt.animate)
         results.page.add_figure(film, kind)
-    for source in sources.values():
-        for name, shown in source.rows:
-            results.page.add_row(name, shown, opt.display_winsize or None)
+    for row in [row for source in sources.values() for row in source.rows][:MAX_ROWS]:
+        results.page.add_row(row.name, row.pictures, opt.display_winsize or None, row.figures)
+
+
+def _figures(visuals: dict[str, Tensor]) -> tuple[str, list[dict[str, float]]]:
+    """Return which kind of picture is compared with the B that there is, and the figures of each; "", [] if none is."""
+    for fake, real in (("fake_B_rgb", "real_B_rgb"), ("fake_B", "real_B")):
+        if fake in visuals and real in visuals:
+            values = {name: metric(visuals[fake], visuals[real]).tolist() for name, metric in FIGURES.items()}
+            return fake, [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    return "", []
 
 
 def flat(stem: str) -> str:
