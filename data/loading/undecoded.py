@@ -83,7 +83,7 @@ def watched(loader: "DataLoader[T]") -> Iterator[T]:
         workers = getattr(batches, "_workers", ())
         for worker in workers:
             worker.join(0.2)  # one that was killed may not be known to be dead yet
-        if not ("DataLoader worker" in str(error) or any(worker.exitcode for worker in workers)):
+        if not ("DataLoader worker" in str(error) or not all(worker.is_alive() for worker in workers)):
             raise
         raise ChildProcessError(
             f"a process that decodes images was killed ({error}); if memory, or /dev/shm, was full, a smaller "
