@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from util import distributed
 from util.config_file import read_section
 from util.files import written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
@@ -99,6 +100,12 @@ class Results:
 
     def __init__(self, folder: Path, title: str, subtitle: str) -> None:
         self.final = folder
+        self.folder = distributed.from_first(self._begin)
+        self.page = ResultsPage(self.folder, title, subtitle)
+
+    def _begin(self) -> Path:
+        """Make the folder to write in, and delete what killed tests left."""
+        folder = self.final
         if folder.exists() and not (folder / "index.html").exists():
             raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -106,9 +113,9 @@ class Results:
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime > DAY:
                     shutil.rmtree(leftover)
-        self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-        self.folder.mkdir()
-        self.page = ResultsPage(self.folder, title, subtitle)
+        begun = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        begun.mkdir()
+        return begun
 
     def save(self, kind: str, name: str, image: Any) -> Path:
         """Write one picture to images/<kind>/<name>.png and return its path."""
@@ -145,6 +152,8 @@ def draw_samples(
 ) -> None:
     """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
 
+    Processes draw batches in turns, and the first one makes the page.
+
     Args:
         results: where they go.
         model: in the mode to test it in.
@@ -156,30 +165,34 @@ def draw_samples(
     classes, num = model.spec.classes, len(z)
     chosen = [labels[i % len(labels)] for i in range(num)] if labels else None
     label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
-    first: list[Tensor] = []
+    own: list[tuple[Tensor, list[Path]]] = []  # of each batch: the images of the grid, and all files
+    starts = range(0, num, batch_size)[distributed.rank() :: distributed.world()]
+    for start in tqdm(starts, "drawing", leave=False, disable=distributed.hides_bars()):
+        part = slice(start, start + batch_size)
+        images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
+        paths = []
+        for i, pixels in enumerate(to_uint8(images), start):
+            name = classes[chosen[i]] if chosen else ""
+            paths.append(results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels)))
+        own.append((images[: max(0, ON_GRID - start)].cpu(), paths))
+    parts = distributed.in_order(own)
+    if not distributed.is_first():
+        return
     rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
     with written_whole(results.folder / "samples.csv", "w") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["index", "label", "class", "seed", "file"])
-        starts = range(0, num, batch_size)
-        for start in tqdm(starts, "drawing", leave=False, disable=None):
-            part = slice(start, start + batch_size)
-            images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
-            first += [images[: ON_GRID - start].cpu()] if start < ON_GRID else []
-            for i, pixels in enumerate(to_uint8(images), start):
-                label = chosen[i] if chosen else None
-                name = classes[label] if label is not None else ""
-                path = results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels))
-                rows[name].append(path)
-                table.writerow(
-                    [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
-                )
+        for i, path in enumerate(path for _, paths in parts for path in paths):
+            label = chosen[i] if chosen else None
+            name = classes[label] if label is not None else ""
+            rows[name].append(path)
+            table.writerow([i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()])
     shown = {name or "samples": paths[:PER_CLASS] for name, paths in rows.items() if paths}
     more = "" if num == sum(map(len, shown.values())) else f", the first {PER_CLASS} of each class are shown"
     results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
     results.page.add_gallery(shown)
     columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
-    images = torch.cat(first)
+    images = torch.cat([images for images, _ in parts])
     images = images[: len(images) // columns * columns or None]  # whole rows, where there is one
     grid = results.save("grid", "grid", make_grid(Grid(images, columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
 
+from util import distributed
 from util.files import written_whole
 from util.images import save_film, save_image
 from util.open_image import open_image
@@ -31,7 +32,17 @@ class Source(NamedTuple):
     names: Sequence[str]
     files: Sequence[Path]
     stems: dict[str, str]
-    rows: list[tuple[str, dict[str, Path]]]  # of the page: name, kind -> picture
+
+
+class Picture(NamedTuple):
+    """A picture that was written, and what it was made of."""
+
+    key: str
+    index: int  # of the image among those of ``key``
+    kind: str
+    files: list[Path]  # the one to show first, the one that holds all numbers last
+    width: int
+    height: int
 
 
 def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
@@ -40,7 +51,7 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
     ``--results_layout flat`` makes that images/<path of the image>_<kind>.png, a path's folders being part of the name.
 
     Where A and B do not belong together image by image, each image is shown once, under its own name. samples.csv
-    says which file each picture was made of.
+    says which file each picture was made of. Processes translate batches in turns, and the first one makes the page.
 
     Args:
         results: where they go.
@@ -48,45 +59,49 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
         loader: of the data.
         opt: of test.py.
     """
-    dataset, done = loader.dataset, 0
+    dataset = loader.dataset
     of_B: tuple[str, ...] = () if dataset.paired else model.made_of_B
     keys = dataset.keys if of_B else dataset.keys[:1]
     sources = {key: _source(dataset.image_names(key), dataset.image_files(key)) for key in keys}
-    total = sum(len(source.names) for source in sources.values())
     is_flat = opt.results_layout == "flat"
-    where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
-    results.page.add_section("Images", f"{total} samples; {where}")
-    films: dict[str, list[Path]] = {}
-    with (
-        written_whole(results.folder / "samples.csv", "w") as file,
-        tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=None) as bar,
-    ):
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for batch, some in loader.in_order(len(dataset)):
+    own: list[list[Picture]] = []  # of each batch
+    with tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=distributed.hides_bars()) as bar:
+        for indices, batch in loader.in_turns():
+            own.append([])
             pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in model(batch).items()}
             for key, source in sources.items():
                 kinds = [kind for kind in pictures if (kind in of_B) == (key == "B")]
-                for i, name in enumerate(source.names[done : done + len(some)]):
-                    shown: dict[str, Path] = {}
+                for i, index in enumerate(index for index in indices if index < len(source.names)):
                     for kind in kinds:
-                        image, stem = pictures[kind][i], source.stems[name]
+                        image, stem = pictures[kind][i], source.stems[source.names[index]]
                         path = results.path("", f"{flat(stem)}_{kind}") if is_flat else results.path(kind, stem)
                         written = save_image(path, image, dataset.spec.bit_depth, *_numbers_of(kind, dataset.spec))
-                        shown[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
-                        films.setdefault(kind, []).append(written[0])
-                        table.writerow([source.files[done + i], kind, output, image.shape[2], image.shape[1]])
-                    source.rows.append((name, shown))
-            done += len(some)
-            bar.update(len(some))
+                        own[-1].append(Picture(key, index, kind, written, image.shape[2], image.shape[1]))
+            bar.update(len(indices) * distributed.world())
+    parts = distributed.in_order(own)
+    if not distributed.is_first():
+        return
+    total = sum(len(source.names) for source in sources.values())
+    where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
+    results.page.add_section("Images", f"{total} samples; {where}")
+    films: dict[str, list[Path]] = {}
+    rows: dict[str, dict[int, dict[str, Path]]] = {key: {} for key in sources}  # of the page
+    with written_whole(results.folder / "samples.csv", "w") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for key, index, kind, written, width, height in (picture for part in parts for picture in part):
+            rows[key].setdefault(index, {})[kind] = written[0]
+            films.setdefault(kind, []).append(written[0])
+            output = written[-1].relative_to(results.folder).as_posix()
+            table.writerow([sources[key].files[index], kind, output, width, height])
     for kind, paths in films.items() if opt.animate else ():
         film = results.folder / "animations" / f"{kind}.webp"
         film.parent.mkdir(exist_ok=True)
         save_film(film, _frames(paths), opt.animate)
         results.page.add_figure(film, kind)
-    for source in sources.values():
-        for name, shown in source.rows:
-            results.page.add_row(name, shown, opt.display_winsize or None)
+    for key, source in sources.items():
+        for index, shown in rows[key].items():
+            results.page.add_row(source.names[index], shown, opt.display_winsize or None)
 
 
 def flat(stem: str) -> str:
@@ -104,7 +119,7 @@ def _frames(paths: Sequence[Path]) -> list[Image]:
 
 
 def _source(names: Sequence[str], files: Sequence[Path]) -> Source:
-    return Source(names, files, file_stems(names), [])
+    return Source(names, files, file_stems(names))
 
 
 def _numbers_of(kind: str, spec: DataSpec) -> tuple[tuple[float, ...], str]:
