@@ -1,16 +1,16 @@
 """Show what a trained model makes: images in folders, and a page.
 
     python test.py                                            the newest run
-    python test.py --name rps --labels rock,paper --interpolate 10
-    python test.py --name mnist --labels 1 --num_test 100 --epoch 20
-    python test.py --model test --name horse2zebra --dataroot my/horses --preprocess none
-    python test.py --name faces --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
+    python test.py --name rps_mini_demo --labels rock,paper --interpolate 10
+    python test.py --name mnist_cgan --labels 1 --num_test 100 --seed 5
+    python test.py --model test --name horse2zebra_cycle_gan --dataroot my/horses --preprocess none
+    python test.py --name faces_dcgan --interpolate 10 --interpolation slerp --truncation 1 --nearest 5
 
 What the model is and how its data looks is read from the run, or from the weights themselves.
 """
 
 if __name__ == "__main__":
-    from util.console import begin
+    from util.begin import begin
 
     begin("test.py")
 
@@ -22,12 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from data import create_dataset, create_loader, find_dataset
 from models import find_model
-from options.parse import Config, warn_unused
+from options.parse import Config, message_of, warn_unused
 from options.parse_tested import parse_test
 from options.test_options import COMMON, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
-from util.console import interrupts_raise, one_line_errors, only_first_speaks, said_once
+from util.config_file import options_table
+from util.console import one_line_errors, only_first_speaks, said_once, warn
+from util.files import write_text
 from util.launch import launch
+from util.metrics.names import OF_CLASSES
 from util.results.origin import KIND
+from util.runs import TEST_TABLE
 
 DAY = 86400.0  # seconds that the processes wait for the one that has most to do
 
@@ -48,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def test_or_tell(config: Config[TestOptions]) -> None:
     """Write the results; when that is not possible, end the process with one line and status 1."""
-    with one_line_errors("test.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
+    from util.memory import naming_memory
+
+    kinds = ValueError, OSError, LookupError, FloatingPointError
+    with one_line_errors("test.py", config.run.verbose, *kinds), naming_memory(config):
         test(config)
 
 
@@ -61,13 +68,14 @@ def test(config: Config[TestOptions]) -> None:
     from models.noise import NoiseModel
     from models.trained import load_trained
     from util import distributed
+    from util.begin import interrupts_raise
     from util.device import pick_device
     from util.metrics.evaluator import Evaluator
     from util.metrics.record import describe_best, read_best
     from util.modes import evaluating
     from util.results.interpolation import truncated
     from util.results.latents import show_latents
-    from util.results.origin import describe_origin, place_for, write_origin
+    from util.results.origin import describe_origin
     from util.results.results import Results, draw_samples, read_labels, show_scores, untrained
     from util.results.translations import translate_all
     from util.training.summary import diagnose
@@ -88,7 +96,7 @@ def test(config: Config[TestOptions]) -> None:
     if opt.tile:
         model.use_tiles(opt.tile, opt.tile_overlap)
     evaluator = None
-    if opt.metrics and is_first:  # before anything is drawn: what cannot be measured is told of at once
+    if opt.metrics:  # before anything is drawn: what cannot be measured is told of at once
         num = min(config.data.max_dataset_size or opt.eval_images, opt.eval_images)
         held_out = partial(
             open_held_out,
@@ -100,17 +108,21 @@ def test(config: Config[TestOptions]) -> None:
             (opt.batch_size or BATCH) if opt.eval else 1,
             model.spec.classes,
         )
-        evaluator = Evaluator(opt, held_out, partial(open_data, config, model, "train"), batch_size=opt.batch_size)
-        evaluator.check(model)
+        open_train = partial(open_data, config, model, "train")
+        create = partial(Evaluator, opt, held_out, open_train, batch_size=opt.batch_size, learnt_from=model.learnt_from)
+        evaluator = distributed.on_first(create)
+        if not is_first and set(OF_CLASSES) & set(opt.metrics):  # the classifier sees what each process draws
+            evaluator = create()
+        if evaluator:
+            evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
-    folder = opt.results_dir / opt.name / f"{opt.phase}_{opt.label}"
-    results = Results(distributed.from_first(lambda: place_for(folder, origin)), opt.name, subtitle)
-    distributed.on_first(lambda: write_origin(results.folder, origin))
+    results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
         if isinstance(model, NoiseModel):
             labels = read_labels(opt.labels, model.spec.classes, untrained(opt.run_dir))
             z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
-            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50)
+            see = evaluator.see if evaluator and evaluator.judge else None
+            draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50, see)
             if is_first:
                 show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
@@ -118,14 +130,26 @@ def test(config: Config[TestOptions]) -> None:
             tell(loader.dataset, trains=False)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
-        if evaluator:
+        if evaluator and is_first:
             show_scores(results, evaluator.measure(model))
     distributed.stop()
     if not is_first:
         return
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
+    leave_options(config)
     if opt.verbose:
         print(diagnose(model, open_data(config, model).preview(8)))
+
+
+def leave_options(config: Config[TestOptions]) -> None:
+    """Leave the options beside the weights, for scripts that read them there as pytorch-CycleGAN-and-pix2pix has them.
+
+    Others' weights may lie where nothing can be written: that is only warned of.
+    """
+    try:
+        write_text(config.run.run_dir / TEST_TABLE, options_table(config.sections(), config.defaults))
+    except OSError as error:
+        warn(f"{TEST_TABLE} is not written: {message_of(error)}")
 
 
 def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,7 +8,7 @@
 """
 
 if __name__ == "__main__":
-    from util.console import begin
+    from util.begin import begin
 
     begin("train.py")
 
@@ -22,13 +22,15 @@ from data import create_loader, find_dataset, recognize
 from models import create_model, find_model
 from options.parse import Config, parse_train
 from options.train_options import TrainOptions
-from util.console import interrupts_raise, never_restarted, one_line_errors, only_first_speaks, said_once
+from util.begin import interrupts_raise
+from util.console import never_restarted, one_line_errors, only_first_speaks, said_once
 from util.launch import launch
+from util.memory import naming_memory
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
+    from models.base_model import BaseModel
     from util.metrics.evaluator import Evaluator
-    from util.types import DataSpec
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -86,7 +88,7 @@ def train(config: Config[TrainOptions]) -> None:
     if opt.continue_train:
         damaged = dataset.left_out.get(UNREADABLE, [])
         is_changed = check_same_data(opt.run_dir, record["spec"], names, damaged, opt.accept_data)
-    evaluator = distributed.on_first(lambda: create_evaluator(config, spec, loader)) if opt.eval_freq else None
+    evaluator = distributed.on_first(lambda: create_evaluator(config, model, loader)) if opt.eval_freq else None
 
     with Run(opt, record, config.defaults, model, str(speed), evaluator) as run:
         distributed.on_first(lambda: note_names(opt.run_dir, names))
@@ -97,20 +99,21 @@ def train(config: Config[TrainOptions]) -> None:
     distributed.stop()
 
 
-def create_evaluator(config: Config[TrainOptions], spec: "DataSpec", loader: "Loader") -> "Evaluator":
-    """Return what measures the model on held-out images; ``loader``: of the training images."""
+def create_evaluator(config: Config[TrainOptions], model: "BaseModel", loader: "Loader") -> "Evaluator":
+    """Return what measures ``model`` on held-out images; ``loader``: of the training images."""
     from data.held_out import open_held_out
     from util.metrics.evaluator import Evaluator
 
     opt = config.run
-    data = replace(config.data.like(spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
+    data = replace(config.data.like(model.spec).uncut(), phase=opt.eval_phase, max_dataset_size=opt.eval_images)
     held_out = partial(open_held_out, config.dataset_mode, data, opt, loader.device)
-    return Evaluator(opt, held_out, open_train=lambda: loader)
+    return Evaluator(opt, held_out, open_train=lambda: loader, learnt_from=model.learnt_from)
 
 
 def train_or_tell(config: Config[TrainOptions], work: Callable[[Config[TrainOptions]], None] = train) -> None:
     """Train; when that is not possible, end the process with one line and status 1."""
-    with one_line_errors("train.py", config.run.verbose, ValueError, OSError, LookupError, FloatingPointError):
+    kinds = ValueError, OSError, LookupError, FloatingPointError
+    with one_line_errors("train.py", config.run.verbose, *kinds), naming_memory(config):
         work(config)
 
 

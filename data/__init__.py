@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from data.files.dataroot import find_dataroot, meant, recognize
+from util.console import warn
 from util.registry import check_name, find_class
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
     """Open a data set; raise FileNotFoundError when it holds no sample."""
     dataset = find_dataset(name)(replace(opt, dataroot=meant(opt.dataroot, name)))
     if len(dataset) == 0:
-        raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}")
+        why = [f"{len(names)} {reason}, such as {names[0]}" for reason, names in dataset.left_out.items()]
+        left_out = f" (left out: {'; '.join(why)})" if why else ""
+        raise FileNotFoundError(f"--dataroot {opt.dataroot} holds no images for --phase {opt.phase}{left_out}")
+    if opt.shuffle == "blocks" and dataset.shards() is None:
+        warn(f"--shuffle blocks has no effect: the samples of --dataroot {opt.dataroot} lie in no shards")
     return dataset
 
 
@@ -47,6 +52,8 @@ def create_loader(
     shared: bool = False,
 ) -> Loader:
     """Decode a data set as ``--cache`` says, dropping files that are bad, and return what yields its batches.
+
+    With ``--cache off`` nothing that is trained on is decoded before it is needed; see ``undecoded``.
 
     Args:
         dataset: what is read.
@@ -65,7 +72,14 @@ def create_loader(
     from util import distributed
 
     cache = build_cache(
-        dataset, opt.cache, opt.cache_dir, device, opt.num_threads, MAX_BAD if trains else 1, shared=shared
+        dataset,
+        opt.cache,
+        opt.cache_dir,
+        device,
+        opt.num_threads,
+        MAX_BAD if trains else 1,
+        shared=shared,
+        looks=not trains,
     )
     size = batch_size if trains else min(batch_size, len(dataset))
     return Loader(
@@ -77,4 +91,5 @@ def create_loader(
         num_threads=opt.num_threads,
         part=distributed.rank() if shared else 0,
         num_parts=distributed.world() if shared else 1,
+        stand_ins=trains,
     )

@@ -8,9 +8,10 @@ import numpy as np
 from data import find_dataroot
 from data.files.dataroot import has_pairs
 from data.files.decode import BadImageError
-from data.files.image_paths import match_names, survey
-from data.files.pair_folders import READ, pair_folders, say_stand_in, survey_or_raise
+from data.files.image_paths import READ, Files, match_names, survey
+from data.files.pair_folders import pair_folders, say_stand_in, survey_or_raise
 from data.files.phases import PHASES, phase_folder
+from data.files.shards import Members
 from data.translation import TranslationDataset
 
 
@@ -21,6 +22,7 @@ class AlignedDataset(TranslationDataset):
 
         root/trainA/*.png, root/trainB/*.png    and the others of ``translation_folders.pair_folders``
         root/train/*.png                        A is the left half of each, B the right; wider than high
+        root/train/*.tar, root/train-000.tar    shards of pairs: 1.A.png and 1.B.png, or A|B in 1.png
 
     A partner has the same path below its folder; the extension may differ.
     """
@@ -31,19 +33,36 @@ class AlignedDataset(TranslationDataset):
     def __init__(self, opt: TranslationDataset.Options) -> None:
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
-        folders, stand_in = self._find(root)
-        say_stand_in(root, opt.phase, stand_in)
-        self.halves = folders[0] == folders[1]  # one file holds both
-        taken = [self.take(folder, survey_or_raise(folder)) for folder in dict.fromkeys(folders)]
-        partner = {n: n for n in taken[0]} if self.halves else self._match(*folders, *taken)
-        left, right = (folders[0] / a for a in partner), (folders[1] / b for b in partner.values())
+        left, right, names = self._in_shards(root) or self._in_folders(root)
         sides = ("A", "B") if opt.direction == "AtoB" else ("B", "A")
-        self.paths = dict(zip(sides, (list(left), list(right)), strict=True))
-        self.names = list(partner)
+        self.paths = dict(zip(sides, (left, right), strict=True))
+        self.halves = left is right  # one file holds both
+        self.names = names
         self.limit()
         if self.halves:
             self._check_wide(root)
         self.describe({"A": opt.input_nc, "B": opt.output_nc})
+
+    def _in_folders(self, root: Path) -> tuple[Files, Files, list[str]]:
+        """Return the images of A and of B, and what the pairs are called; the same twice where a file holds both."""
+        folders, stand_in = self._find(root)
+        say_stand_in(root, self.opt.phase, stand_in)
+        taken = [self.take(folder, survey_or_raise(folder)) for folder in dict.fromkeys(folders)]
+        if folders[0] == folders[1]:
+            both = Files(folders[0], taken[0])
+            return both, both, taken[0]
+        partner = self._match(*folders, *taken)
+        return Files(folders[0], list(partner)), Files(folders[1], list(partner.values())), list(partner)
+
+    def _in_shards(self, root: Path) -> tuple[Members, Members, list[str]] | None:
+        """Return the same of shards, whose samples hold two images or A|B in one; None when the data is no shards."""
+        if not (found := self.shards_of(root)):
+            return None
+        images = self.read_shards(found).images
+        if not len(images["A"]):
+            return images[""], images[""], images[""].names
+        self.leave_out("no pair, as others are", images[""].names)
+        return images["A"], images["B"], [pair_name(name) for name in images["A"].names]
 
     def _check_wide(self, root: Path) -> None:
         """Raise ValueError when an image is no wider than high: whatever it is, it is hardly two side by side."""
@@ -118,6 +137,12 @@ class AlignedDataset(TranslationDataset):
         self.leave_out("without a partner of the same name", alone)
         report_skipped(alone)
         return partner
+
+
+def pair_name(name: str) -> str:
+    """Return what a pair is called whose A is called so: 1.png for 1.A.png."""
+    stem, _, ending = name.rpartition(".")
+    return f"{stem[:-2]}.{ending}"
 
 
 def _are_strangers(folder_A: Path, folder_B: Path) -> bool:

@@ -13,9 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data.files.dataroot import index_folder
 from data.files.image_paths import Files, Survey
+from data.files.shard_files import ShardFiles
+from data.files.shards import Members, Shards, read_shards
 from data.transforms import MIDDLE, crop, to_float
 from options import option
+from util.member import ImageFile
 from util.open_image import MAX_PIXELS, allow_pixels
 from util.spread import spread
 from util.types import DataSpec
@@ -49,6 +53,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         )
         flip: bool = option(False, help="mirror images at random")
         serial_batches: bool = option(False, help="take samples in name order instead of at random")
+        shuffle: Literal["full", "blocks"] = option(
+            "full",
+            help="full: all samples at random; blocks: from a few places of the shards at a time, for slow storage",
+        )
 
         def like(self, spec: DataSpec) -> Self:
             """Return these options with what was recognized in training instead of what would be in other data."""
@@ -73,6 +81,7 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         self.left_out: dict[str, list[str]] = {}  # reason -> what was found there and is no image of this data set
         self.num_held_out = 0  # images of other phases among what was found there
         self.links: list[str] = []  # linked folders that were followed
+        self.num_shards = 0  # tars that the images come from
 
     @property
     def dtype(self) -> torch.dtype:
@@ -103,10 +112,15 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         """
         return self.spec.input_nc if key == "A" else self.spec.output_nc, *self.spec.image_size
 
-    def image_files(self, key: str) -> Sequence[Path]:
+    def image_files(self, key: str) -> Sequence[ImageFile]:
         """Return the file of each image of ``key``; [] where images have no files of their own."""
         files = self.files()
         return files if len(files) == len(self.names) else []
+
+    def shards(self) -> np.ndarray | None:
+        """Return the number of the shard that each sample lies in, int64 (N,); None where there are no shards."""
+        files = self.image_files(self.keys[0])
+        return files.places[:, 0] if isinstance(files, Members) and len(files) == len(self) else None
 
     def take(self, folder: Path, found: Survey) -> list[str]:
         """Return the images that were found in ``folder``; note the rest."""
@@ -115,6 +129,15 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         for reason, names in found.left_out.items():
             self.leave_out(reason, names)
         return found.names
+
+    def read_shards(self, found: ShardFiles) -> Shards:
+        """Return what is in tars; note what of it is of no use."""
+        shards = read_shards(found.tars, index_folder())
+        self.read.append(found.tars[0].parent)
+        self.num_shards = len(found.tars)
+        for reason, names in shards.left_out.items():
+            self.leave_out(reason, names)
+        return shards
 
     def leave_out(self, reason: str, names: Sequence[str]) -> None:
         """Note that files are not used, to be told before training."""

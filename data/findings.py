@@ -11,7 +11,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.files.header import Header
-from data.files.image_paths import OTHER, TEXTS
+from data.files.image_paths import OTHER, READ, TEXTS
 from data.files.notes import CLEAR, GREY, look
 from data.files.phases import phase_or_side
 from data.files.pixels import read_header
@@ -31,6 +31,8 @@ def find(dataset: BaseDataset, trains: bool = True) -> Findings:
     """Return how ``dataset`` was understood; to be asked when bad files are known, for training or for a test."""
     root = find_dataroot(dataset.opt.dataroot)
     found: Findings = {"read": [_relative(path, root) for path in dataset.read]}
+    if dataset.num_shards:
+        found["shards"] = dataset.num_shards
     for key in dataset.keys:
         found["images" if key == "image" else f"images_{key}"] = _describe(dataset, key, trains)
         if notes := _notes(dataset, key):
@@ -53,7 +55,8 @@ def find(dataset: BaseDataset, trains: bool = True) -> Findings:
 def lines(findings: Findings) -> list[str]:
     """Return ``findings`` as a person reads them."""
     found = [f"{'data' if key == 'images' else key[-1]}: {findings[key]}" for key in findings if "images" in key]
-    found[0] += f"; from {', '.join(findings['read'])}"
+    shards = f" ({findings['shards']} shard{'s' * (findings['shards'] != 1)})" if "shards" in findings else ""
+    found[0] += f"; from {', '.join(findings['read'])}{shards}"
     if classes := findings.get("classes"):
         each = ", ".join(f"{name} {count}" for name, count in classes.items())
         if len(classes) > CLASSES:
@@ -66,8 +69,7 @@ def lines(findings: Findings) -> list[str]:
         num = findings["other_phases"]
         found.append(f"kept for other phases: {num} image{'s' * (num != 1)}")
     if "not_read" in findings:
-        named = [f"{name} ({phase_or_side(name[:-1]) or 'no phase'})" for name in findings["not_read"]]
-        found.append(f"not read: {', '.join(named)}")
+        found.append(f"not read: {_listed(findings['not_read'])}")
     for reason, count in findings.get("left_out", {}).items():
         first = findings["left_out_first"][reason]
         found.append(f"left out: {count} {reason}: {', '.join(first)}{', ...' if count > len(first) else ''}")
@@ -82,6 +84,8 @@ def tell(dataset: BaseDataset, trains: bool = True) -> Findings:
     print("\n".join(lines(findings)))
     if warning := much_left_out(dataset):
         warn(warning)
+    if twins := [name for name in findings.get("not_read", []) if _phase(name) == dataset.opt.phase]:
+        warn(f"{', '.join(twins)} beside what is read may hold images of --phase {dataset.opt.phase} too")
     if empty := [name for name, count in findings.get("classes", {}).items() if count == 0]:
         named = ", ".join(empty[:CLASSES]) + f" and {len(empty) - CLASSES} more" * (len(empty) > CLASSES)
         warn(f"no image to train on in class {named}: test.py will not draw it unless --labels names it")
@@ -100,6 +104,18 @@ def much_left_out(dataset: BaseDataset) -> str:
     if len(names) <= MUCH * (len(names) + used):
         return ""
     return f"{len(names)} of {len(names) + used} files are left out, such as {names[0]}: see the lines above for why"
+
+
+def _listed(unread: list[str]) -> str:
+    """Return folders with the phase of each, and images by their number."""
+    named = [f"{name} ({_phase(name) or 'no phase'})" for name in unread if name.endswith("/")]
+    images = [name for name in unread if not name.endswith("/")]
+    named += [f"{len(images)} images beside the folders, such as {images[0]}"] if images else []
+    return ", ".join(named)
+
+
+def _phase(folder: str) -> str:
+    return phase_or_side(folder.rstrip("/").rpartition("/")[2])
 
 
 def _moved(classes: list[str]) -> tuple[str, str] | None:
@@ -158,11 +174,17 @@ def _depths(headers: list[Header]) -> str:
 
 
 def _unread(read: list[Path], root: Path) -> list[str]:
-    """Return the folders in ``root`` that none of what is read lies in."""
+    """Return what lies in ``root``, around the folders that are read: other folders, and images where there are any."""
     if not root.is_dir() or any(path == root or path.is_file() for path in read):
         return []
-    folders = sorted(d for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
-    return [f"{d.name}/" for d in folders if not any(path.is_relative_to(d) for path in read)]
+    around = {folder for path in read for folder in path.parents if folder.is_relative_to(root)}
+    found = []
+    for folder in sorted(around):
+        for path in sorted(folder.iterdir()):
+            is_other = path.name.lower().endswith(READ) or (path.is_dir() and path not in {*around, *read})
+            if is_other and not path.name.startswith("."):
+                found.append(path.relative_to(root).as_posix() + "/" * path.is_dir())
+    return found
 
 
 def _relative(path: Path, root: Path) -> str:

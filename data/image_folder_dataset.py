@@ -1,6 +1,7 @@
 """Folders of images: one folder a class, or one flat folder without labels; with train/ and test/ or without."""
 
 import contextlib
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
@@ -14,11 +15,14 @@ from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError, is_grey
 from data.files.header import Header
 from data.files.image_paths import Files, has_images, held_out, list_images, natural, read_list, survey
-from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of
+from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of, phase_within
 from data.files.pixels import read_header, read_resized
 from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
+from data.files.shard_files import ShardFiles, find_shards
+from data.files.shards import Members
 from options import option
 from util.console import warn
+from util.member import ImageFile
 from util.spread import spread
 from util.types import DataSpec
 
@@ -31,6 +35,8 @@ class ImageFolderDataset(BaseDataset):
         root/{train,test,val}/CLASS/*.jpg     val and test stand in for each other
         root/CLASS/{train,test,val}/*.jpg     the same
         root/CLASS/*.jpg                      a part is held out: --val_fraction or --val_list
+        root/{train,test,val}/*.tar           shards, their labels in .cls members; also root/train-000.tar ...
+        root/*.tar                            a part is held out
 
     ``phases.NAMES`` says what else phases may be called; their folders are never classes.
     """
@@ -60,10 +66,26 @@ class ImageFolderDataset(BaseDataset):
             check("value_range", self.value_range)
 
     opt: Options
+    images: Files | Members
 
     def __init__(self, opt: Options) -> None:
         super().__init__(opt)
         root = find_dataroot(opt.dataroot)
+        if shards := find_shards(opt.dataroot, root, opt.phase):
+            classes = self._take_shards(root, shards)
+        else:
+            classes = self._take_folders(root)
+        self.limit()
+        nc = int(opt.channels) if opt.channels != "auto" else self._channels()
+        limits = resolve("value_range", opt.value_range, self.images)
+        ask_for_range("value_range", limits, self._headers())
+        self.value_ranges = {"image": limits}
+        size = opt.image_size, opt.image_size
+        self.spec = DataSpec(size, nc, nc, tuple(classes), value_range=limits, value_range_A=limits)
+
+    def _take_folders(self, root: Path) -> Sequence[str]:
+        """Set ``images``, ``names`` and ``labels`` by what lies in folders; return the classes."""
+        opt = self.opt
         self.folder, split = _phase_folder(root, opt.phase)
         train_folder = self.folder if opt.phase == "train" else _train_folder(root) or self.folder
         paths = self.take(self.folder, survey(self.folder))
@@ -78,44 +100,63 @@ class ImageFolderDataset(BaseDataset):
         if split == "to make" and classes and (parts := _inner_phases(paths, opt.phase)) is not None:
             paths, split = parts, "given"
         if split == "to make":
-            paths = self._split(root, paths, bool(classes))
+            groups = [path.split("/")[0] if classes else "" for path in paths]
+            paths = [paths[i] for i in self._split(root, paths, groups)]
         elif opt.val_list:
             raise ValueError(f"--val_list {opt.val_list}: {root} has its own test or val folder; use only one of them")
         self.num_held_out = num - len(paths)
-        self.names = paths
+        self.names, self.images = paths, Files(self.folder, paths)
         if classes:
             index = {name: i for i, name in enumerate(classes)}
             self.labels = torch.tensor([index[p.split("/")[0]] for p in paths], dtype=torch.int64)
-        self.limit()
-        nc = int(opt.channels) if opt.channels != "auto" else self._channels()
-        limits = resolve("value_range", opt.value_range, self.files())
-        ask_for_range("value_range", limits, self._headers())
-        self.value_ranges = {"image": limits}
-        size = opt.image_size, opt.image_size
-        self.spec = DataSpec(size, nc, nc, tuple(classes), value_range=limits, value_range_A=limits)
+        return classes
+
+    def _take_shards(self, root: Path, shards: ShardFiles) -> Sequence[str]:
+        """Set ``images``, ``names`` and ``labels`` by what is in tars; return the classes."""
+        found, labels, classes, left_out = self.read_shards(shards).labelled()
+        for reason, names in left_out.items():
+            self.leave_out(reason, names)
+        kept = np.arange(len(found))
+        if shards.is_all and shards.phase in ("", "train"):  # and not those that stand in for another phase
+            kept = np.array(self._split(root, found.names, [""] * len(found) if labels is None else labels.tolist()))
+        elif self.opt.val_list:
+            raise ValueError(f"--val_list {self.opt.val_list}: {root} has its own shards to test on; use one of them")
+        self.num_held_out = len(found) - len(kept)
+        self.images = found.only(kept.tolist())
+        self.names = self.images.names
+        if labels is not None:
+            self.labels = torch.from_numpy(labels[kept])
+        return classes
 
     def decode(self, key: str, index: int) -> Tensor:
-        path, size, nc = self.folder / self.names[index], self.spec.image_size, self.spec.output_nc
+        path, size, nc = self.images[index], self.spec.image_size, self.spec.output_nc
         pixels = read_resized(path, size, nc, self.opt.fit, self.spec.value_range)
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
-    def files(self) -> Files:
-        return Files(self.folder, self.names)
+    def files(self) -> Sequence[Path]:
+        return self.images.on_disk()
 
-    def _split(self, root: Path, paths: list[str], has_classes: bool) -> list[str]:
-        """Return the part of ``paths`` that belongs to this phase."""
+    def image_files(self, key: str) -> Sequence[ImageFile]:
+        return self.images
+
+    def keep(self, indices: Sequence[int]) -> None:
+        super().keep(indices)
+        self.images = self.images.only(indices)
+
+    def _split(self, root: Path, paths: list[str], groups: Sequence[Hashable]) -> list[int]:
+        """Return which of ``paths`` belong to this phase; a part of each group is held out."""
         if self.opt.val_list:
             out = read_list(Path(self.opt.val_list), root, paths)
         else:
-            groups: dict[str, list[str]] = {}
-            for path in paths:
-                groups.setdefault(path.split("/")[0] if has_classes else "", []).append(path)
-            out = set().union(*(held_out(group, self.opt.val_fraction) for group in groups.values()))
-        return [p for p in paths if (p in out) == (self.opt.phase != "train")]
+            members: dict[Hashable, list[str]] = {}
+            for path, group in zip(paths, groups, strict=True):
+                members.setdefault(group, []).append(path)
+            out = set().union(*(held_out(some, self.opt.val_fraction) for some in members.values()))
+        return [i for i, path in enumerate(paths) if (path in out) == (self.opt.phase != "train")]
 
-    def _headers(self) -> dict[Path, Header]:
+    def _headers(self) -> dict[ImageFile, Header]:
         """Return the headers of a few files of those kinds that may hold numbers of any size."""
-        deep = Files(self.folder, [name for name in self.names if name.lower().endswith((".tif", ".tiff"))])
+        deep = self.images.only([i for i, n in enumerate(self.names) if n.lower().endswith((".tif", ".tiff"))])
         headers = {}
         for i in spread(len(deep), LOOKED_AT) if deep else ():
             with contextlib.suppress(BadImageError):
@@ -124,7 +165,7 @@ class ImageFolderDataset(BaseDataset):
 
     def _channels(self) -> int:
         """Return 1 when a thousand files from all over the list, as far as they can be read, are grey, else 3."""
-        answers = [is_grey(str(self.folder / self.names[i])) for i in spread(len(self.names), 1000)]
+        answers = [is_grey(self.images[i]) for i in spread(len(self.names), 1000)]
         return 1 if True in answers and False not in answers else 3
 
 
@@ -177,13 +218,24 @@ def _warn_of_siblings(root: Path, train: Path) -> None:
 
 
 def _check_no_phases(root: Path, folder: Path, classes: list[str]) -> None:
-    """Warn of classes that are named as phases are; raise ValueError when all are."""
+    """Warn of a class that is named as phases are; raise ValueError when all are, or two are but for other words."""
     phases = [name for name in classes if phase_of(name)]
     if phases and len(phases) == len(classes):
         raise ValueError(
             f"--dataroot {root}: {', '.join(phases)} in {folder} are named after phases, so they are no classes: "
             "give the folder that they lie in"
         )
+    parts: dict[str, dict[str, str]] = {}  # a name without its phase -> phase -> the name
+    for name in classes:
+        phase, rest = phase_within(name)
+        parts.setdefault(rest, {}).setdefault(phase, name)
+    for same in parts.values():
+        named = [name for phase, name in same.items() if phase]
+        if "train" in same and len(named) > 1:
+            raise ValueError(
+                f"--dataroot {root}: {' and '.join(named)} in {folder} differ in the name of a phase alone, so they "
+                f"are no classes: call them {' and '.join(f'{phase}/' for phase in same if phase)}"
+            )
     if phases:
         warn(f"the class {phases[0]} in {folder} is named after a phase: it is read as a class")
 

@@ -13,11 +13,16 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.files.header import Header
-from data.files.pair_folders import one_folder, survey_or_raise
+from data.files.image_paths import Files
+from data.files.pair_folders import one_folder, say_stand_in, survey_or_raise
+from data.files.phases import PHASES
 from data.files.pixels import read_header, read_pixels, resize
 from data.files.ranges import Asked, Range, ask_for_range, check, resolve
+from data.files.shard_files import ShardFiles, find_shards
+from data.files.shards import Members
 from data.transforms import HALF_OF_16_BITS
 from options import option
+from util.member import ImageFile
 from util.spread import spread
 from util.types import DataSpec
 
@@ -82,21 +87,35 @@ class TranslationDataset(BaseDataset):
 
     def __init__(self, opt: Options) -> None:
         super().__init__(opt)
-        self.paths: dict[str, list[Path]] = {}  # key -> the file of each image
+        self.paths: dict[str, Files | Members] = {}  # key -> the file of each image
         self.channels: dict[str, int] = {}  # key -> of what is decoded
-        self._headers: dict[Path, Header] = {}  # of the files that were looked at
+        self._headers: dict[ImageFile, Header] = {}  # of the files that were looked at
         self.crop_size = opt.crop_size if "crop" in opt.preprocess else 0
 
     def read_collection(self, key: str, side: str) -> None:
-        """Take as images of ``key`` those of a folder, or one file: where ``one_folder`` finds ``side``."""
-        folder = one_folder(find_dataroot(self.opt.dataroot), self.opt.phase, side)
+        """Take as images of ``key`` those of shards, of a folder or one file: where ``one_folder`` finds ``side``."""
+        root = find_dataroot(self.opt.dataroot)
+        if found := self.shards_of(root, side) or self.shards_of(root):
+            images = self.read_shards(found).images
+            self.paths = {key: images[side] if len(images[side]) else images[""]}
+            self.names = self.paths[key].names
+            return self.limit()
+        folder = one_folder(root, self.opt.phase, side)
         if folder.is_file():
             self.read.append(folder)
             folder, self.names = folder.parent, [folder.name]
         else:
             self.names = self.take(folder, survey_or_raise(folder))
-        self.paths = {key: [folder / name for name in self.names]}
-        self.limit()
+        self.paths = {key: Files(folder, self.names)}
+        return self.limit()
+
+    def shards_of(self, root: Path, side: str = "") -> ShardFiles | None:
+        """Return the tars that this phase's images are read from, or one side of them; None when they are files."""
+        found = find_shards(self.opt.dataroot, root, self.opt.phase, side)
+        if not found or found.phase not in ("", *PHASES[self.opt.phase]):
+            return None
+        say_stand_in(root, self.opt.phase, found.phase or self.opt.phase)
+        return found
 
     def describe(self, wanted: dict[str, int]) -> None:
         """Set ``channels`` and ``spec`` for the files in ``paths``.
@@ -146,7 +165,7 @@ class TranslationDataset(BaseDataset):
         header = self.header(self.paths[key][index])
         return header.height, header.width
 
-    def header(self, path: Path) -> Header:
+    def header(self, path: ImageFile) -> Header:
         """Return what ``read_header`` says of ``path``; it is read once."""
         if path not in self._headers:
             self._headers[path] = read_header(path)
@@ -172,17 +191,17 @@ class TranslationDataset(BaseDataset):
             return height, width
         return max(1, round(opt.load_size * height / width), self.crop_size), opt.load_size
 
-    def image_files(self, key: str) -> list[Path]:
+    def image_files(self, key: str) -> Files | Members:
         return self.paths[key]
 
     def files(self) -> list[Path]:
-        return list(dict.fromkeys(path for paths in self.paths.values() for path in paths))
+        return list(dict.fromkeys(path for paths in self.paths.values() for path in paths.on_disk()))
 
     def keep(self, indices: Sequence[int]) -> None:
         super().keep(indices)
-        self.paths = {key: [paths[i] for i in indices] for key, paths in self.paths.items()}
+        self.paths = {key: paths.only(indices) for key, paths in self.paths.items()}
 
-    def sample(self, key: str) -> dict[Path, Header]:
+    def sample(self, key: str) -> dict[ImageFile, Header]:
         """Return the headers of some files from all over the list, without those that cannot be read."""
         found = {}
         for i in spread(len(self.paths[key]), SAMPLED):
@@ -193,7 +212,7 @@ class TranslationDataset(BaseDataset):
                 continue
         return found
 
-    def _common_channels(self, headers: dict[Path, Header]) -> int:
+    def _common_channels(self, headers: dict[ImageFile, Header]) -> int:
         """Return how many channels the files have; 3 for a mixture of grey and RGB."""
         first_with = {header.channels: path for path, header in reversed(headers.items())}
         if len(first_with) < 2:
@@ -211,7 +230,7 @@ class TranslationDataset(BaseDataset):
         own: Asked = getattr(self.opt, f"value_range_{key}", ())
         return (f"value_range_{key}", own) if own else ("value_range", self.opt.value_range)
 
-    def _written(self, key: str, headers: dict[Path, Header], depth: int) -> tuple[Range, str]:
+    def _written(self, key: str, headers: dict[ImageFile, Header], depth: int) -> tuple[Range, str]:
         """Return the range and the type of the numbers in which results of ``key`` are written."""
         deepest, types = _deepest(headers), {header.type for header in headers.values()}
         limits = self.value_ranges[key]
@@ -221,7 +240,7 @@ class TranslationDataset(BaseDataset):
             return limits or (0.0, 2.0**deepest - 1), whole
         return (limits, "") if depth == deepest else ((), "")
 
-    def _choose_depth(self, samples: dict[str, dict[Path, Header]]) -> int:
+    def _choose_depth(self, samples: dict[str, dict[ImageFile, Header]]) -> int:
         """Return 8, 16 or 32, as ``--bit_depth`` says; check what goes with it, and say what is lost."""
         opt = self.opt
         headers = {path: header for found in samples.values() for path, header in found.items()}
@@ -250,6 +269,6 @@ class TranslationDataset(BaseDataset):
         return sizes.pop() if sizes else (0, 0)
 
 
-def _deepest(headers: dict[Path, Header]) -> int:
+def _deepest(headers: dict[ImageFile, Header]) -> int:
     """Return the largest of the depths, 8 when there are none."""
     return max((header.depth for header in headers.values()), default=8)

@@ -1,5 +1,6 @@
 """The base of models whose generator plays against a discriminator."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from models.base_model import BaseModel, Terms
 from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
 from models.networks.fast import eager, plain
 from models.networks.norm import add_spectral_norm, has_batch_norm
-from options import option
+from options import option, warn_idle
 from util.console import warn
 from util.types import DataSpec, Weighted
 
@@ -35,6 +36,9 @@ class AdversarialModel(BaseModel):
         lambda_gp: float = option(10.0, help="wgangp: weight of the gradient penalty", min=0)
         r1_gamma: float = option(0.0, help="weight of R1, the penalty on D's gradient at real images; 0: off", min=0)
         r2_gamma: float = option(0.0, help="weight of R2, the same at generated images; 0: off", min=0)
+        gamma_end: float = option(
+            1.0, help="what both gammas are multiplied by at the end, on half a cosine wave from 1 (R3GAN: 0.1)", min=0
+        )
         penalty_freq: int = option(
             1, help="compute penalties only every Nth step, with N times their weight (lazy regularization)", min=1
         )
@@ -51,16 +55,20 @@ class AdversarialModel(BaseModel):
         instance_noise: float = option(0.0, help="standard deviation of Gaussian noise added to all that D sees", min=0)
 
     opt: Options
+    gamma_factor: Tensor  # on the device, so that recorded steps see it change; follows from the epoch, so unsaved
     norm_flag: ClassVar[str] = "--norm"  # the option that sets D's normalization
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
         self.gan = create_objective(opt.gan_mode, opt.label_smoothing)
-        if opt.lambda_gp != 10 and not self.gan.needs_gp:
-            warn(f"--lambda_gp {opt.lambda_gp:g} has no effect without --gan_mode wgangp")
+        if not self.gan.needs_gp:
+            warn_idle(opt, "lambda_gp", without="--gan_mode wgangp")
+        if not (opt.r1_gamma or opt.r2_gamma):
+            warn_idle(opt, "gamma_end", without="--r1_gamma or --r2_gamma")
         self.is_penalized = self.gan.needs_gp or opt.r1_gamma > 0 or opt.r2_gamma > 0
-        if opt.penalty_freq > 1 and not self.is_penalized:
-            warn(f"--penalty_freq {opt.penalty_freq} has no effect without --r1_gamma, --r2_gamma or --gan_mode wgangp")
+        if not self.is_penalized:
+            warn_idle(opt, "penalty_freq", without="--r1_gamma, --r2_gamma or --gan_mode wgangp")
+        self.register_buffer("gamma_factor", torch.tensor(1.0), persistent=False)
         if self.gan.wants_zero_centred and not (opt.r1_gamma and opt.r2_gamma):
             warn(
                 f"--gan_mode {opt.gan_mode} may not converge without both penalties (arXiv:2501.05441, Sec. 2): try "
@@ -74,6 +82,10 @@ class AdversarialModel(BaseModel):
         """
         penalize = self.is_penalized and step % self.opt.penalty_freq == 0
         return Variant(step % self.opt.n_critic == 0, penalize)
+
+    def schedule(self, done: float) -> None:
+        """Set what both gammas are multiplied by, which falls as in Huang et al. 2024, arXiv:2501.05441."""
+        self.gamma_factor.fill_(1 - (1 - self.opt.gamma_end) * (1 - math.cos(math.pi * done)) / 2)
 
     @property
     def is_bounded(self) -> bool:
@@ -169,7 +181,7 @@ class AdversarialModel(BaseModel):
         for name, gamma, (images, *condition) in (("r1", opt.r1_gamma, real), ("r2", opt.r2_gamma, fake)):
             if gamma:
                 value = zero_centred_penalty(critic(eager(netD), *condition), self.augmented(images))
-                terms[f"{name}{suffix}"] = Weighted(value, gamma / 2 * opt.penalty_freq)
+                terms[f"{name}{suffix}"] = Weighted(value, self.gamma_factor * (gamma / 2 * opt.penalty_freq))
         return terms
 
 

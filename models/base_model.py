@@ -63,6 +63,11 @@ class BaseModel(nn.Module, ABC):
         return False
 
     @property
+    def learnt_from(self) -> str:
+        """The network among ``--features`` that D sees images through, which should not judge them; "": none."""
+        return ""
+
+    @property
     def n_critic(self) -> int:
         """Steps until every network has been updated."""
         return 1
@@ -164,6 +169,9 @@ class BaseModel(nn.Module, ABC):
             for group in optimizer.param_groups:
                 initial = group.setdefault("initial_lr", float(group["lr"]))
                 group["lr"].fill_(factor * initial)
+
+    def schedule(self, done: float) -> None:
+        """Set what depends on how much of the run is ``done``, from 0 to 1, but the learning rates."""
 
     def prepare(self, batch: Batch, draw: Callable[[Batch], None], with_graph: bool) -> None:
         """Let ``draw`` put into each micro-batch what the objectives of this step share, such as generated images.

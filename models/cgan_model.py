@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.base_model import Terms
 from models.gan_model import GANModel
-from models.networks.noise import NoiseNet
+from models.networks.noise import NoiseNet, NoiseNetD
 from models.noise import check_classes
 from options import option
 from util.types import Batch, DataSpec, Weighted
@@ -19,7 +19,7 @@ class CGANModel(GANModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
         netG: NoiseNet = "conv"
-        netD: NoiseNet = "conv"
+        netD: NoiseNetD = "conv"
         hidden_D: tuple[int, ...] = (512, 512, 512)
         dropout: float = 0.4
         norm_eps: float = 0.8  # the tutorial passes 0.8 as eps (it meant momentum); kept to reproduce it
@@ -30,8 +30,9 @@ class CGANModel(GANModel):
 
     opt: Options
     recipe = (
-        "--netD dcgan --upsample resize --diffaugment translation --gan_mode hinge --lambda_mismatch 0.5 --dropout 0 "
-        "--norm_eps 1e-5 --lr 5e-4 --beta1 0 --beta2 0.99 --batch_size 16 --lr_policy cosine --ema 0.99"
+        "--netG res --netD res --norm_D none --gan_mode rpgan --r1_gamma 2 --r2_gamma 2 --penalty_freq 4 "
+        "--lambda_mismatch 0.5 --dropout 0 --norm_eps 1e-5 --lr 7e-4 --beta1 0 --beta2 0.99 --batch_size 8 "
+        "--lr_policy cosine --ema 0.9975"
     )
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:

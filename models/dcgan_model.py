@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.gan_model import GANModel
-from models.networks.noise import NoiseNet
+from models.networks.noise import NoiseNet, NoiseNetD
 
 
 class DCGANModel(GANModel):
@@ -16,6 +16,6 @@ class DCGANModel(GANModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
         netG: NoiseNet = "dcgan"
-        netD: NoiseNet = "dcgan"
+        netD: NoiseNetD = "dcgan"
 
     opt: Options

@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from models.base_model import Terms
-from models.networks.noise import NoiseNet
+from models.networks import projected
+from models.networks.noise import NoiseNet, NoiseNetD
 from models.noise import NetworkOptions, NoiseModel, check_networks, create_networks
 from options import option
 from util.types import Batch, DataSpec, Losses, Weighted
+
+# What Sauer et al. 2021 train with (arXiv:2111.01007, Sec. 4); the last two are those of every model but cgan.
+PROJECTED = {
+    "gan_mode": "hinge",
+    "spectral_norm": True,
+    "diffaugment": ("color", "translation", "cutout"),
+    "dropout": 0.0,
+    "norm_eps": 1e-5,
+}
 
 
 class GANModel(NoiseModel):
@@ -24,11 +34,12 @@ class GANModel(NoiseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(NetworkOptions):
         netG: NoiseNet = "mlp"
-        netD: NoiseNet = "mlp"
+        netD: NoiseNetD = "mlp"
         fake_labels: Literal["batch", "random"] = option("batch", help="labels of fakes: the batch's or random ones")
 
     opt: Options
     norm_flag = "--norm_D"
+    presets: ClassVar = {"netD": {"projected": PROJECTED}}
     weight_D = 1.0  # of D's adversarial terms, which are logged without it
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
@@ -40,6 +51,10 @@ class GANModel(NoiseModel):
             "D": self.create_optimizer(self.netD, lr=opt.lr_D),
             "G": self.create_optimizer(self.netG, lr=opt.lr_G),
         }
+
+    @property
+    def learnt_from(self) -> str:
+        return projected.FEATURES if self.opt.netD == "projected" else ""
 
     def optimize_parameters(self, batch: Batch, step: int) -> Losses:
         update_G, penalize = self.variant(step)

@@ -16,12 +16,12 @@ from models.networks.noise import (
     NoiseDiscriminatorArchitecture,
     NoiseGeneratorArchitecture,
     NoiseNet,
+    NoiseNetD,
     create_discriminator,
     create_generator,
 )
 from models.networks.sides import Upsample
-from options import option
-from util.console import warn
+from options import option, warn_idle
 from util.seeding import generator
 from util.spread import spread
 from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals
@@ -60,9 +60,8 @@ class NoiseModel(AdversarialModel):
         super().__init__(opt, spec)
         self.shown_classes = tuple(spread(spec.num_classes, MAX_CLASSES).tolist())
         self.ada = AdaptiveAugment(opt.ada_target, 0, opt.ada_images) if opt.augment == "ada" else None
-        for name in ("ada_target", "ada_images"):
-            if not self.ada and getattr(opt, name) != getattr(type(opt), name):
-                warn(f"--{name} {getattr(opt, name)} has no effect without --augment ada")
+        if not self.ada:
+            warn_idle(opt, "ada_target", "ada_images", without="--augment ada")
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
@@ -144,7 +143,9 @@ class NetworkOptions(NoiseModel.Options):
         help="generator: conv or dcgan (32, 64, 128, 256 px), res or sngan (32, 64, 96 to 256 px), mlp (any size), "
         "conv28, conv32, conv_k8 (128 px)",
     )
-    netD: NoiseNet = option("conv", help="discriminator: as for netG")
+    netD: NoiseNetD = option(
+        "conv", help="discriminator: as for netG, or projected (any size), which sees features of EfficientNet-Lite0"
+    )
     norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
     upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize and blur avoid checkerboards")
     res_blocks: int = option(
@@ -180,10 +181,9 @@ def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.
     images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
     netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
     netD = create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
-    for name, net in (("hidden_G", opt.netG), ("hidden_D", opt.netD)):
-        widths = getattr(opt, name)
-        if net != "mlp" and widths != getattr(type(opt), name):
-            warn(f"--{name} {','.join(map(str, widths))} has no effect without --net{name[-1]} mlp")
+    for name, net in (("G", opt.netG), ("D", opt.netD)):
+        if net != "mlp":
+            warn_idle(opt, f"hidden_{name}", without=f"--net{name} mlp")
     return netG, netD
 
 

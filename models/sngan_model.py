@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from models.gan_model import GANModel
 from models.losses import GanMode
-from models.networks.noise import NoiseNet
+from models.networks.noise import NoiseNet, NoiseNetD
 
 
 class SNGANModel(GANModel):
@@ -18,7 +18,7 @@ class SNGANModel(GANModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(GANModel.Options):
         netG: NoiseNet = "sngan"
-        netD: NoiseNet = "sngan"
+        netD: NoiseNetD = "sngan"
         nz: int = 128
         gan_mode: GanMode = "hinge"
         spectral_norm: bool = True

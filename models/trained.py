@@ -15,12 +15,9 @@ from models.networks.architecture import GeneratorArchitecture
 from models.networks.norm import use_image_statistics
 from models.networks.recognize import compare, describe, recognize_generator
 from options.parse import Config
-from options.parser import Parser
+from options.parse_tested import read_run
 from options.test_options import TestOptions, epoch_label
-from options.upstream import read_options_table
-from util.config_file import read_config, read_section
 from util.device import pick_device
-from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 from util.types import DataSpec
 from util.weights import find_net, import_net, import_run, load_net
 
@@ -84,40 +81,14 @@ def load_generator(
     if folder.suffix == ".pth":
         label, suffix, ema = _read_file_name(folder)
         folder = folder.parent
-    folder = find_trained(folder.resolve().parent, folder.resolve().name)
-    record = folder / OPTIONS_FILE
-    entries = read_config(record) if record.exists() else read_options_table(folder / OPTIONS_TABLE)
-    trained = {name: entry.value for name, entry in entries.items()}
-    name = str(trained.get("model", "")) if record.exists() else "test"
-    if not name:
-        raise ValueError(f"{record} does not say of which --model the run is: it was not written by train.py")
     if direction not in ("", "AtoB", "BtoA"):
         raise ValueError(f"direction {direction!r} is neither AtoB nor BtoA")
-    learnt = trained.setdefault("direction", "AtoB")
-    if suffix == "_B" and record.exists():
-        direction = "BtoA" if learnt == "AtoB" else "AtoB"
-    reader = Parser("")
-    reader.add("model", find_model(name).Options)
-    stored = reader.convert({key: entry for key, entry in entries.items() if key in reader.flags})
-    run_options = TestOptions(
-        name=folder.name,
-        checkpoints_dir=folder.parent,
-        epoch=epoch_label(label),
-        ema=ema,
-        model_suffix="" if record.exists() else suffix,
-    )
-    config = Config(
-        run=run_options,
-        model=find_model(name).Options(**{n: f.default for n, f in reader.flags.items()} | stored),
-        data=SimpleNamespace(direction=direction or learnt),
-        model_name=name,
-        dataset_mode="",
-        defaults={},
-        spec=read_section(record, "spec") if record.exists() else {},
-        trained=trained | {"batch_size": int(trained.get("batch_size", 1))},
-    )
+    config = read_run(folder.resolve(), find_model, direction, epoch=epoch_label(label), ema=ema, model_suffix=suffix)
+    if suffix == "_B" and config.spec:  # of weights alone, _B is the file to load and no direction
+        backwards = "BtoA" if config.trained["direction"] == "AtoB" else "AtoB"
+        config = replace(config, data=SimpleNamespace(direction=backwards))
     model, weights = load_trained(config, pick_device(device))
-    return TrainedGenerator(model, folder, label, weights, trained)
+    return TrainedGenerator(model, config.run.run_dir, label, weights, config.trained)
 
 
 def _read_file_name(path: Path) -> tuple[str, str, bool]:

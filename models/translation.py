@@ -24,7 +24,7 @@ from models.networks.segments import recompute_segments
 from models.networks.sides import Upsample, fitting_side, padded
 from models.networks.tiles import check_tile, tiled
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
-from options import option
+from options import option, warn_idle
 from util.console import warn
 
 
@@ -98,8 +98,8 @@ class TranslationModel(AdversarialModel):
 
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt
-        if opt.n_layers_D != 3 and opt.netD != "n_layers":
-            warn(f"--n_layers_D {opt.n_layers_D} has no effect without --netD n_layers")
+        if opt.netD != "n_layers":
+            warn_idle(opt, "n_layers_D", without="--netD n_layers")
         net = create_discriminator(DiscriminatorArchitecture.of(opt, input_nc=input_nc), opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:

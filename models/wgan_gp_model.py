@@ -1,7 +1,7 @@
 """WGAN-GP (Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", arXiv:1704.00028)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from models.gan_model import GANModel
 from models.networks.dcgan import NormD
@@ -25,3 +25,4 @@ class WGANGPModel(GANModel):
         hidden_D: tuple[int, ...] = (256, 256)
 
     opt: Options
+    presets: ClassVar = {}

@@ -1,7 +1,7 @@
 """WGAN (Arjovsky et al. 2017, "Wasserstein GAN", arXiv:1701.07875)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -28,13 +28,14 @@ class WGANModel(GANModel):
         hidden_D: tuple[int, ...] = (256, 256)
 
     opt: Options
+    presets: ClassVar = {}
 
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         if opt.spectral_norm:
             raise ValueError("--spectral_norm and --clip both bound D's weights: with wgan, use --no_spectral_norm")
         super().__init__(opt, spec)
         layers = (m for m in self.netD.modules() if isinstance(m, nn.Linear | nn.Conv2d))
-        self.clipped = [layer.weight for layer in layers]
+        self.clipped = [layer.weight for layer in layers if isinstance(layer.weight, nn.Parameter)]
 
     def update_D(self, batch: Batch, penalize: bool) -> Losses:
         losses = super().update_D(batch, penalize)

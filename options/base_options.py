@@ -111,7 +111,8 @@ class BaseOptions:
     )
     features: Features = option(
         "auto",
-        help="network that extracts features; auto: inception if its weights are available, else efficientnet_lite0",
+        help="network that extracts features; auto: inception if its weights are available, else efficientnet_lite0, "
+        "or efficientnet_lite2 where D saw images through that (--netD projected)",
         resume="free",
     )
     feature_size: int = option(

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from util.config_file import brief
+from util.config_file import brief, shown
+from util.console import warn
 from util.registry import did_you_mean
 
 
@@ -78,6 +79,16 @@ class Flag:
     def choices(self) -> tuple[str, ...]:
         hint = get_args(self.hint)[0] if get_origin(self.hint) is tuple else self.hint
         return get_args(hint) if get_origin(hint) is Literal else ()
+
+    @property
+    def metavar(self) -> str:
+        """What the help says stands behind the flag: N for whole numbers, X for others, N,N for lists of them."""
+        if self.choices:
+            return "{" + ",".join(self.choices) + "}"
+        is_list = get_origin(self.hint) is tuple
+        kind = get_args(self.hint)[0] if is_list else self.hint
+        word = {int: "N", float: "X"}.get(kind, self.name.split("_")[-1].upper())
+        return f"{word},{word}" if is_list and len(word) == 1 else word
 
     def parse(self, text: str) -> Any:
         """Convert text from the command line to a value.
@@ -148,6 +159,13 @@ def flags(cls: type) -> list[Flag]:
     """Return the flags that dataclass ``cls`` declares, in the order of its fields."""
     hints = get_type_hints(cls)
     return [Flag(f.name, hints[f.name], f.default, _rule(cls, f)) for f in fields(cls)]
+
+
+def warn_idle(opt: object, *names: str, without: str) -> None:
+    """Warn of each of these options that differs from its default, for it has no effect ``without`` others."""
+    for name in names:
+        if (value := getattr(opt, name)) != getattr(type(opt), name):
+            warn(f"--{name} {shown(value)} has no effect without {without}")
 
 
 def _rule(cls: type, f: Field[Any]) -> Rule:

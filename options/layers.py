@@ -82,7 +82,7 @@ def read_card(
         return mode or "image_folder", {}, True
     recognized, file = recognize(dataroot, mode)
     mode = mode or suited(recognized, model_class.needs)
-    card = read_config(file) if file.exists() else {}
+    card = read_config(file) if file.is_file() else {}  # a folder of this name is a class
     return mode, {k: e for k, e in card.items() if k not in ("about", "licence")}, mode == recognized
 
 

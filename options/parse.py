@@ -22,7 +22,7 @@ from options.layers import (
 )
 from options.parser import HELP, Parser
 from options.train_options import TrainOptions
-from options.upstream import RETIRED_TRAIN
+from options.upstream import RETIRED_TRAIN, spelled_out
 from util.config_file import SECTIONS, Entry, read_config, shown
 from util.console import warn
 from util.registry import list_names
@@ -75,7 +75,7 @@ def parse_train(
         own: further options, of a script that trains.
         or_else: alternatives to name when --model is missing.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv = spelled_out(sys.argv[1:] if argv is None else argv)
     parser = Parser(description, RETIRED_TRAIN)
     if own:
         parser.add("own", own, Path(parser.prog).stem)

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from options.base_options import match_suffix
@@ -14,7 +15,7 @@ from options.parse import Config, message_of, print_help, warn_unused
 from options.parser import Parser, reader_of
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
-from options.upstream import RETIRED_TEST, read_options_table
+from options.upstream import RETIRED_TEST, read_options_table, spelled_out
 from util.config_file import Entry, read_config, read_section, shown
 from util.runs import OPTIONS_FILE, OPTIONS_TABLE, find_trained
 
@@ -46,7 +47,7 @@ def parse_test(
 
     Exits with status 2 and one line on a user's mistake.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv = spelled_out(sys.argv[1:] if argv is None else argv)
     parser = Parser(description, RETIRED_TEST)
     asked = first_pass(parser, argv)
     parser.add("run", TestOptions, "testing")
@@ -87,7 +88,7 @@ def parse_test(
             **parser.build(values),
             model_name=model,
             dataset_mode=mode,
-            defaults={},
+            defaults={n: v for n, v in parser.defaults().items() if v is not MISSING},
             spec=spec,
             given=frozenset(given),
             trained=stored,
@@ -120,15 +121,46 @@ def parse_runs(
     return configs
 
 
-def _find_tested(wanted: Mapping[str, Any]) -> Tested:
-    """Return the run, or the folder of weights, that the options name.
+def read_run(folder: Path, find_model: Callable[[str], Any], direction: str, **own: Any) -> Config[TestOptions]:
+    """Return what ``parse_test`` does, for a program that brings its own images: without options of the data.
+
+    Args:
+        folder: holds the run, or weights alone, which are shown by ``--model test``.
+        find_model: returns the class of a model.
+        direction: AtoB or BtoA; "": that of the training.
+        own: options of test.py.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such run; the message names the nearest.
         ValueError: its options.yaml is not one that train.py wrote.
     """
+    tested = _read_folder(find_trained(folder.parent, folder.name))
+    model = tested.model or "test"
+    reader = reader_of(find_model(model).Options)
+    trained = {"direction": "AtoB"} | {name: entry.value for name, entry in tested.entries.items()}
+    if "batch_size" in trained:
+        trained["batch_size"] = int(trained["batch_size"])  # a text in others' tables
+    stored = reader.convert({name: entry for name, entry in tested.entries.items() if name in reader.flags})
+    return Config(
+        run=TestOptions(name=tested.folder.name, checkpoints_dir=tested.folder.parent, **own),
+        model=find_model(model).Options(**resolve({"declaration": reader.defaults(), "run": stored})),
+        data=SimpleNamespace(direction=direction or trained["direction"]),
+        model_name=model,
+        dataset_mode=tested.dataset_mode,
+        defaults={},
+        spec=read_section(tested.folder / OPTIONS_FILE, "spec") if tested.model else {},
+        trained=trained,
+    )
+
+
+def _find_tested(wanted: Mapping[str, Any]) -> Tested:
+    """Return the run, or the folder of weights, that the options name; raise FileNotFoundError when there is none."""
     checkpoints_dir = Path(wanted["checkpoints_dir"])
-    folder = find_trained(checkpoints_dir, match_suffix(checkpoints_dir, wanted["name"], wanted["suffix"]))
+    return _read_folder(find_trained(checkpoints_dir, match_suffix(checkpoints_dir, wanted["name"], wanted["suffix"])))
+
+
+def _read_folder(folder: Path) -> Tested:
+    """Return what is known of the weights in ``folder``; raise ValueError when train.py did not write its record."""
     record = folder / OPTIONS_FILE
     if not record.exists():
         return Tested(folder, read_options_table(folder / OPTIONS_TABLE))

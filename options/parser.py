@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_origin
 
 from options.declare import Flag, flags
 from options.upstream import ELSEWHERE
@@ -36,7 +36,13 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-[\d.][\d.,eE+-]*$")  # a value also when a list: -1000,3000
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {one_line(message.removeprefix('argument '))}\n")
+        message = message.removeprefix("argument ")
+        if message.endswith(": expected one argument"):
+            flag = message.split(":")[0].split("/")[0]
+            known = self.flags.get(flag.lstrip("-"))
+            is_text = not known or known.hint is str or get_origin(known.hint) is tuple
+            message = f"{flag} needs a value" + f"; one that begins with - is written {flag}=-VALUE" * is_text
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
     def add(
         self, section: str, cls: type, title: str = "", defaults: Mapping[str, Any] = NO_DEFAULTS, known: bool = False
@@ -67,8 +73,9 @@ class Parser(argparse.ArgumentParser):
                     f"--no_{flag.name}", dest=flag.name, action="store_false", default=None, help=argparse.SUPPRESS
                 )
             else:
-                metavar = "{" + ",".join(flag.choices) + "}" if flag.choices else flag.name.split("_")[-1].upper()
-                group.add_argument(*names, dest=flag.name, type=_reader(flag), default=None, metavar=metavar, help=text)
+                group.add_argument(
+                    *names, dest=flag.name, type=_reader(flag), default=None, metavar=flag.metavar, help=text
+                )
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
         """Return the values on the command line by option; exits with status 2 when an option is unknown."""

@@ -51,7 +51,9 @@ class TestOptions(BaseOptions):
     batch_size: int = option(0, help="images per forward pass; 0: 50 from noise, 8 to translate", min=0)
     num_processes: int = option(1, help="processes that share the images, one a GPU", min=1, max=4096)
     labels: tuple[str, ...] = option(
-        (), help="classes to draw, cycled in this order: names, or indices from 0 unless the names are numbers"
+        (),
+        help="classes to draw, cycled in this order: names, or indices from 0 unless all names are numbers; "
+        "a name that begins with - needs --labels=-NAME, one with a comma its index",
     )
     interpolate: int = option(
         0, help="also draw an interpolation of this many steps between two latent vectors, one row per class", min=0

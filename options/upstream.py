@@ -1,6 +1,7 @@
-"""Support for users of pytorch-CycleGAN-and-pix2pix: flags without effect here, and the options file beside weights."""
+"""For users of pytorch-CycleGAN-and-pix2pix and CUT: flags without effect here, and the options file beside weights."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from util.config_file import Entry
@@ -65,6 +66,30 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 }
 
 SWITCHES = {"True": True, "False": False}
+
+# Switches that CUT reads with a value, as its launchers write them, and what it takes for yes and no.
+OF_CUT = ("nce_idt", "flip_equivariance", "nce_includes_all_negatives_from_minibatch")
+YES_OR_NO = dict.fromkeys(("true", "yes", "t", "y", "1"), "--") | dict.fromkeys(("false", "no", "f", "n", "0"), "--no_")
+
+
+def spelled_out(argv: Sequence[str]) -> list[str]:
+    """Return a command line of CUT as one of this program, any other as it is.
+
+    ``--nce_idt False`` becomes ``--no_nce_idt``; ``--CUT_mode`` alone means ``--model cut``, which is CUT's default.
+    """
+    words = list[str]()
+    for word in argv:
+        name, _, value = word.partition("=")
+        if value and name.removeprefix("--") in OF_CUT:
+            words.append(name)
+            word = value
+        before = words[-1].removeprefix("--") if words else ""
+        if before in OF_CUT and word.lower() in YES_OR_NO:
+            words[-1] = YES_OR_NO[word.lower()] + before
+        else:
+            words.append(word)
+    names = {word.partition("=")[0] for word in words}
+    return ["--model", "cut", *words] if "--CUT_mode" in names and "--model" not in names else words
 
 
 def read_options_table(path: Path) -> dict[str, Entry]:

@@ -1,7 +1,7 @@
 """Say of which classes the images are that runs' models draw, by a classifier trained on the first run's data.
 
     python scripts/class_accuracy.py --name rps_mini_demo --num_test 300
-    python scripts/class_accuracy.py --name mnist --labels 1 --num_test 100
+    python scripts/class_accuracy.py --name mnist_cgan --labels 1 --num_test 100
     python scripts/class_accuracy.py mnist_gan mnist_wgan mnist_wgan_gp --num_test 5000
 
 Printed are the accuracy on held-out images of a classifier (util/metrics/classifier.py, a small network), and a

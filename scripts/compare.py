@@ -9,7 +9,7 @@ The page is results/compare/RUN_RUN.../index.html. Names of runs stand before th
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ from util.console import one_line_errors, warn
 from util.device import pick_device
 from util.displays.logs import LossCsv, read_losses, thinned
 from util.files import write_text
-from util.images import make_labelled_grid, save_png
+from util.images import make_grid, save_png
 from util.metrics.record import METRICS_FILE, best_score, read_best, read_metrics
-from util.metrics.score import Score, read_scores, table
+from util.metrics.score import Score, read_scores
 from util.modes import evaluating
-from util.pages.page import Page, relative_url
+from util.pages.page import Page, beside_labels, relative_url
+from util.pages.scores import Cell, score_table
 from util.results.origin import strangeness
 from util.types import Batch, Grid, Progress
 
@@ -42,6 +43,17 @@ HONOURED = COMMON | {"phase", "model_suffix"}  # of test.py's options
 PREVIEW = 8  # held-out images that are translated
 MAX_POINTS = 500  # of a curve
 NO_DIFFERENCE = ("name", "checkpoints_dir")  # options in which runs differ anyway
+ONLY_WITH = {  # option -> another, and the values of it with which the option means something
+    "n_layers_D": ("netD", ("n_layers",)),
+    "hidden_G": ("netG", ("mlp",)),
+    "hidden_D": ("netD", ("mlp",)),
+    "norm_D": ("netD", ("conv", "dcgan", "conv32", "conv_k8", "res")),
+    "lambda_gp": ("gan_mode", ("wgangp",)),
+    "ada_target": ("augment", ("ada",)),
+    "ada_images": ("augment", ("ada",)),
+    "lr_decay_iters": ("lr_policy", ("step",)),
+    "plateau_loss": ("lr_policy", ("plateau",)),
+}
 Curves = dict[str, dict[str, list[tuple[int, float | None]]]]  # of what -> of which run -> (images, value)
 
 
@@ -57,15 +69,27 @@ def compare(configs: list[Config[TestOptions]]) -> Path:
     folder = runs[0].results_dir / "compare" / "_".join(run.name for run in runs)[:200]
     (folder / "images").mkdir(parents=True, exist_ok=True)
     page = Page("Comparison", ", ".join(run.name for run in runs))
-    page.add(_section("Measured", _table(["run", "when", "metric", "value", "settings"], _measured(configs))))
+    groups = _measured(configs)
+    measured = {cell for rows in groups.values() for cells in rows.values() for cell in cells}
+    without = [run.name for run in runs if run.name not in measured]
+    columns = [run.name for run in runs if run.name in measured]
+    page.add(_section("Measured", score_table(columns, groups) if groups else ""))
+    if without:
+        text = f"Not measured: {', '.join(without)} (see --eval_freq of train.py, --metrics of test.py)."
+        page.add(tags.p(text, cls="muted small"))
+    page.add(_section("Samples of the same noise, or of the same images", _samples(configs, folder)))
+    curves = _curves(runs)
+    known = {run for lines in curves.values() for run in lines}
     legend = tags.p(
-        tags.span(tags.span("● ", style=f"color: var(--line-{i % 8 + 1})"), run.name, " ") for i, run in enumerate(runs)
+        tags.span(tags.span("● ", style=f"color: var(--line-{i % 8 + 1})"), run.name, cls="run")
+        for i, run in enumerate(runs)
+        if run.name in known
     )
     page.add(_section("Curves", legend, tags.div(id="charts", cls="figures")))
-    page.add(_section("Samples of the same noise, or of the same images", _samples(configs, folder)))
     page.add(_section("Options that differ", _table(["option", *(run.name for run in runs)], _differences(configs))))
-    lines = [f"compare({json.dumps({'name': name, 'lines': lines})});\n" for name, lines in _curves(runs).items()]
-    write_text(folder / "data.js", "".join(lines))
+    lines = [f"compare({json.dumps({'name': name, 'lines': lines})});\n" for name, lines in curves.items()]
+    names = f"compareRuns({json.dumps([run.name for run in runs])});\n"
+    write_text(folder / "data.js", names + "".join(lines))
     page.add(tags.script(src="data.js", defer=True))
     return page.write(folder, scripts=("chart.js", "compare.js"))
 
@@ -78,23 +102,21 @@ def _table(header: list[str], rows: list[list[str]]) -> Any:
     lines = tags.table(tags.tr(tags.th(text, scope="col") for text in header), cls="numbers")
     for row in rows:
         lines.add(tags.tr(tags.td(text) for text in row))
-    return tags.div(lines, cls="scroll", tabindex="0")
+    return tags.div(lines, cls="scroll whole", tabindex="0")
 
 
-def _measured(configs: list[Config[TestOptions]]) -> list[list[str]]:
-    """Return rows: of each run its last measurement, which was its best, and what test.py measured since."""
-    rows = []
+def _measured(configs: list[Config[TestOptions]]) -> dict[str, dict[str, dict[str, Cell]]]:
+    """Return what was measured: when -> metric -> run. The last time, the best, and by test.py since."""
+    groups: dict[str, dict[str, dict[str, Cell]]] = {}
     for config in configs:
         run, found = config.run, read_metrics(config.run.run_dir / METRICS_FILE)
-        last = found[-1][0].step if found else 0
-        scores = [(f"last, {at.images} images", score) for at, score in found if at.step == last]
+        last = found[-1][0] if found else Progress()
+        cells = [("last", Cell(score, f"{last.images:,} images")) for at, score in found if at.step == last.step]
         if best := read_best(run.run_dir):
-            scores.append((f"best, {best['images']} images", best_score(best)))
-        scores += _tested(config)
-        rows += [[run.name, when, *cells] for when, score in scores for cells in table([score])]
-        if not scores:
-            rows.append([run.name, "", "", "", "not measured: see --eval_freq of train.py, --metrics of test.py"])
-    return rows
+            cells.append(("best", Cell(best_score(best), f"{best['images']:,} images")))
+        for when, cell in cells + [(when, Cell(score)) for when, score in _tested(config)]:
+            groups.setdefault(when, {}).setdefault(cell.score.name, {})[run.name] = cell
+    return groups
 
 
 def _tested(config: Config[TestOptions]) -> list[tuple[str, Score]]:
@@ -129,21 +151,34 @@ def _curves(runs: list[TestOptions]) -> Curves:
 
 
 def _samples(configs: list[Config[TestOptions]], folder: Path) -> Any:
-    """Draw what each model makes of the same noise, or of the same held-out images."""
-    pictures = tags.div(cls="figures")
+    """Draw what each model makes of the same noise, or of the same held-out images, side by side at one scale."""
+    kinds: dict[str, list[tuple[str, Path, Grid]]] = {}  # of pictures -> (run, file, what is on it)
+    notes: list[str] = []
     for config in configs:
         device = pick_device(config.run.device)
         model, weights = load_trained(config, device)
-        batch = Batch() if isinstance(model, NoiseModel) else _preview(config, model.spec, device)
+        draws = isinstance(model, NoiseModel)
+        batch = Batch() if draws else _preview(config, model.spec, device)
         with evaluating(model):
             grids: dict[str, Grid] = model.grids(batch)
         for kind, grid in grids.items():
+            grid = grid if draws else grid._replace(columns=1)  # images stand beside what is made of them
             path = folder / "images" / f"{config.run.name}_{kind}.png"
-            save_png(path, make_labelled_grid(grid))
-            text = f"{config.run.name}: {kind}, epoch {config.run.label}, {weights}"
-            image = tags.img(src=relative_url(path, folder), alt=text, loading="lazy")
-            pictures.add(tags.figure(tags.figcaption(text), tags.a(image, href=relative_url(path, folder))))
-    return pictures
+            save_png(path, make_grid(grid))
+            kinds.setdefault(kind, []).append((config.run.name, path, grid))
+        notes.append(f"{config.run.name}: epoch {config.run.label}, {weights}")
+    pictures = tags.div(cls="beside")
+    for kind, drawn in kinds.items():
+        if len(drawn) > 1 and len({path.read_bytes() for _, path, _ in drawn}) == 1:
+            drawn = [("all runs", *drawn[0][1:])]
+        for text, path, grid in drawn:
+            url, columns = relative_url(path, folder), min(grid.columns, len(grid.images))
+            image = tags.img(src=url, alt=f"{kind}: {text}", loading="lazy")
+            caption = tags.figcaption(kind, tags.span(text, cls="muted"))
+            figure = tags.figure(caption, beside_labels(tags.a(image, href=url), grid.rows))
+            figure["style"] = f"--columns: {columns}; --labels: {7 * bool(grid.rows)}rem"
+            pictures.add(figure)
+    return tags.div(tags.p("; ".join(notes) + ".", cls="muted small notes"), pictures)
 
 
 def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Batch:
@@ -152,11 +187,19 @@ def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Ba
 
 
 def _differences(configs: list[Config[TestOptions]]) -> list[list[str]]:
-    """Return a row for each option whose value is not the same in all runs, as far as they say."""
-    values = [{name: shown(value) for name, value in config.trained.items()} for config in configs]
+    """Return a row for each option whose value is not the same in all runs that it means something to."""
+    values = [
+        {name: shown(value) for name, value in config.trained.items() if _matters(name, config.trained)}
+        for config in configs
+    ]
     names = dict.fromkeys(name for options in values for name in options if name not in NO_DIFFERENCE)
     rows = [[name, *(options.get(name, "–") for options in values)] for name in names]  # noqa: RUF001
     return [row for row in rows if len(set(row[1:])) > 1]
+
+
+def _matters(name: str, options: Mapping[str, Any]) -> bool:
+    other, values = ONLY_WITH.get(name, ("", ()))
+    return options.get(other) in values if other in options else True
 
 
 if __name__ == "__main__":

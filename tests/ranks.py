@@ -69,6 +69,8 @@ class Drawn:
             return tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
 
         def joined(draw, sizes):
+            if not sizes:  # one number for a whole batch: here it is the same for all
+                return draw((), torch.Generator().manual_seed(0))
             num, rest = divmod(sizes[0], len(self.generators))
             assert not rest, sizes
             return torch.cat([draw((num, *sizes[1:]), g) for g in self.generators])

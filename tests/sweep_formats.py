@@ -29,8 +29,7 @@ import tifffile
 from PIL import Image
 
 from data.files.decode import BadImageError
-from data.files.image_paths import survey
-from data.files.pair_folders import READ
+from data.files.image_paths import READ, survey
 from data.files.pixels import read_header, read_pixels, read_resized
 from util.spread import spread
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import signal
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from torch.testing import assert_close
 
 from models.losses.adversarial import LeastSquares, Vanilla
 from models.losses.objective import Separate
+from tests.bench import SMALL
+from tests.test_resume import assert_same_run, by, interrupted
 from tests.tiny_models import GREY_8, RGB_32, build, create, make_batch, train
 from util.types import Batch, DataSpec
 
@@ -188,9 +191,38 @@ def test_lazy_penalties_give_the_gradient_of_eager_ones(options):
         assert_close(gradients[freq], gradients[1])
 
 
+def test_gammas_fall_along_half_a_cosine_wave():
+    model, batch = mlp_gan(r1_gamma=2.0, r2_gamma=1.0, gamma_end=0.1, penalty_freq=4), make_batch("gan")
+    model.draw_fakes(batch)
+    place = model.gamma_factor.data_ptr()
+    for done, factor in ((0.0, 1.0), (0.25, 0.55 + 0.45 * 0.5**0.5), (0.5, 0.55), (1.0, 0.1), (0.0, 1.0)):
+        model.schedule(done)
+        terms = model.loss_D(batch)
+        assert_close([float(terms[name].weight) for name in ("r1", "r2")], [4 * factor, 2 * factor])
+    assert model.gamma_factor.data_ptr() == place  # recorded steps read it there
+    assert "gamma_factor" not in model.state_dict()
+
+
+def test_a_run_lowers_gamma_epoch_by_epoch_and_resumes_where_it_was(bench):
+    options = "--n_epochs 4 --save_epoch_freq 1 --print_freq 4 --dropout 0 --r1_gamma 2"
+    bench.small(f"--name same {options}")
+    bench.small(f"--name whole {options} --gamma_end .1")
+    same, whole = ((bench.run_dir(name) / "losses.csv").read_text().splitlines() for name in ("same", "whole"))
+    first = [line for line in whole if line.split(",")[0] in ("epoch", "1")]
+    assert same[: len(first)] == first
+    assert same != whole
+    with interrupted(13, by(signal.SIGTERM)):
+        whole = f"--model cgan --dataroot hands --batch_size 2 {SMALL} {options} --gamma_end .1"
+        assert bench.train(f"{whole} --name left").status == 128 + signal.SIGTERM
+    assert bench.train("--name left --continue_train").status == 0
+    assert_same_run(bench.run_dir("left"), bench.run_dir("whole"))
+
+
 def test_options_of_penalties_that_do_nothing_are_told_of(capsys):
-    mlp_gan(penalty_freq=4)
-    assert "--penalty_freq 4 has no effect without --r1_gamma" in capsys.readouterr().err
+    mlp_gan(penalty_freq=4, gamma_end=0.5)
+    err = capsys.readouterr().err
+    assert "--penalty_freq 4 has no effect without --r1_gamma" in err
+    assert "--gamma_end 0.5 has no effect without --r1_gamma or --r2_gamma" in err
     mlp_gan(gan_mode="rpgan", r1_gamma=1.0)
     assert "--gan_mode rpgan may not converge without both penalties" in capsys.readouterr().err
     mlp_gan(gan_mode="rpgan", r1_gamma=1.0, r2_gamma=1.0, penalty_freq=4)
@@ -246,7 +278,7 @@ SIZES = {"conv": "32, 64, 128, 256", "dcgan": "32, 64, 128, 256", "conv28": "28"
 def test_a_network_that_cannot_make_the_size_says_which_it_can(net, flag):
     options: dict[str, Any] = {"netG": "mlp", "netD": "mlp"} | {flag: net}
     with pytest.raises(
-        ValueError, match=rf"^--{flag} {net} makes images of {SIZES[net]} pixels, not 8: .*--image_size"
+        ValueError, match=rf"^--{flag} {net} (makes|takes) images of {SIZES[net]} pixels, not 8: .*--image_size"
     ):
         build("gan", GREY_8, **options)
 

@@ -13,6 +13,7 @@ from models.cgan_model import CGANModel
 from models.noise import NoiseModel
 from tests.bench import SMALL, Bench
 from tests.test_findings import save
+from util.config_file import read_section
 from util.results.results import read_labels
 from util.types import Batch, DataSpec
 
@@ -78,6 +79,32 @@ def test_a_class_without_a_sound_image_is_warned_of_and_not_drawn(tmp_path):
     with (tmp_path / "results/rare/test_latest/samples.csv").open() as file:
         assert [row["class"] for row in csv.DictReader(file)] == ["a", "b", "a", "b"]
     assert bench.test("--name rare --num_test 2 --labels c").status == 0
+
+
+ODD = ("-rf", "--labels", "a,b", " a", "b ", "a=b", "'c'", "<", "card.yaml", "title>")
+
+
+def test_classes_of_odd_names_are_trained_and_drawn(tmp_path):
+    """By name with =, those that a list cannot hold by index; what is hidden is told of."""
+    bench = Bench(tmp_path)
+    save(tmp_path / "odd", *(f"{c}/{i}.png" for c in (*ODD, "..a", "...") for i in range(2)))
+    outcome = bench.train(f"--model cgan --dataroot odd --name odd {RUN}")
+    assert outcome.status == 0, outcome.err
+    assert "left out: 2 folders with images, hidden by the dot that their names begin with: .../, ..a/" in outcome.out
+    classes = read_section(bench.run_dir("odd") / "options.yaml", "spec")["classes"]
+    assert sorted(classes) == sorted(ODD)
+    listed = {name: str(i) if "," in name or name != name.strip() else name for i, name in enumerate(classes)}
+    outcome = bench.test("--name odd --num_test 10", f"--labels={','.join(listed.values())}")
+    assert outcome.status == 0, outcome.err
+    with (tmp_path / "results/odd/test_latest/samples.csv").open() as file:
+        assert [row["class"] for row in csv.DictReader(file)] == classes
+    outcome = bench.test("--name odd", "--labels= a")
+    assert outcome.status == 1
+    for name in ("a,b", " a", "b "):
+        assert f"{listed[name]} for {name!r}" in outcome.err
+    outcome = bench.test("--name odd --labels -rf")
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "--labels=-VALUE" in outcome.err
 
 
 # Many classes

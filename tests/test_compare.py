@@ -7,6 +7,7 @@ import shutil
 import sys
 
 import pytest
+from PIL import Image
 
 from scripts import compare, reproduce
 from tests.bench import save_images
@@ -43,7 +44,9 @@ def test_runs_stand_side_by_side(runs, monkeypatch):
     text = Document(page).text
     assert "kid_stub" in text
     assert "12 images against 4 real ones, stub at 8 px, seed 0" in text
-    assert "not measured" in text  # three
+    assert text.count("12 images against 4 real ones, stub at 8 px, seed 0") == 1
+    assert "Not measured: three" in text
+    assert re.search(r"metric\s*one\s*two\s*last", text)
     assert re.search(r"lr\s*0\.0002\s*0\.001\s*0\.0002", text)
     data = (page.parent / "data.js").read_text()
     assert '"name": "kid_stub"' in data
@@ -58,8 +61,11 @@ def test_what_test_measured_and_the_best_stand_there_with_their_settings(runs, m
     runs.small(f"--name two {EVERY} --seed 5 --overwrite")
     call(runs, monkeypatch, compare.main, "one", "two", "--device", "cpu")
     text = Document(runs.folder / "results/compare/one_two/index.html").text
-    assert re.search(r"one\s*best, \d images\s*kid_stub\s*\S+ ± \S+\s*12 images against 4 real ones, stub", text)
-    assert re.search(r"one\s*test_best, by test.py\s*recall_stub\s*\S+\s*8 images against 4 real ones, stub", text)
+    assert re.search(r"best\s*kid_stub\s*\S+ ± \S+\s*1\s*\d images", text)
+    assert re.search(r"test_best, by test.py\s*recall_stub\s*[\d.]+\s*3\s", text)
+    assert re.search(
+        r"1\s*12 images against 4 real ones, stub at 8 px, seed 0\s*2\s*12 .* seed 5\s*3\s*8 images against 4", text
+    )
     assert "test_latest" not in text
     assert "two/test_latest are of other weights than there are now: left out" in capsys.readouterr().err
 
@@ -79,6 +85,13 @@ def test_weights_alone_can_be_compared(bench, monkeypatch):
     assert re.search(r"n_layers_D\s*1\s*–", Document(page / "index.html").text)  # noqa: RUF001
 
 
+def test_options_are_listed_where_they_mean_something():
+    known = {"netD": "n_layers", "n_layers_D": 3, "gan_mode": "lsgan", "lambda_gp": 10, "lr": 1}
+    assert [name for name in known if compare._matters(name, known)] == ["netD", "n_layers_D", "gan_mode", "lr"]
+    assert not compare._matters("n_layers_D", known | {"netD": "basic"})
+    assert compare._matters("lambda_gp", {"lambda_gp": 10})  # wgan_gp has no --gan_mode
+
+
 @pytest.mark.parametrize("num", [1, 499, 500, 501, 999, 1000, 1001])
 def test_thinned_curves_are_short_and_end_where_they_end(num):
     reports = [(Progress(1, i), {"G": 0.0}) for i in range(num)]
@@ -96,6 +109,10 @@ def test_translations_of_the_same_images_are_shown(bench, monkeypatch):
         assert bench.train(f"{call_train} --name p{seed} --seed {seed}").status == 0
     call(bench, monkeypatch, compare.main, "p0", "p1", "--device", "cpu")
     images = bench.folder / "results/compare/p0_p1/images"
+    page = (images.parent / "index.html").read_text()
+    assert page.count(">all runs<") == 2  # real_A and real_B are shown once
+    sizes = {Image.open(images / f"p{i}_{kind}.png").size for i in (0, 1) for kind in ("real_A", "fake_B", "real_B")}
+    assert len(sizes) == 1  # a column each, at one scale
     assert (images / "p0_real_A.png").read_bytes() == (images / "p1_real_A.png").read_bytes()
     assert (images / "p0_fake_B.png").read_bytes() != (images / "p1_fake_B.png").read_bytes()
 

@@ -27,6 +27,9 @@ HOSTILE = {
     "control characters": ("a: \x1b[2J\n", "not YAML"),
     "no such day": ("a: 2024-99-99\n", "cannot be read: month"),
     "a number of 5000 digits": ("a: " + "9" * 5000, "cannot be read"),
+    "no time": ("a: !!timestamp x\n", "not what its !!tag says"),
+    "no truth": ("a: !!bool x\n", "not what its !!tag says"),
+    "no number": ("a: !!int ''\n", "not what its !!tag says"),
     "bytes": (b"a: \xff\n", "not YAML"),
     "a list": ("[" + "'long text'," * 500 + "]", "must hold lines such as"),
 }

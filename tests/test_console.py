@@ -11,7 +11,7 @@ import pytest
 from util.console import one_line_errors
 
 ROOT = Path(__file__).parents[1]
-BEGIN = "from util.console import begin, interrupts_raise; begin('train.py'); import os, signal\n"
+BEGIN = "from util.begin import begin, interrupts_raise; begin('train.py'); import os, signal\n"
 
 
 def python(code, **more):
@@ -41,6 +41,13 @@ def test_an_output_in_ascii_takes_all_letters():
     env = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = python("print('größe ±')", stdout=subprocess.PIPE, env=env)
     assert (done.returncode, done.stdout) == (0, "gr??e ?\n")
+
+
+def test_what_scripts_begin_with_imports_nothing_that_takes_time():
+    """An interrupt before it is done shows a traceback."""
+    code = "import sys; known = set(sys.modules); import util.begin; print(*sorted(set(sys.modules) - known))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    assert set(done.stdout.split()) <= {"__future__", "util", "util.begin"}
 
 
 @pytest.mark.parametrize("script", ["train.py", "test.py"])

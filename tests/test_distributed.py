@@ -14,8 +14,9 @@ from util.types import Batch
 
 # What cannot draw the same numbers: dropout, histories, and the noise on images of two kinds in one batch.
 ALIKE: dict[str, Any] = {"dropout": 0, "pool_size": 0}
-# One compares images with the average of a batch, one draws a flip and places once a batch: a process has its own.
-BY_BATCH = ("template_noise", "cut")
+# A process draws its own places, so that all are taken here, and tells apart the patches of its own images alone.
+ALIKE |= {"num_patches": 10**6, "nce_includes_all_negatives_from_minibatch": False}
+BY_BATCH = ("template_noise",)  # compares images with the average of a batch: a process has its own
 CASES = [(case, 1, 6) for case in LEARNERS if case.split()[0] not in BY_BATCH]  # all updates and penalties
 CASES += [("cgan conv rpgan", 1, step) for step in (1, 3)]  # D's alone, without and with
 CASES += [(case, 2, 6) for case in ("cgan conv rpgan", "cvae_gan 28", "pix2pix", "wgan_gp", "cycle_gan rpgan")]

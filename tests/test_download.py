@@ -1,5 +1,6 @@
 """datasets/download.py against a server on loopback that cuts, forgets, lies and vanishes."""
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -40,6 +41,9 @@ class Server(ThreadingHTTPServer):
         self.cuts: list[int] = []  # bytes after which the next answers end
         self.etag, self.content_type = '"one"', "application/zip"
         self.knows_ranges, self.dead = True, False
+        self.tells_length, self.ends, self.is_silent = True, True, False
+        self.sent = 0  # bytes of answers that never end
+        self.is_closing = threading.Event()
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -68,7 +72,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
+        if server.tells_length:
+            self.send_header("Content-Length", str(len(content) - start))
         self.send_header("Content-Type", server.content_type)
         if server.etag:
             self.send_header("ETag", server.etag)
@@ -76,6 +81,11 @@ class Handler(BaseHTTPRequestHandler):
         stop = start + server.cuts.pop(0) if server.cuts else len(content)
         self.wfile.write(content[start:stop])
         self.close_connection = True
+        if server.is_silent:
+            server.is_closing.wait(10)
+        with contextlib.suppress(OSError):  # the client has had enough
+            while not server.ends and server.sent < 50_000_000:
+                server.sent += self.wfile.write(bytes(100_000))
 
 
 @pytest.fixture
@@ -86,6 +96,7 @@ def server(monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
+    server.is_closing.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -265,6 +276,26 @@ def test_server_out_of_order_is_given_up(toy, run, server):
     assert len(server.requests) == fetch.PATIENCE
 
 
+def test_server_that_never_ends_is_read_no_further_than_the_known_size(toy, run, server):
+    server.ends = server.tells_length = False
+    error = run.fails("toy")
+    assert f"its size is {len(TOY) + 1} bytes, expected {len(TOY)}" in error
+    assert server.sent < 20_000_000  # what lies in buffers of the system
+    assert not (run.folder / ".toy.download").exists()
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1000])
+def test_silent_server_is_given_up_and_what_came_is_kept(toy, run, server, monkeypatch, num_bytes):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.05)
+    monkeypatch.setattr(fetch, "PATIENCE", 2)
+    server.is_silent, server.cuts = True, [num_bytes, 0, 0, 0]
+    assert "no answer for 0 seconds" in run.fails("toy")
+    server.is_silent, server.cuts = False, []
+    assert run("toy") == 0
+    assert server.requests[-1] == (f"bytes={num_bytes}-" if num_bytes else None)
+    run.check_toy()
+
+
 def tar_of(*members):
     """Return a tar.gz of (name, content), or of TarInfo for what is no file."""
     buffer = io.BytesIO()
@@ -294,6 +325,14 @@ def zip_with_mode(mode):
     return buffer.getvalue()
 
 
+def zip_by(method):
+    """Return a zip of one compressed member, with damage in it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("toy/trainA/1", NOISE)
+    return damaged(buffer.getvalue())
+
+
 def damaged(archive):
     return archive[: len(archive) // 2] + bytes(20) + archive[len(archive) // 2 + 20 :]
 
@@ -308,6 +347,11 @@ BAD_ARCHIVES = {
     "zip twice": ("zip", zip_of({"toy/trainA": b"x", "toy/trainA/1": b"x"}), "'toy/trainA/1' is in it twice"),
     "zip bomb": ("zip", zip_of({"toy/trainA/1": NOISE}), "toy.zip is refused: it unpacks to more than 200,000 bytes"),
     "zip damaged": ("zip", damaged(TOY), "toy.zip is damaged or no archive: Bad CRC-32 for file 'toy/trainB/1'"),
+    "zip bz2": ("zip", zip_by(zipfile.ZIP_BZIP2), "toy.zip is damaged or no archive: Invalid data stream"),
+    "zip lzma": ("zip", zip_by(zipfile.ZIP_LZMA), "toy.zip is damaged or no archive: Corrupt input data"),
+    "zip deep": ("zip", zip_of({"/".join("d" * 1500): b"x"}), "toy.zip is refused: the name 'd/d/"),
+    "zip long": ("zip", zip_of({"toy/" + "a" * 300: b"x"}), "is too long or too deep"),
+    "tar deep": ("tar.gz", tar_of(("/".join("d" * 1500), b"x")), "toy.zip is refused: the name 'd/d/"),
     "zip not": ("zip", b"not an archive", "toy.zip is damaged or no archive: File is not a zip file"),
     "zip without trainA": ("zip", zip_of({"toy/trainB/1": b"x"}), "what was downloaded for toy has no folder trainA"),
     "tar dots": ("tar.gz", tar_of(("../evil", b"x")), "'../evil' would be written outside"),

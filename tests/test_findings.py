@@ -126,6 +126,34 @@ def test_links_are_followed_once_and_told(tmp_path):
     assert "links followed: cat/" in told(opened("image_folder", root, val_fraction=0.0))
 
 
+@pytest.mark.parametrize(
+    ("mode", "names", "line"),
+    [
+        ("unaligned", "A/trainA/0.png B/trainB/0.png A/1.png A/2.png", "2 images beside the folders, such as A/1.png"),
+        ("image_folder", "train/cat/0.png 1.png", "1 images beside the folders, such as 1.png"),
+        ("single", "A/train/0.png A/spare/1.png C/2.png", "C/ (no phase), A/spare/ (no phase)"),
+    ],
+)
+def test_what_lies_around_the_folders_that_are_read_is_told(tmp_path, mode, names, line):
+    save(tmp_path, *names.split())
+    assert f"not read: {line}" in told(opened(mode, tmp_path)).splitlines()
+
+
+@pytest.mark.parametrize("name", ["__MACOSX", "@eaDir", "lost+found"])
+def test_what_systems_put_among_images_is_no_class_and_named(tmp_path, name):
+    save(tmp_path, "cat/0.png", "dog/1.png", f"{name}/cat/0.png", f"cat/{name}/0.png/thumb.png")
+    dataset = opened("image_folder", tmp_path, val_fraction=0.0)
+    assert (dataset.names, dataset.spec.classes) == (["cat/0.png", "dog/1.png"], ("cat", "dog"))
+    assert sorted(dataset.left_out["folders of the system"]) == sorted([f"{name}/", f"cat/{name}/"])
+    assert "left out: 2 folders of the system: " in told(dataset)
+
+
+def test_an_empty_phase_says_what_was_left_out(tmp_path):
+    save(tmp_path, "train/cat/0.png", "train/dog/0.png", "test/0.png", "test/1.png")
+    with pytest.raises(FileNotFoundError, match=r"\(left out: 2 in no class folder, such as 0\.png\)"):
+        opened("image_folder", tmp_path, phase="test")
+
+
 def test_a_folder_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
     save(tmp_path, "cat/0.png", "dog/0.png")
     scandir = os.scandir

@@ -235,4 +235,4 @@ def test_images_of_the_right_size_are_handed_over_whole(tmp_path, monkeypatch, p
     assert len(decoded) == (0 if size == SIZE else 4)
     if cache:
         expected = torch.stack([decode(dataset, "image", i) for i in range(4)])
-        assert torch.equal(cache.stores["image"], expected)
+        assert torch.equal(cache.fetch("image", torch.arange(4)), expected)

@@ -92,8 +92,10 @@ def test_a_film_of_no_walk_is_refused_in_one_line(trained):
 
 def test_the_nearest_training_images_stand_beside_the_samples(trained):
     page = folder(trained.test("--name plain --num_test 3 --nearest 2"))
-    with Image.open(page / "images/nearest/nearest.png") as image:
-        assert image.width == pytest.approx(image.height, rel=0.05)  # three rows of one and two
+    strips = sorted((page / "images/nearest").iterdir())
+    assert [strip.name for strip in strips] == ["00000.png", "00001.png", "00002.png"]
+    with Image.open(strips[0]) as image:
+        assert image.width == pytest.approx(3 * image.height, rel=0.05)  # one and two
     assert "Nearest training images" in (page / "index.html").read_text()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from data import create_dataset, find_dataroot, find_dataset, recognize
-from data.files.phases import is_of_a_phase, phase_of
-from data.findings import find
+from data.files.phases import is_of_a_phase, phase_of, phase_or_side
+from data.findings import find, tell
 from tests.bench import SMALL, Bench
 from tests.test_findings import save
 
@@ -23,12 +23,24 @@ def test_names_of_phases():
         *("train", "train", "val", "val", "test", "", "")
     ]
     assert all(map(is_of_a_phase, ("trainA", "Test_B", "validationa", "val")))
-    assert not any(map(is_of_a_phase, ("A", "trainC", "data", "_A")))
+    assert not any(map(is_of_a_phase, ("A", "trainC", "data", "_A", "bullet_train", "test tube", "trainé")))
+    around = ("train_images", "Training set", "train2017", "0_train", "seg_train", "trainset", "train-00", "train ")
+    assert {phase_of(name) for name in around} == {"train"}
+    assert [phase_or_side(name) for name in ("train-A", "test B", "valset_a")] == ["train", "test", "val"]
 
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("training", "testing"), ("Train", "Test"), ("train", "valid"), ("TRAINING", "Dev"), ("Train", "evaluation")],
+    [
+        *(("training", "testing"), ("Train", "Test"), ("train", "valid"), ("TRAINING", "Dev"), ("Train", "evaluation")),
+        *(
+            ("seg_train", "seg_test"),
+            ("training_set", "test_set"),
+            ("train2017", "val2017"),
+            ("train_data", "test img"),
+        ),
+        *(("train/train", "test/test"), ("train-00/train", "Valid")),
+    ],
 )
 def test_phases_are_read_by_the_names_people_use(tmp_path, train, test):
     save(tmp_path, f"{train}/cat/0.png", f"{train}/dog/1.png", f"{test}/cat/2.png")
@@ -43,6 +55,31 @@ def test_the_usual_name_goes_first_and_the_other_is_told(tmp_path):
     dataset = opened("image_folder", tmp_path)
     assert dataset.names == ["0.png"]
     assert find(dataset)["not_read"] == ["eval/", "test/", "training/"]
+
+
+@pytest.mark.parametrize("name", ["training", "train_2", "trainset"])
+def test_a_second_folder_of_the_same_phase_is_warned_of(tmp_path, capsys, name):
+    save(tmp_path, "train/0.png", f"{name}/1.png", "test/2.png")
+    assert tell(opened("image_folder", tmp_path))["images"].startswith("1 images")
+    assert f"warning: {name}/ beside what is read may hold images of --phase train too" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["pets_{}", "{} (pets)", "pets-{}-v2"])
+def test_classes_that_differ_in_a_phase_alone_are_refused(tmp_path, name):
+    save(tmp_path, *(f"{name.format(p)}/{c}/0.png" for p in ("train", "Test") for c in "ab"))
+    with pytest.raises(ValueError, match="differ in the name of a phase alone, so they are no classes: call them"):
+        opened("image_folder", tmp_path)
+    save(tmp_path / "words", *(f"{c}/{i}.png" for c in ("bullet train", "test tube", "dev kit") for i in range(2)))
+    assert len(opened("image_folder", tmp_path / "words").spec.classes) == 3
+
+
+@pytest.mark.parametrize("mode", ["single", "colorization"])
+@pytest.mark.parametrize("there", ["trainA/0.png trainB/0.png", "Train/0.png", "A/0.png validB/0.png"])
+def test_images_of_another_phase_do_not_stand_in_for_it(tmp_path, mode, there):
+    save(tmp_path, *there.split())
+    wanted = "train" if "valid" in there else "test"
+    with pytest.raises(FileNotFoundError, match=f"has nothing for --phase {wanted}, but .*: choose another --phase"):
+        opened(mode, tmp_path, wanted)
 
 
 def test_phases_inside_class_folders(tmp_path):
@@ -112,11 +149,14 @@ def test_a_side_whose_phases_have_no_partner_is_named(tmp_path):
 @pytest.mark.parametrize(
     "inside", ["train/cat/0.png test/cat/0.png", "trainA/0.png trainB/0.png", "cat/0.png dog/0.png"]
 )
-@pytest.mark.parametrize("wrapper", ["my data", "v1/images"])
+@pytest.mark.parametrize("wrapper", ["my data", "v1/images", "a-main/data/images"])
 def test_one_wrapper_is_looked_through(tmp_path, inside, wrapper):
     save(tmp_path / wrapper, *inside.split())
     (tmp_path / "README.txt").touch()
     (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / wrapper / "annotations").mkdir()
+    ((tmp_path / wrapper).parent / "labels").mkdir()
+    ((tmp_path / wrapper).parent / "labels/0.txt").touch()
     assert find_dataroot(str(tmp_path)) == tmp_path / wrapper
     assert recognize(str(tmp_path))[1] == tmp_path / wrapper / "card.yaml"
 
@@ -125,6 +165,16 @@ def test_one_wrapper_is_looked_through(tmp_path, inside, wrapper):
 def test_other_folders_are_no_wrappers(tmp_path, names):
     save(tmp_path, *names.split())
     assert find_dataroot(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize("names", [["all.zip"], ["train.tar", "test.tar"], ["a.tgz", "notes.txt"]])
+def test_archives_in_a_folder_are_named(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    packed = sorted(name for name in names if name != "notes.txt")
+    with pytest.raises(FileNotFoundError) as error:
+        recognize(str(tmp_path))
+    assert str(error.value).endswith(f"give an archive itself ({tmp_path / packed[0]}), or unpack {', '.join(packed)}")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gztar"])

@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from data import create_loader
 from data.base_dataset import BaseDataset
+from data.files.decode import BadImageError
 from data.image_folder_dataset import ImageFolderDataset
 from data.loading.cache import build_cache
 from data.loading.loader import Loader
 from data.transforms import MIDDLE, crop, crop_all, flip_some, to_float
+from options.train_options import TrainOptions
 from tests.bench import save_images
 from util.types import Batch, DataSpec
 
@@ -386,3 +389,72 @@ def test_serial_batches_come_in_order(tmp_path):
     dataset.opt = BaseDataset.Options(dataroot="numbers", serial_batches=True)
     loader = load(dataset, tmp_path)
     assert samples(loader.epoch(1)) == samples(loader.epoch(2)) == list(range(20))
+
+
+# Nothing is done before it is needed
+
+
+def test_the_first_batch_of_many_samples_waits_for_no_others(tmp_path):
+    """A million samples took ten seconds to be picked; now as many are as the batches that are under way take."""
+    dataset = Numbered()
+    picked = []
+    pick = dataset.pick
+    dataset.pick = lambda key, indices, draw: [picked.append(key), pick(key, indices, draw)][1]  # type: ignore
+    for place in ("ram", "off"):
+        picked.clear()
+        next(load(dataset, tmp_path, place=place).epoch(1))
+        assert picked == ["A", "B"], place
+
+
+class Damaged(Numbered):
+    """Samples of two classes, some of which are bad, whose decoding is noted."""
+
+    def __init__(self, bad: tuple[str, ...], num: int = 30) -> None:
+        super().__init__(num)
+        self.bad, self.decoded = bad, list[str]()
+        self.labels = torch.arange(num) % 2
+
+    def decode(self, key, index):
+        self.decoded.append(self.names[index])
+        if self.names[index] in self.bad:
+            raise BadImageError("it is bad")
+        return super().decode(key, index)
+
+
+def uncached(dataset, tmp_path, num_threads=0, trains=True):
+    opt = TrainOptions(model="cgan", cache="off", cache_dir=tmp_path, num_threads=num_threads)
+    return create_loader(dataset, opt, 2, CPU, trains=trains)
+
+
+def test_without_a_cache_nothing_is_decoded_before_it_is_needed(tmp_path):
+    dataset = Damaged(())
+    batches = uncached(dataset, tmp_path).epoch(1)
+    assert dataset.decoded == []
+    next(batches)
+    assert len(set(dataset.decoded)) == 2
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_another_image_of_its_class_stands_in_for_a_bad_one_which_is_told_once(tmp_path, capsys, num_threads):
+    loader = uncached(Damaged(("7.png", "9.png", "29.png")), tmp_path, num_threads)
+    first = [(n, label) for b in loader.epoch(1) for n, label in zip(samples([b]), b["label"].tolist(), strict=True)]
+    assert sorted(n for n, _ in first) == sorted([*(set(range(30)) - {7, 9, 29}), 11, 11, 1])
+    assert all(number % 2 == label for number, label in first)
+    list(loader.epoch(2))
+    err = capsys.readouterr().err
+    assert err.count("warning") == err.count("it is bad): another image takes its place") == 3
+    assert err.count("7.png cannot be read") == 1
+
+
+def test_what_is_tested_is_no_other_image(tmp_path, capsys):
+    dataset = Damaged(("7.png",))
+    loader = uncached(dataset, tmp_path, trains=False)
+    assert len(dataset) == 29 and "1 of 30 images cannot be read: 7.png" in capsys.readouterr().out
+    dataset.bad = ("8.png",)  # damaged since it was looked at
+    with pytest.raises(ValueError, match=r"1 of 29 images cannot be read: 8\.png \(it is bad\): is numbers the right"):
+        list(loader.in_order(29))
+
+
+def test_a_folder_of_bad_images_ends_the_run(tmp_path):
+    with pytest.raises(ValueError, match=r"40 of 60 images cannot be read: .* is numbers the right folder"):
+        list(uncached(Damaged(tuple(f"{i}.png" for i in range(60)), 60), tmp_path).epoch(1))

@@ -3,13 +3,14 @@
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
 
 from data.files.decode import BadImageError, decode_image
-from data.files.pixels import read_header, read_pixels
+from data.files.pixels import read_header, read_pixels, read_resized
 from tests.test_pixels import numbers
 from util.open_image import MAX_PIXELS, allow_pixels
 
@@ -135,6 +136,28 @@ def test_the_orientation_may_stand_in_xmp_alone(tmp_path):
     path = tmp_path / "a.jpg"
     with_segment(path, segment(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>'))
     assert read_header(path)[:2] == (W, H) == read_pixels(path, 3, 8).shape[:2]
+
+
+XMP = b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>'
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+
+
+@pytest.mark.parametrize(("kind", "content"), [(b"eXIf", EXIF.tobytes()[6:]), (b"iTXt", XMP)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_orientation_of_a_png_may_follow_its_pixels(tmp_path, kind, content, dtype, channels):
+    path, pixels = tmp_path / "a.png", numbers(H, W, *([3] * (channels == 3)), dtype=dtype)
+    cv2.imwrite(str(path), pixels)
+    (tmp_path / "plain.png").write_bytes(path.read_bytes())
+    whole, end = path.read_bytes()[:-12], path.read_bytes()[-12:]  # IEND is last
+    path.write_bytes(whole + chunk(b"tEXt", b"a\0b") + chunk(kind, content) + end)
+    depth = 8 * np.dtype(dtype).itemsize
+    plain = read_pixels(tmp_path / "plain.png", channels, depth)
+    assert read_header(path)[:2] == (W, H)
+    assert (read_pixels(path, channels, depth) == np.rot90(plain, -1)).all()
+    upright = read_resized(path, (W, H), channels)
+    assert (upright == np.rot90(read_resized(tmp_path / "plain.png", (H, W), channels), -1)).all()
 
 
 # Very large images

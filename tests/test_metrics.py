@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from util import efficientnet
 from util.metrics import features, lpips
 from util.metrics.features import Extractor, find_extractor, prepare
 from util.metrics.frechet import frechet_distance
@@ -280,7 +281,8 @@ def offline(monkeypatch, tmp_path):
     """Neither weights nor a network, and none of the optional packages."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     installed: set[str] = set()
-    monkeypatch.setattr(features, "_installed", lambda package: package in installed)
+    for module in (features, efficientnet):
+        monkeypatch.setattr(module, "is_installed", lambda package: package in installed)
 
     def refuse(*_, **__):
         raise OSError("no network")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,19 @@ def test_the_training_command_is_understood():
     options = " ".join(re.findall(r'"(.*?)"', found[1])).split()
     config = parse_train("", [*options, *QUICK.split()], find_model, find_dataset, recognize)
     assert (config.model_name, config.run.name, config.run.n_epochs) == ("cgan", "notebook", 1)
+
+
+def test_outside_the_repository_it_says_what_to_do_and_beside_it_finds_it(tmp_path, monkeypatch):
+    (code,) = ("".join(cell["source"]) for cell in cells() if "REPOSITORY =" in "".join(cell["source"]))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="set REPOSITORY above, or put the folder ganvas beside it"):
+        exec(code, {})
+    (tmp_path / "ganvas" / "models").mkdir(parents=True)
+    (tmp_path / "ganvas" / "train.py").touch()
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert found["root"] == Path.cwd() == tmp_path / "ganvas"
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from options.declare import flags
 from options.layers import OF_ONE_COMMAND
 from options.parse import parse_train
 from options.parse_tested import parse_test
+from options.train_options import TrainOptions
 from util.config_file import dump, plain, read_config
 from util.registry import list_names
 
@@ -180,6 +181,13 @@ def test_a_subclass_changes_a_default_and_inherits_the_rest():
     assert flag.rule == FLAGS["number"].rule
 
 
+def test_help_says_what_kind_of_value_stands_behind_a_flag():
+    words = {flag.name: flag.metavar for flag in flags(TrainOptions)}
+    assert (words["n_epochs_decay"], words["early_stop"], words["ema"]) == ("N", "N", "X")
+    assert (words["checkpoints_dir"], words["eval_phase"]) == ("DIR", "{val,test}")
+    assert {flag.metavar for flag in flags(find_model("cgan").Options) if flag.name.startswith("hidden")} == {"N,N"}
+
+
 def test_a_field_without_a_declaration_is_an_error():
     @dataclass(frozen=True, kw_only=True)
     class Bare:
@@ -293,7 +301,7 @@ def test_two_gpus_are_refused(refused):
     [
         ("--batch_size 0", "--batch_size: 0 is too small: at least 1"),
         ("--batch_size many", "--batch_size: 'many' is not a whole number"),
-        ("--batch_size", "--batch_size: expected one argument"),
+        ("--batch_size", "--batch_size needs a value"),
         ("--lr_policy lineer", "--lr_policy: 'lineer' is not a choice; did you mean 'linear'?"),
         ("--phase tset", "--phase: 'tset' is not a choice; did you mean 'test'?"),
         ("--hidden_G 8,0", "--hidden_G: 0 is too small"),
@@ -324,10 +332,10 @@ def test_a_mistake_is_one_line_that_names_the_remedy(refused, words, complaint):
         ("", "--model is required: one of cgan,"),
         ("--dataroot hands", "--model is required: one of cgan,"),
         ("--model cgan", "--dataroot is required"),
-        ("--model", "--model: expected one argument"),
-        ("--model cgan --dataroot", "--dataroot: expected one argument"),
-        ("--model cgan --dataroot hands --name", "--name: expected one argument"),
-        ("--model cgan --dataroot --name x", "--dataroot: expected one argument"),
+        ("--model", "--model needs a value"),
+        ("--model cgan --dataroot", "--dataroot needs a value"),
+        ("--model cgan --dataroot hands --name", "--name needs a value"),
+        ("--model cgan --dataroot --name x", "--dataroot needs a value"),
         ("--model cgam --dataroot hands", "no file models/cgam_model.py; did you mean 'cgan'?"),
         ("--model cgan_model --dataroot hands", "no file models/cgan_model_model.py (known: cgan, "),
         ("--model base --dataroot hands", "no file models/base_model.py"),

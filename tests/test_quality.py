@@ -14,6 +14,7 @@ import yaml
 from models.noise import NoiseModel
 from tests.bench import SMALL, in_child, save_images
 from tests.test_resume import assert_same, assert_same_run, by, interrupted, killed_at_job, slow_disk, state
+from util import efficientnet
 from util.metrics import features
 from util.metrics.evaluator import of_pairs
 from util.metrics.features import Extractor
@@ -30,7 +31,7 @@ EVERY = "--eval_freq 6 --eval_images 12 --metrics kid,recall --val_fraction .4"
 def stub(monkeypatch):
     """Features without a network: the pixels."""
 
-    def find(wanted, size, device):
+    def find(wanted, size, device, learnt_from):
         return Extractor("stub", size or 8, lambda images: images.flatten(1), device)
 
     monkeypatch.setattr("util.metrics.evaluator.find_extractor", find)
@@ -327,6 +328,10 @@ def test_classes_are_told_by_a_classifier_that_is_kept(bench, monkeypatch):
     bench.small(f"--name b {options}")
     assert figures(bench.run_dir("a")) == figures(bench.run_dir("b"))
     outcome = bench.test("--name a --metrics accuracy --eval_images 6 --cache_dir kept --num_test 2")
+    samples = (bench.folder / "results/a/test_latest/samples.csv").read_text().splitlines()
+    assert samples[0].endswith(",seen,probability") and all(
+        re.search(r",(paper|rock),[01]\.\d{4}$", s) for s in samples[1:]
+    )
     assert outcome.status == 0, outcome.err  # other held-out images are no reason to train another
     script = bench.class_accuracy("a b --num_test 4 --cache_dir kept")
     assert script.status == 0, script.err
@@ -398,7 +403,7 @@ def test_mistaken_options_are_one_line(bench, options, complaint):
 
 def test_missing_packages_are_said_before_anything_is_written(bench, monkeypatch):
     monkeypatch.setattr("util.metrics.evaluator.find_extractor", features.find_extractor)
-    monkeypatch.setattr(features, "_installed", lambda _: False)
+    monkeypatch.setattr(efficientnet, "is_installed", lambda _: False)
     outcome = bench.train(
         f"--model cgan --dataroot hands --batch_size 2 {SMALL} --eval_freq 4 --val_fraction .4 --name a"
     )

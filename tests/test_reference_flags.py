@@ -6,6 +6,7 @@ from data import find_dataset, recognize
 from models import find_model
 from options.parse import parse_train
 from options.parse_tested import parse_test
+from options.upstream import spelled_out
 from tests.bench import save_images
 from tests.test_parse import save_run
 
@@ -143,3 +144,17 @@ def test_pix2pix_has_its_own_defaults(folder):
         0,
         100,
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("--nce_idt False --lr 1", "--no_nce_idt --lr 1"),
+        ("--nce_idt yes --flip_equivariance=0", "--nce_idt --no_flip_equivariance"),
+        ("--model cut --nce_idt --nce_T .1 --name true", "--model cut --nce_idt --nce_T .1 --name true"),
+        ("--name False --CUT_mode=FastCUT", "--model cut --name False --CUT_mode=FastCUT"),
+        ("--CUT_mode CUT --model=test", "--CUT_mode CUT --model=test"),
+    ],
+)  # fmt: skip
+def test_a_command_line_of_cut_is_read_as_it_means_it(given, wanted):
+    assert spelled_out(given.split()) == wanted.split()

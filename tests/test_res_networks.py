@@ -128,7 +128,7 @@ def test_a_new_class_norm_is_plain_batch_norm():
 def test_a_size_between_multiples_of_32_names_those_beside_it(net, flag):
     spec = RGB_32._replace(image_size=(100, 100))
     with pytest.raises(
-        ValueError, match=rf"^--{flag} {net} makes images of 32, 64, 96, 128, .* not 100: .*or use .*mlp$"
+        ValueError, match=rf"^--{flag} {net} (makes|takes) images of 32, 64, 96, 128, .* not 100: .*or use .*mlp$"
     ):
         build("gan", spec, **{flag: net})
 

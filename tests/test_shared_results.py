@@ -10,7 +10,7 @@ PAIRS = "--netG unet_32 --ngf 4 --ndf 4 --netD n_layers --n_layers_D 1 --load_si
 CASES = {
     "drawn": (
         f"--model cgan --dataroot hands {SMALL} --batch_size 2 --n_epochs 1",
-        "--num_test 23 --batch_size 5 --interpolate 3 --nearest 2",
+        "--num_test 23 --batch_size 5 --interpolate 3 --nearest 2 --metrics accuracy --eval_images 8",
     ),
     "translated": (
         f"--model pix2pix --dataset_mode aligned --dataroot pairs {PAIRS} --n_epochs 1 --n_epochs_decay 0",

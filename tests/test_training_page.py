@@ -50,7 +50,7 @@ def test_everything_the_page_loads_lies_beside_it(tmp_path):
 
 
 def test_the_script_finds_every_element_it_asks_for(tmp_path):
-    create(tmp_path, options={"run": {"name": ("a", False)}})
+    create(tmp_path, options={"run": {"name": ("a", False)}}, commands={"resume": "python train.py --continue_train"})
     ids = {attributes.get("id") for _, attributes in Document(tmp_path / "index.html").elements}
     asked = {part.split('"')[0] for part in (PAGE / "page.js").read_text().split('byId("')[1:]}
     assert asked
@@ -232,8 +232,10 @@ def test_curves_survive_gaps_spikes_and_constants():
     assert node("chart.valueRange([3, 3, null])") == [0, 6]
     assert node("chart.valueRange([...Array(999).fill(0).map((_, i) => 1 + i / 999), 1e6])")[1] < 3
     assert node("chart.linePath([[0, 1], [1, null], [2, 3], [3, 4]], (x) => x, (y) => y)") == (
-        "M0.0 1.0h.01M2.0 3.0L3.0 4.0"
+        "M0.0 1.0M2.0 3.0L3.0 4.0"
     )
+    assert node("chart.lonePoints([[0, 1], [1, null], [2, 3], [3, 4], [4, null], [5, 6]])") == [[0, 1], [5, 6]]
+    assert node("chart.lonePoints([[1, 2]])") == [[1, 2]]  # a run that was measured once
     assert node("chart.thin([[0, 0], [1, 2], [2, null], [3, 4], [4, null], [5, null]], 3)") == [
         [0.5, 1],
         [2.5, 4],

@@ -253,7 +253,7 @@ def test_the_other_direction_swaps_the_folders(tmp_path):
     assert set(seen([batch], tmp_path, "B", "trainA")) <= {"a0", "a1", "a2"}
 
 
-@pytest.mark.parametrize("place", ["ram", "disk", "off"])
+@pytest.mark.parametrize("place", ["ram", "disk"])
 def test_a_bad_image_of_B_takes_none_of_A_along(tmp_path, place, capsys):
     unaligned(tmp_path / "data", 12, 20)
     (tmp_path / "data/trainB/b7.png").write_text("no image")
@@ -268,6 +268,17 @@ def test_a_bad_image_of_B_takes_none_of_A_along(tmp_path, place, capsys):
         assert seen([batch], tmp_path / "data", "B", "trainB") == [f"b{i}" for i in range(20) if i != 7]
         assert len(set(names)) == 19
         (tmp_path / "b7.png").rename(tmp_path / "data/trainB/b7.png")
+
+
+def test_without_a_cache_a_bad_image_of_B_is_replaced_by_another_of_B_alone(tmp_path, capsys):
+    unaligned(tmp_path / "data", 12, 20)
+    (tmp_path / "data/trainB/b7.png").write_text("no image")
+    dataset = open_data("unaligned", tmp_path / "data", flip=False)
+    ((batch, _),) = load(dataset, 20, cache="off").in_order(20)
+    assert "warning: b7.png cannot be read" in capsys.readouterr().err
+    (tmp_path / "data/trainB/b7.png").unlink()
+    assert seen([batch], tmp_path / "data", "A", "trainA") == [f"a{i % 12}" for i in range(20)]
+    assert seen([batch], tmp_path / "data", "B", "trainB") == [f"b{i + (i == 7)}" for i in range(20)]
 
 
 def test_a_part_of_each_collection(tmp_path):

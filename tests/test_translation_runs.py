@@ -1,5 +1,6 @@
 """Translation from the command line: every model trains, goes on after a kill, and is shown; so are others' weights."""
 
+import csv
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from PIL import Image, ImageSequence
 from models.networks.architecture import GeneratorArchitecture
 from models.networks.sides import Upsample
 from models.networks.translation import create_generator
+from options.upstream import read_options_table
 from tests.bench import Bench, in_child, save_images
 from tests.document import links
 from tests.test_resume import assert_same_run, by, interrupted, state
@@ -295,6 +297,24 @@ def test_a_large_rectangle_is_translated_in_tiles(home):
     assert Image.open(folder / "images/fake/1.png").size == (301, 97)
 
 
+def test_images_whose_B_is_known_have_figures(home):
+    def figures(options):
+        folder, _ = shown(home, options)
+        with (folder / "samples.csv").open(newline="") as file:
+            return folder, {(row["kind"], Path(row["output"]).name): row for row in csv.DictReader(file)}
+
+    folder, rows = figures("--name pix2pix")
+    fake, real = (np.asarray(Image.open(folder / f"images/{kind}_B/3.png"), float) / 127.5 for kind in ("fake", "real"))
+    found = rows["fake_B", "3.png"]
+    assert float(found["l1"]) == pytest.approx(abs(fake - real).mean(), rel=0.02)
+    assert float(found["psnr"]) == pytest.approx(10 * math.log10(4 / ((fake - real) ** 2).mean()), rel=0.02)
+    assert found["ssim"] and not any(rows["real_B", "3.png"][name] for name in ("l1", "psnr", "ssim"))
+    assert 'value="-ssim"' in (folder / "index.html").read_text()
+    for options in ("--name cycle_gan", "--name pix2pix --model test --dataroot pairs/testA"):
+        _, rows = figures(options)
+        assert not any(row["l1"] for row in rows.values())  # nothing there is what an image should be
+
+
 def test_images_may_be_stretched(home):
     wide, _ = shown(home, "--name pix2pix --aspect_ratio 1.5 --display_winsize 99")
     assert Image.open(wide / "images/fake_B/1.png").size == (48, 32)
@@ -405,6 +425,26 @@ def test_weights_that_are_saved_have_the_keys_of_the_reference(home):
         model.load_net(name, saved)
     layout = REFERENCE["layouts"][REFERENCE["networks"][next(iter(REFERENCE["networks"]))]["layout"]]
     assert all(re.fullmatch(r"model\.\d+(\.conv_block\.\d+)?\.(weight|bias)", key) for key, _ in layout)
+
+
+def test_a_test_leaves_its_options_as_the_reference_writes_them(home):
+    folder = home.run_dir("pix2pix")
+    of_training = (folder / "train_opt.txt").read_text()
+    shown(home, "--name pix2pix --phase train --results_dir told --no_eval")
+    assert (folder / "train_opt.txt").read_text() == of_training
+    read = {name: entry.value for name, entry in read_options_table(folder / "test_opt.txt").items()}
+    wanted = {"phase": "train", "eval": False, "netG": "unet_32", "ngf": "2", "direction": "AtoB"}
+    assert {name: read[name] for name in wanted} == wanted
+    assert re.search(r"^ +ngf: 2 +\t\[default: 64\]$", (folder / "test_opt.txt").read_text(), re.M)
+
+
+def test_results_do_not_need_a_place_for_options_beside_the_weights(home):
+    (home.run_dir("pix2pix") / "test_opt.txt").unlink(missing_ok=True)
+    (home.run_dir("pix2pix") / "test_opt.txt").mkdir()
+    outcome = home.test("--name pix2pix --results_dir placeless")
+    (home.run_dir("pix2pix") / "test_opt.txt").rmdir()
+    assert outcome.status == 0
+    assert re.search(r"test_opt.txt is not written: .*directory", outcome.err)
 
 
 @pytest.mark.parametrize(("words", "given", "made"), [("pix2pix", "real_A", "fake_B"), ("test", "real", "fake")])

@@ -1,4 +1,4 @@
-"""The commands of pytorch-CycleGAN-and-pix2pix's pages, as docs/migration.md says what becomes of each."""
+"""The commands of pytorch-CycleGAN-and-pix2pix's and CUT's pages, as docs/migration.md says what becomes of each."""
 
 import contextlib
 import re
@@ -35,6 +35,7 @@ def home(tmp_path_factory):
     bench = Bench(tmp_path_factory.mktemp("upstream"))
     sets = bench.folder / "datasets"
     save_images(sets / "maps", ("trainA", "trainB", "testA", "testB"), num=2, size=32)
+    save_images(sets / "grumpifycat", ("trainA", "trainB", "testA", "testB"), num=2, size=32)
     save_images(sets / "horse2zebra", ("testA",), num=2, size=32)
     save_images(sets / "colorization", ("train", "test"), num=2, size=32)
     save_images(
@@ -46,6 +47,7 @@ def home(tmp_path_factory):
     for name, arch in {
         "horse2zebra": GeneratorArchitecture("resnet_9blocks", 3, 3, 2),
         "facades_label2photo": GeneratorArchitecture("unet_256", 3, 3, 2, "batch"),
+        "grumpifycat_cut": GeneratorArchitecture("resnet_9blocks", 3, 3, 2, upsample="blur", antialias=True),
     }.items():
         folder = bench.run_dir(f"{name}_pretrained")
         folder.mkdir(parents=True)
@@ -75,7 +77,8 @@ def test_commands_run_as_they_are(home):
         given = set(shlex.split(options))
         small = "" if "--continue_train" in given else SMALL[kind]
         if kind == "train" and "--continue_train" not in given:
-            small += " --netG resnet_1blocks" if "cycle_gan" in given else " --netG unet_32"
+            small += " --netG resnet_1blocks" if given & {"cycle_gan", "--CUT_mode"} else " --netG unet_32"
+            small += " --nce_layers 0,4,8" if "--CUT_mode" in given else ""
         words = re.findall(r"(--\w+)((?: [^-]\S*)?)", small)
         added = " ".join(
             name + value

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import gzip
 import html.parser
+import io
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ from PIL import Image
 
 from models.exported import exported
 from models.trained import load_generator
-from scripts import export, onnxruntime_web
+from scripts import export, onnxruntime_web, renew_pages
 from tests.tiny_models import save_run
 from util.export.onnx import PACKAGES
 from util.export.web_page import (
@@ -32,6 +33,7 @@ from util.export.web_page import (
     model_page,
     ort_script,
     pens,
+    renewed,
 )
 from util.results.interpolation import truncated, walk
 from util.seeding import generator
@@ -268,6 +270,29 @@ def test_gifs_open_elsewhere(tmp_path):
 
 
 @needs_node
+@pytest.mark.parametrize("how", [{"lossless": True}, {"quality": 90}, {"mode": "RGBA"}], ids=["VP8L", "VP8", "ALPH"])
+def test_still_webps_become_a_film_that_opens_elsewhere(tmp_path, how):
+    stills, images = [], []
+    for level in (20, 120, 250):
+        image = Image.new(how.get("mode", "RGB"), (41, 30), (level, 60, 9, 128)[: 4 if "mode" in how else 3])
+        file = io.BytesIO()
+        image.save(file, "WEBP", **{k: v for k, v in how.items() if k != "mode"})
+        stills.append(list(file.getvalue()))
+        images.append(np.asarray(image, int))
+    files = f"{json.dumps(stills)}.map((bytes) => Uint8Array.from(bytes))"
+    content = bytes(node(("webp.js",), f"Array.from(muxWebp({files}, 41, 30, 60))"))
+    assert int.from_bytes(content[4:8], "little") == len(content) - 8
+    (tmp_path / "walk.webp").write_bytes(content)
+    with Image.open(tmp_path / "walk.webp") as film:
+        assert (film.format, film.size, film.n_frames, film.info["loop"]) == ("WEBP", (41, 30), 3, 0)
+        for i, pixels in enumerate(images):
+            film.seek(i)
+            film.load()
+            assert film.info["duration"] == 60
+            assert np.abs(np.asarray(film.convert("RGBA"), int)[..., : pixels.shape[2]] - pixels).max() <= 6
+
+
+@needs_node
 def test_padding_is_that_of_the_networks():
     from models.networks.sides import reflect
 
@@ -284,6 +309,25 @@ def test_padding_is_that_of_the_networks():
     assert done.returncode == 0, done.stderr
     for (length, wanted), found in zip(places, json.loads(done.stdout), strict=True):
         assert found == reflect(torch.arange(length)[None], -1, wanted)[0].tolist()
+
+
+def test_a_page_can_be_renewed_and_keeps_its_model(tmp_path, ort, capsys):
+    card = make_card(tmp_path, name="</script> ü")
+    pages = [model_page(b"the model", card, "A & <b>", runtime, GREY) for runtime in ("", ort_script(ort))]
+    path = tmp_path / "mine.html"
+    for page in pages:
+        path.write_bytes(page.replace(b"<footer>", b"<footer><p>of long ago</p>"))
+        renew_pages.main([str(path)])
+        assert path.read_bytes() == page
+    path.write_bytes(b"<title>x</title>")
+    with pytest.raises(SystemExit):
+        renew_pages.main([str(path)])
+    assert capsys.readouterr().err.endswith("mine.html: this is no page of scripts/export.py --format web\n")
+
+
+def test_the_demo_pages_are_those_of_today():
+    for page in (Path(__file__).parents[1] / "docs" / "demo").glob("*.html"):
+        assert renewed(page.read_bytes()) == page.read_bytes(), f"python scripts/renew_pages.py {page}"
 
 
 def test_the_demo_pages_share_one_runtime_and_stay_small():

@@ -32,6 +32,13 @@ MLP = {"netG": "mlp", "netD": "mlp", "hidden_G": (16, 12), "hidden_D": (16, 12, 
 UNET = {"netG": "unet_32", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
 RESNET = {"netG": "resnet_1blocks", "ngf": 4, "netD": "n_layers", "n_layers_D": 1, "ndf": 4}
 CUT = RESNET | {"nce_layers": (0, 4), "num_patches": 12, "netF_nc": 8}
+PROJECTED = {
+    "netD": "projected",
+    "ndf": 2,
+    "gan_mode": "hinge",
+    "spectral_norm": True,
+    "diffaugment": ("translation",),
+}
 TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "cgan conv": ({"ngf": 4, "ndf": 4, "nz": 8, "label_dim": 5}, RGB_32),
     "cgan conv random labels": ({"ngf": 4, "ndf": 4, "nz": 8, "fake_labels": "random", "gan_mode": "lsgan"}, RGB_32),
@@ -112,6 +119,11 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
     "dcgan conv32": ({"netG": "conv32", "netD": "conv32", "ngf": 8, "ndf": 8, "nz": 8}, RGB_32),
     "dcgan conv_k8": ({"netG": "conv_k8", "netD": "conv_k8", "ngf": 1, "ndf": 1, "nz": 8}, RGB_128),
     "gan": (MLP, GREY_8),
+    "gan projected": (PROJECTED | {"netG": "res", "ngf": 4, "nz": 8}, UNLABELLED_32),
+    "gan projected conditional": (
+        PROJECTED | {"netG": "res", "ngf": 4, "nz": 8, "norm_D": "none", "conditional": True, "dropout": 0.1},
+        RGB_32,
+    ),
     "gan conditional": (MLP | {"conditional": True, "projection": True, "fake_labels": "random"}, GREY_8),
     "gan ada": (MLP | {"augment": "ada", "ada_images": 20}, GREY_8),
     "wgan": (MLP | {"n_critic": 3}, GREY_8),

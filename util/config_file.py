@@ -56,6 +56,8 @@ def _read(path: Path) -> tuple[Any, Any]:
             raise ValueError(f"{path} is not YAML: {' '.join(str(error).split()):.300}") from None
         except ValueError as error:  # of _check_events; or of a date such as 2024-99-99
             raise ValueError(f"{path} cannot be read: {error!s:.300}") from None
+        except (AttributeError, LookupError, TypeError, OverflowError) as error:  # of yaml, on values such as !!bool x
+            raise ValueError(f"{path} cannot be read: a value is not what its !!tag says ({error!s:.100})") from None
 
 
 def _check_events(text: str) -> None:

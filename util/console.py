@@ -1,15 +1,16 @@
-"""Errors and warnings of one line, Ctrl-C, and terminals that show little."""
+"""Errors and warnings of one line, and requests to stop."""
 
 import io
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import FrameType
-from typing import Any
+
+from util.memory import lack_of_memory
 
 LONGEST = 900  # letters of a message
 
@@ -71,7 +72,9 @@ def warn(text: str) -> None:
 
 @contextmanager
 def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iterator[None]:
-    """End the process with status 1 and one line when the block raises one of ``kinds``; ``verbose`` adds where.
+    """End the process with status 1 and one line when the block raises one of ``kinds``, or memory runs out.
+
+    ``verbose`` adds where.
 
     Ctrl-C, where nothing else is planned for it, ends it with status 130 and one line.
     """
@@ -79,68 +82,22 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
-    except kinds as error:
+    except Exception as error:
+        lack = lack_of_memory(error)
+        if not (lack or isinstance(error, kinds)):
+            raise
         if verbose:
             traceback.print_exc()
         others = sys.modules.get("util.distributed")  # which torch comes with
         if not others or others.is_first_to_fail():
-            print(f"{script}: error: {one_line(str(error))}", file=sys.stderr, flush=True)
+            line = one_line(f"out of memory: {lack}" if lack else str(error))
+            print(f"{script}: error: {line}", file=sys.stderr, flush=True)
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | FileExistsError):
             end_torchrun()  # others, such as a process that is silent or a full disk, may pass
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{script}: stopped", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
-
-
-def begin(script: str) -> None:
-    """Prepare the process of a script, before its imports, for Ctrl-C and for an output that takes little.
-
-    Until ``interrupts_raise`` Ctrl-C ends it at once: extensions that are being imported make other errors of it.
-    """
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        os.write(2, f"{script}: stopped\n".encode())
-        os._exit(128 + signal.SIGINT)
-
-    if "WORLD_SIZE" in os.environ:  # torch would show its call stack when another process ends
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
-        signal.signal(signal.SIGINT, stop)
-    sys.stdout, sys.stderr = _Lasting(sys.stdout), _Lasting(sys.stderr)
-
-
-def interrupts_raise() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt from now on, so that what was begun can be tidied up."""
-    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, signal.default_int_handler):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-class _Lasting:
-    """A stream that writes ? for letters it has not, and goes on into nothing when its reader has gone."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        self._try(self._stream.write, text)
-        return len(text)
-
-    def flush(self) -> None:
-        self._try(self._stream.flush)
-
-    def _try(self, do: Callable[..., object], *arguments: str) -> None:
-        try:
-            do(*arguments)
-        except BrokenPipeError:
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, self._stream.fileno())
-            os.close(nothing)
 
 
 class StopRequest:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,23 +89,31 @@ def length(path: Path) -> int:
 class FolderLock:
     """Keeps a second process out of a folder; the system lets go of it when this process ends, however it ends."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take the lock.
+    def __init__(self, folder: Path, seconds: float = 0) -> None:
+        """Take the lock, for which ``seconds`` may be waited.
 
         Raises:
             BlockingIOError: another process holds it.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / ".lock").open("a+")
+        end = time.monotonic() + seconds
+        while not (taken := self._take()) and time.monotonic() < end:
+            time.sleep(0.02)
+        if not taken:
+            self._file.close()
+            raise BlockingIOError(f"{folder} is in use by another process")
+
+    def _take(self) -> bool:
         try:
             if sys.platform == "win32":
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
             else:
                 # Not flock: forked processes share its locks, and would hold this one when this process is killed.
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise BlockingIOError(f"{folder} is in use by another process") from error
+        except OSError:
+            return False
+        return True
 
     def release(self) -> None:
         self._file.close()

@@ -7,6 +7,8 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from util.member import ImageFile, Member, size_of
+
 # Not EPS, for which Pillow starts Ghostscript from PATH, whatever the file is called, nor what nobody trains on.
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF"),
@@ -14,6 +16,7 @@ FORMATS = (
 )
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # that Pillow opens, unless ``allow_pixels`` says otherwise
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"  # how files of these formats begin
+SCALE = {"L;2": 85, "L;4": 17}  # by which Pillow makes bytes of fewer bits, but not of the one that is transparent
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # the chunks of a PNG that pixels are made of
 TEXTS = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # the segments of a JPEG that they are not: Exif, XMP, ICC, comments ...
 
@@ -28,7 +31,7 @@ def allow_pixels(most: int) -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def open_image(path: str | Path) -> Image.Image:
+def open_image(path: str | ImageFile) -> Image.Image:
     """Return an image, not yet decoded, of a format in ``FORMATS``.
 
     Damaged metadata, such as a colour profile, is left out.
@@ -40,17 +43,20 @@ def open_image(path: str | Path) -> Image.Image:
     _prepare(str(path))
     formats = [name for name in FORMATS if name in Image.OPEN]
     try:
-        image = Image.open(path, formats=formats)
+        image = Image.open(path.open() if isinstance(path, Member) else path, formats=formats)
     except Image.DecompressionBombError as error:
         found = next((word for word in str(error).split() if word.strip("(").isdecimal()), "too many").strip("(")
         raise TooLargeError(_too_large(f"{found} pixels")) from None
     except (UnidentifiedImageError, ValueError) as error:
         try:
-            image = Image.open(io.BytesIO(_without_metadata(Path(path))), formats=formats)
+            content = (Path(path) if isinstance(path, str) else path).read_bytes()
+            image = Image.open(io.BytesIO(_without_metadata(content)), formats=formats)
         except (OSError, ValueError, SyntaxError):
             raise error from None
     if isinstance(image, TiffImageFile):
         image.filename = ""  # or Pillow would map it into memory, and misread it where it is grey and on its side
+    if isinstance(image, PngImagePlugin.PngImageFile) and isinstance(clear := image.info.get("transparency"), int):
+        image.info["transparency"] = clear * SCALE.get(image.tile[0][3] if image.tile else "", 1)
     return image
 
 
@@ -69,13 +75,13 @@ def _prepare(path: str) -> None:
         register_heif_opener()
 
 
-def check_bytes(num_bytes: int, path: Path) -> None:
+def check_bytes(num_bytes: int, path: ImageFile) -> None:
     """Compare the bytes that an image takes when decoded with what is allowed for RGB, and with the file's size.
 
     Raises:
         TooLargeError: it is too large; a small file of another reader than Pillow may inflate to all of the memory.
     """
-    if num_bytes > max(6 * (Image.MAX_IMAGE_PIXELS or 2**40), 4 * path.stat().st_size):
+    if num_bytes > max(6 * (Image.MAX_IMAGE_PIXELS or 2**40), 4 * size_of(path)):
         raise TooLargeError(_too_large(f"{num_bytes} bytes when decoded, {num_bytes // 3} pixels of RGB,"))
 
 
@@ -84,9 +90,8 @@ def _too_large(what: str) -> str:
     return f"{what} are more than --max_pixels {most} allows: where the file is to be trusted, use a larger one"
 
 
-def _without_metadata(path: Path) -> bytes:
+def _without_metadata(content: bytes) -> bytes:
     """Return a PNG or JPEG with nothing in it but what its pixels are made of; b"" for what is neither."""
-    content = path.read_bytes()
     if content.startswith(PNG):
         return _pixels_of_png(content)
     return _pixels_of_jpeg(content) if content.startswith(JPEG) else b""

@@ -6,6 +6,7 @@ from util.registry import did_you_mean
 
 OPTIONS_FILE = "options.yaml"
 OPTIONS_TABLE = "train_opt.txt"  # what pytorch-CycleGAN-and-pix2pix leaves beside its weights
+TEST_TABLE = "test_opt.txt"  # what its tests leave there
 STATE_FILE = "latest_state.pth"  # what --continue_train resumes from
 
 

@@ -73,7 +73,7 @@ class Weighted(NamedTuple):
     """A loss term that is logged as ``value`` but minimized as ``weight * value``."""
 
     value: Tensor
-    weight: float
+    weight: float | Tensor  # a tensor on the device where it changes during training
 
 
 @dataclass

@@ -10,6 +10,7 @@ from torch import nn
 
 from util.background import Do, at_once
 from util.files import written_whole
+from util.memory import lack_of_memory
 from util.saved_file import check_saved
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def save_whole(content: Any, path: Path) -> None:
         with written_whole(path) as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        if lack_of_memory(error):
+            raise
         cause = error if isinstance(error, OSError) else error.__context__
         reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
         raise OSError(f"cannot save {path}: {reason}; what was saved there before is still whole") from None
@@ -46,9 +49,9 @@ def load_safely(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(f"{path} is damaged, or holds more than tensors: it was not loaded") from None
-    except MemoryError:
-        raise
     except Exception as error:  # what is no such file makes the reader raise errors of every kind
+        if lack_of_memory(error):
+            raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is damaged and was not loaded ({reason:.300})") from None
 
@@ -115,6 +118,8 @@ def import_net(path: Path, name: str, model: "BaseModel") -> None:
     try:
         model.load_net(name, state)
     except (RuntimeError, ValueError) as error:
+        if lack_of_memory(error):
+            raise
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(f"{path} does not fit network {name} ({reason})") from None
 

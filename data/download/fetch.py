@@ -157,7 +157,7 @@ def _attempt(url: str, remote: Remote, part: Path, note: Path) -> None:
         tqdm.write(f"{part.name.removesuffix('.part')} from {url}{going_on}")
         with naming_full_disk(part.parent, lambda: f"{length(part)} bytes of {part.name} are kept"):
             write_text(note, json.dumps(offer._asdict()))
-            _append(response, part, start, offer.total)
+            _append(response, part, start, remote.size or offer.total)
     if offer.total and length(part) < offer.total:
         raise _CutError(f"the connection was cut after {length(part)} of {offer.total} bytes")
 
@@ -186,7 +186,10 @@ def _read_offer(url: str, remote: Remote, response: HTTPResponse, asked: int) ->
 
 
 def _append(response: HTTPResponse, part: Path, start: int, total: int) -> None:
-    """Write what the server sends to ``part`` from byte ``start`` on."""
+    """Write what the server sends to ``part`` from byte ``start`` on; where ``total`` is known, at most a byte more.
+
+    That byte tells that the file is not the right one.
+    """
     bar = tqdm(
         desc=part.name.removesuffix(".part"),
         total=total or None,
@@ -198,8 +201,11 @@ def _append(response: HTTPResponse, part: Path, start: int, total: int) -> None:
     )
     with bar, part.open("ab" if start else "wb") as file:
         for chunk in _chunks(response):
-            file.write(chunk)
+            file.write(chunk[: total + 1 - start] if total else chunk)
+            start += len(chunk)
             bar.update(len(chunk))
+            if total and start > total:
+                return
 
 
 @contextmanager

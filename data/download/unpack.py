@@ -1,12 +1,16 @@
 """Unpack archives that strangers made: nothing is written outside the folder, no links, no bombs."""
 
+import errno
 import gzip
+import lzma
+import os
 import re
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -14,13 +18,18 @@ from tqdm import tqdm
 
 CHUNK = 1 << 20  # bytes that are copied at a time
 MAX_FILES = 1_000_000
+MAX_DEPTH, MAX_PATH, MAX_PART = (
+    50,
+    1000,
+    255,
+)  # folders, bytes of a name with them, bytes of each: no data set needs more
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")  # what file managers leave in archives
 
-_DAMAGE = (  # what the standard library raises for damaged archives; BadGzipFile is an OSError, so it comes by name
+_DAMAGE = (  # what the standard library raises for damaged archives, beside some kinds of OSError
     zipfile.BadZipFile,
     tarfile.TarError,
-    gzip.BadGzipFile,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     NotImplementedError,
     RuntimeError,
@@ -58,6 +67,8 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int) -> None:
             raise ValueError(f"{archive.name} is refused: {member.name!r} would be written outside the folder")
         if any(part in JUNK or part.startswith("._") for part in parts):
             continue
+        if _is_too_long(member.name, parts):
+            raise ValueError(f"{archive.name} is refused: the name {member.name!r:.60}... is too long or too deep")
         if member.kind not in ("file", "folder"):
             raise ValueError(f"{archive.name} is refused: {member.name!r} is {member.kind}, which no data set needs")
         if num_files > MAX_FILES:
@@ -77,6 +88,11 @@ def unpack(archive: Path, kind: str, folder: Path, limit: int) -> None:
             raise ValueError(f"{archive.name} is refused: {member.name!r} is in it twice") from None
 
 
+def _is_too_long(name: str, parts: tuple[str, ...]) -> bool:
+    lengths = [len(os.fsencode(part)) for part in (name, *parts)]
+    return len(parts) > MAX_DEPTH or lengths[0] > MAX_PATH or max(lengths[1:], default=0) > MAX_PART
+
+
 def safe_parts(name: str) -> tuple[str, ...] | None:
     """Return the folders and the file that a member's name consists of, or None when it leads out of its folder."""
     parts = PurePosixPath(name).parts
@@ -85,14 +101,19 @@ def safe_parts(name: str) -> tuple[str, ...] | None:
 
 
 def _read(archive: Path, content: IO[bytes]) -> bytes:
-    try:
+    with _told(archive):
         return content.read(CHUNK)
-    except _DAMAGE as error:
-        raise _damaged(archive, error) from None
 
 
-def _damaged(archive: Path, error: Exception) -> ValueError:
-    return ValueError(f"{archive.name} is damaged or no archive: {error}")
+@contextmanager
+def _told(archive: Path) -> Iterator[None]:
+    """Raise ValueError when what is read in the block is damaged."""
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk's, not a decoder's
+            raise
+        raise ValueError(f"{archive.name} is damaged or no archive: {error}") from None
 
 
 def _too_large(archive: Path, limit: int) -> ValueError:
@@ -100,27 +121,24 @@ def _too_large(archive: Path, limit: int) -> ValueError:
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:
-    try:
-        with zipfile.ZipFile(archive) as file:
-            for info in file.infolist():
-                mode = info.external_attr >> 16  # as Unix has it, 0 from other systems
-                if info.flag_bits & 1:
-                    yield Member(info.filename, "encrypted", None)
-                elif stat.S_ISLNK(mode):
-                    yield Member(info.filename, "a link", None)
-                elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    yield Member(info.filename, "a device", None)
-                elif info.is_dir():
-                    yield Member(info.filename, "folder", None)
-                else:
-                    with file.open(info) as content:
-                        yield Member(info.filename, "file", content)
-    except _DAMAGE as error:
-        raise _damaged(archive, error) from None
+    with _told(archive), zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            mode = info.external_attr >> 16  # as Unix has it, 0 from other systems
+            if info.flag_bits & 1:
+                yield Member(info.filename, "encrypted", None)
+            elif stat.S_ISLNK(mode):
+                yield Member(info.filename, "a link", None)
+            elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                yield Member(info.filename, "a device", None)
+            elif info.is_dir():
+                yield Member(info.filename, "folder", None)
+            else:
+                with file.open(info) as content:
+                    yield Member(info.filename, "file", content)
 
 
 def _tar_members(archive: Path, kind: str, limit: int) -> Iterator[Member]:
-    try:
+    with _told(archive):
         opened: IO[bytes] = archive.open("rb") if kind == "tar" else _LimitedGzip(archive, limit)  # type: ignore[assignment]
         with opened as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as file:
             for info in file:
@@ -132,8 +150,6 @@ def _tar_members(archive: Path, kind: str, limit: int) -> Iterator[Member]:
                     yield Member(info.name, "a link" if info.issym() or info.islnk() else "a device", None)
             while unzipped.read(CHUNK):  # to the end, where gzip keeps its checksum
                 pass
-    except _DAMAGE as error:
-        raise _damaged(archive, error) from None
 
 
 class _LimitedGzip(gzip.GzipFile):

@@ -18,6 +18,7 @@ from data.files.orientation import upright
 from data.files.pairs import Pair, Report, SkippedError, find_pairs
 from util.console import one_line_errors
 from util.files import written_whole
+from util.memory import lack_of_memory
 from util.open_image import open_image
 
 DEEP = ("I", "I;16", "F")  # Pillow's modes of more than 8 bits a channel, which are kept as they are
@@ -74,9 +75,9 @@ def read(path: Path, side: str) -> Image.Image:
     try:
         with open_image(path) as file:
             image = upright(file)
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise SkippedError("unreadable", f"{side} cannot be read: {str(error) or type(error).__name__}") from error
     if image.mode in ("L", "RGB", "RGBA", *DEEP):
         return image

@@ -4,9 +4,9 @@ import contextlib
 from pathlib import Path
 
 from data.files.archives import is_archive, unpacked
-from data.files.image_paths import has_images, some_images
-from data.files.pair_folders import READ
+from data.files.image_paths import READ, has_images, some_images
 from data.files.phases import phase_folder, unwrapped
+from data.files.shard_files import find_shards, listed
 from util.registry import did_you_mean
 
 DATASETS = Path(__file__).parents[2] / "datasets"
@@ -17,13 +17,16 @@ CARD = "card.yaml"  # in a data set's folder: the option values that suit it
 def find_dataroot(dataroot: str) -> Path:
     """Return what ``--dataroot`` means: a path if it exists, else a name in datasets/, else one to download.
 
-    An archive is unpacked; a folder that does nothing but wrap another gives way to that.
+    An archive is unpacked; a folder that does nothing but wrap another gives way to that; of shards that are named one
+    by one it is their folder, the first one's.
 
     Raises:
         OSError: there is no such path or name, or it cannot be downloaded.
         LookupError: its terms forbid a download; the message says how to get it.
         ValueError: what came is not what was expected, or an archive is damaged.
     """
+    if tars := listed(dataroot):
+        return tars[0].parent
     name = _name(dataroot)
     for path in (Path(dataroot), DATASETS / name):
         if path.exists():
@@ -36,6 +39,11 @@ def find_dataroot(dataroot: str) -> Path:
     names = sorted(d.name for d in DATASETS.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
     near = did_you_mean(Path(dataroot).name, names).replace("(known:", "(in datasets/ there are:")
     raise FileNotFoundError(f"--dataroot {dataroot}: neither a path nor a name in datasets/{near}")
+
+
+def index_folder() -> Path:
+    """Return the folder of the indices of shards."""
+    return DATASETS / ".cache"
 
 
 def _name(dataroot: str) -> str:
@@ -71,6 +79,10 @@ def recognize(dataroot: str, dataset_mode: str = "") -> tuple[str, Path]:
         mode = "single"
     elif find_idx_files(root):
         mode = "idx"
+    elif shards := find_shards(dataroot, root, "train"):
+        from data.files.shards import has_pairs as are_pairs
+
+        mode = "aligned" if are_pairs(shards.tars, index_folder()) else "image_folder"
     elif phase_folder(root, "train", "A") and phase_folder(root, "train", "B"):
         mode = "unaligned"
     elif has_pairs(phase_folder(root, "train") or root / "train"):
@@ -78,7 +90,9 @@ def recognize(dataroot: str, dataset_mode: str = "") -> tuple[str, Path]:
     elif has_images(root, READ):
         mode = "image_folder"
     else:
-        raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's")
+        packed = sorted(path.name for path in root.iterdir() if is_archive(path))
+        hint = f"; give an archive itself ({root / packed[0]}), or unpack {', '.join(packed)}" if packed else ""
+        raise FileNotFoundError(f"--dataroot {dataroot}: no images in {root} and no idx files such as MNIST's{hint}")
     return mode, root / CARD
 
 

@@ -8,6 +8,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from data.files.orientation import upright
+from util.member import ImageFile
+from util.memory import lack_of_memory
 from util.open_image import TooLargeError, open_image
 
 
@@ -15,7 +17,9 @@ class BadImageError(Exception):
     """A file that bears the name of an image but cannot be decoded as one."""
 
 
-def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["squash", "crop"] = "squash") -> Tensor:
+def decode_image(
+    path: str | ImageFile, size: tuple[int, int], channels: int, fit: Literal["squash", "crop"] = "squash"
+) -> Tensor:
     """Return the image as uint8 (channels, H, W), resized to ``size`` = (H, W) by antialiased bicubic resampling.
 
     Transparent parts become white; 16-bit values keep their upper byte; the camera's orientation is applied.
@@ -35,9 +39,9 @@ def decode_image(path: str, size: tuple[int, int], channels: int, fit: Literal["
             if fit == "crop":
                 return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
             return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
@@ -54,7 +58,7 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
-def is_grey(path: str) -> bool | None:
+def is_grey(path: str | ImageFile) -> bool | None:
     """Say, from its header alone, whether the file holds one channel; None when it cannot be read."""
     try:
         with open_image(path) as image:

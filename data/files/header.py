@@ -12,9 +12,10 @@ class Header(NamedTuple):
     width: int
     channels: int  # without transparency, which is painted over white
     depth: int  # 8 or 16 bits, or 32 for float and for all other numbers, whose range nobody can know
-    reader: Literal["pillow", "opencv", "tiff", "npy"]
+    reader: Literal["pillow", "opencv", "tiff", "npy", "pnm"]
     type: str = ""  # of whole numbers that are neither 8 nor 16 bits: int16, int32 ...
     orientation: int = 1  # of what opencv and tiff read, as Exif has it
+    white: int = 0  # the number that is white by the file's own word; 0: the largest of its type
 
 
 def depth_of(dtype: Any) -> int:

@@ -28,16 +28,20 @@ EXTENSIONS = (
     ),
     *(".webp", ".gif", ".avif", ".jp2", ".j2k", ".j2c", ".tga", ".pcx", ".qoi", ".sgi", *HEIF),
 )
+READ = (*EXTENSIONS, ".npy")  # by data sets for translation
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".md", ".xml", ".html", ".log", ".py", ".sh", ".pdf", ".npy")
 MAGIC = re.compile(  # how files of these formats begin, whatever they are called
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s+[\d#]|qoif|"
     rb"....ftyp(avif|avis|heic|heix|mif1)|\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
     re.DOTALL,
 )
+SYSTEM = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 NUMBER = re.compile(r"\d+")
 IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
+OF_SYSTEM = "folders of the system"  # thumbnails and the like, which macOS, a NAS or Windows adds
+HIDDEN = "folders with images, hidden by the dot that their names begin with"
 
 
 class Survey(NamedTuple):
@@ -49,7 +53,7 @@ class Survey(NamedTuple):
 
 
 def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
-    """Look at every file below ``folder``; hidden ones, whose names begin with a dot, do not count."""
+    """Look at every file below ``folder``; hidden files, whose names begin with a dot, do not count."""
     found = Survey([], {}, [])
     for name, what in _walk(folder, extensions):
         if what == IMAGE:
@@ -66,7 +70,7 @@ def survey(folder: Path, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
 class Files(Sequence[Path]):
     """The files of ``names`` in a folder; each is a Path only when it is asked for: a million would fill the memory."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, names: list[str]) -> None:
         self.folder, self.names = folder, names
 
     def __len__(self) -> int:
@@ -80,6 +84,14 @@ class Files(Sequence[Path]):
         if isinstance(index, slice):
             return Files(self.folder, self.names[index])
         return self.folder / self.names[index]
+
+    def only(self, indices: Sequence[int]) -> "Files":
+        """Return those at ``indices``."""
+        return Files(self.folder, [self.names[i] for i in indices])
+
+    def on_disk(self) -> "Files":
+        """Return the files that these lie in: themselves."""
+        return self
 
     def texts(self) -> Iterator[str]:
         """Yield the files as texts."""
@@ -153,8 +165,11 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
         for entry in entries:
             name = prefix + entry.name
             if entry.name.startswith("."):
-                continue
-            if entry.is_dir() and entry.is_symlink():
+                if _has_images_by_name(entry.path, extensions):
+                    yield f"{name}/", HIDDEN
+            elif entry.name in SYSTEM and entry.is_dir():
+                yield f"{name}/", OF_SYSTEM
+            elif entry.is_dir() and entry.is_symlink():
                 linked.append((entry, f"{name}/"))
             elif entry.is_dir():
                 visited.add(_identity(entry))
@@ -163,6 +178,12 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
                 yield name, DANGLING if entry.is_symlink() else NO_FILE
             else:
                 yield name, IMAGE if _is_image(entry, extensions) else OTHER
+
+
+def _has_images_by_name(path: str, extensions: tuple[str, ...]) -> bool:
+    """Return whether ``path`` is a folder below which a file that is not hidden has the name of an image."""
+    files = (name for _, _, names in os.walk(path) for name in names)
+    return any(name.lower().endswith(extensions) and not name.startswith(".") for name in files)
 
 
 def _is_image(file: os.DirEntry[str], extensions: tuple[str, ...]) -> bool:

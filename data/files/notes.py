@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from data.files.decode import BadImageError
 from data.files.header import Header
+from data.files.opencv import is_clear_png16
 from data.files.pixels import numbers, read_header, read_pixels
+from util.member import ImageFile
 from util.open_image import open_image
 from util.spread import spread
 
@@ -18,9 +19,9 @@ CLEAR = "transparent in parts, which become white"
 GREY = "grey, though stored as colour"
 
 
-def look(files: Sequence[Path]) -> tuple[dict[str, list[Path]], int]:
+def look(files: Sequence[ImageFile]) -> tuple[dict[str, list[ImageFile]], int]:
     """Return {what there is to know: files of which it is true}, and how many files, from all over, were looked at."""
-    found: dict[str, list[Path]] = {}
+    found: dict[str, list[ImageFile]] = {}
     chosen = spread(len(files), LOOKED_AT) if files else ()
     for i in chosen:
         for note in notes(files[i]):
@@ -28,13 +29,15 @@ def look(files: Sequence[Path]) -> tuple[dict[str, list[Path]], int]:
     return found, len(chosen)
 
 
-def notes(path: Path) -> list[str]:
+def notes(path: ImageFile) -> list[str]:
     """Return what there is to know of one file; [] when it cannot be read, which is told elsewhere."""
     try:
         header = read_header(path)
         several, clear = _of_tiff(path, header) if header.reader == "tiff" else (False, False)
-        if header.reader in ("pillow", "opencv"):
+        if header.reader == "pillow":
             several, clear = _of_pillow(path)
+        if header.reader == "opencv":
+            clear = is_clear_png16(path)
         is_grey = False
         if header.channels == 3:
             pixels = numbers(path)
@@ -44,17 +47,17 @@ def notes(path: Path) -> list[str]:
     return [note for note, is_true in ((FRAMES, several), (CLEAR, clear), (GREY, is_grey)) if is_true]
 
 
-def _of_pillow(path: Path) -> tuple[bool, bool]:
+def _of_pillow(path: ImageFile) -> tuple[bool, bool]:
     """Return whether a file holds several images, and whether the first is transparent somewhere."""
     with open_image(path) as image:
         several = getattr(image, "n_frames", 1) > 1 and image.format != "MPO"  # whose others are previews
         return several, image.has_transparency_data and np.asarray(image.convert("RGBA"))[:, :, 3].min() < 255
 
 
-def _of_tiff(path: Path, header: Header) -> tuple[bool, bool]:
+def _of_tiff(path: ImageFile, header: Header) -> tuple[bool, bool]:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         several = len(tiff.series) > 1
     with contextlib.suppress(BadImageError):  # where there is nothing but what was counted
         if header.depth < 32:

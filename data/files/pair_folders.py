@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from data.files.image_paths import EXTENSIONS, Survey, survey
+from data.files.image_paths import READ, Survey, survey
 from data.files.phases import PHASES, SIDES, child, phase_folder
-
-READ = (*EXTENSIONS, ".npy")
 
 
 def pair_folders(root: Path, phase: str) -> tuple[Path, Path] | None:
@@ -59,6 +57,9 @@ def one_folder(root: Path, phase: str, side: str) -> Path:
     """Return the folder of a collection: of those of ``side`` in ``pair_folders``, root/train, or root itself.
 
     A root that is a single file is returned as it is.
+
+    Raises:
+        FileNotFoundError: there are folders of other phases alone.
     """
     if root.is_file():
         return root
@@ -68,6 +69,11 @@ def one_folder(root: Path, phase: str, side: str) -> Path:
             if folder:
                 say_stand_in(root, phase, stand_in)
                 return folder
+    if others := [f.name for p in PHASES for s in ("", *SIDES) if (f := phase_folder(root, p, s))]:
+        raise FileNotFoundError(
+            f"--dataroot {root} has nothing for --phase {phase}, but {', '.join(f'{name}/' for name in others)}: "
+            "choose another --phase, or give a folder of images itself"
+        )
     return root
 
 

@@ -1,8 +1,6 @@
 """Read images at their own depth: 8 bits, 16 or float, 1 to n channels, from PNG, TIFF, .npy and what Pillow reads."""
 
 import contextlib
-import re
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,9 +9,12 @@ from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from data.files.decode import BadImageError, decode_image, flatten, problem
 from data.files.header import Header, array_sides, channels_last, depth_of, whole_type
-from data.files.opencv import read_cv2
+from data.files.opencv import on_white, read_png16
 from data.files.orientation import LYING, orientation, turned, upright
+from data.files.pnm import pnm_header, read_pnm
 from data.files.tiff import START, read_tiff, tiff_header
+from util.member import ImageFile, Member
+from util.memory import lack_of_memory
 from util.open_image import check_bytes, open_image
 
 DEPTHS: dict[int, np.dtype[Any]] = {
@@ -21,11 +22,11 @@ DEPTHS: dict[int, np.dtype[Any]] = {
     16: np.dtype(np.uint16),
     32: np.dtype(np.float32),
 }  # bits -> the numbers of a pixel
-DEEP_PPM = re.compile(rb"P6\s+(?:#[^\n]*\n)?(\d+)\s+(\d+)\s+65535\s")  # 16 bits, of which Pillow reads 8
+NPY, START_BYTES = b"\x93NUMPY", 512  # how a .npy begins; and how much of a file says what it is
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of RGB, ITU-R BT.601, as Pillow has it for 8 bits
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: ImageFile) -> Header:
     """Return size, channels and depth of an image file, without decoding it.
 
     An array of three dimensions, in a .npy or a stack of TIFF pages, is (H, W, C) or (C, H, W): the channels are the
@@ -38,13 +39,13 @@ def read_header(path: Path) -> Header:
         header = _look(path)
         check_bytes(header.height * header.width * header.channels * header.depth // 8, path)
         return header
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make decoders raise errors of every kind
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
-def read_pixels(path: Path, channels: int, depth: int, value_range: tuple[float, ...] = ()) -> np.ndarray:
+def read_pixels(path: ImageFile, channels: int, depth: int, value_range: tuple[float, ...] = ()) -> np.ndarray:
     """Return an image (H, W, channels) as uint8, uint16 or, for depth 32, float32 in [-1, 1].
 
     8 bits from 16 are the upper byte; 16 from 8 repeat the byte. The camera's orientation is applied, and transparency
@@ -55,17 +56,19 @@ def read_pixels(path: Path, channels: int, depth: int, value_range: tuple[float,
         channels: how many are wanted.
         depth: 8, 16 or 32.
         value_range: (lo, hi), the numbers that become black and white; what lies outside is clipped. Of 8 and 16 bits
-            () takes all.
+            () takes all up to what the file says is white.
 
     Raises:
         BadImageError: the file is damaged, has other channels, or holds NaN.
         ValueError: it holds float numbers, and there is no ``value_range``.
     """
-    return _to_depth(_to_channels(_decode(path, channels), channels), depth, value_range, path)
+    header = read_header(path)
+    limits = value_range or ((0.0, float(header.white)) if header.white else ())
+    return _to_depth(_to_channels(_decode(path, header, channels), channels), depth, limits, path)
 
 
 def read_resized(
-    path: Path,
+    path: ImageFile,
     size: tuple[int, int],
     channels: int,
     fit: Literal["squash", "crop"] = "squash",
@@ -84,7 +87,7 @@ def read_resized(
         BadImageError: as for ``read_pixels``.
     """
     if not value_range and not _is_beyond_pillow(path):
-        return decode_image(str(path), size, channels, fit).numpy().transpose(1, 2, 0)
+        return decode_image(path, size, channels, fit).numpy().transpose(1, 2, 0)
     pixels = read_pixels(path, channels, 8, value_range)
     return resize(middle(pixels) if fit == "crop" else pixels, size)
 
@@ -111,25 +114,28 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clip(-1, 1) if pixels.dtype == np.float32 else resized.clip(0, 65535).round().astype(np.uint16)
 
 
-def numbers(path: Path) -> np.ndarray:
+def numbers(path: ImageFile) -> np.ndarray:
     """Return the numbers of a file (H, W, C) as they are; raise BadImageError when it cannot be read."""
-    return _decode(path, read_header(path).channels)
+    header = read_header(path)
+    return _decode(path, header, header.channels)
 
 
-def value_limits(path: Path) -> tuple[float, float]:
+def value_limits(path: ImageFile) -> tuple[float, float]:
     """Return the smallest and the largest number of a file; raise BadImageError when it cannot be read."""
-    pixels = _decode(path, 1)
+    pixels = _decode(path, read_header(path), 1)
     return float(np.nanmin(pixels)), float(np.nanmax(pixels))
 
 
-def _look(path: Path) -> Header:
+def _look(path: ImageFile) -> Header:
     """Return the header of a file as the one of its readers has it that will decode it."""
-    if path.suffix.lower() == ".npy":
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        return Header(*array_sides(array.shape), depth_of(array.dtype), "npy", whole_type(array.dtype))
     start = _start(path)
-    if deep := DEEP_PPM.match(start):
-        return Header(int(deep[2]), int(deep[1]), 3, 16, "opencv")
+    if start.startswith(NPY):
+        array = _load(path, maps=True)
+        return Header(*array_sides(array.shape), depth_of(array.dtype), "npy", whole_type(array.dtype))
+    if plain := pnm_header(start):
+        *sides, white = plain
+        depth = 8 if white < 256 else 16
+        return Header(*sides, depth, "pnm", white=white if white < 2**depth - 1 else 0)
     if _is_png16(start):
         width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
         number = 1
@@ -150,40 +156,51 @@ def _look(path: Path) -> Header:
         return Header(height, width, 1 if grey else 3, 16 if image.mode.startswith("I") else 8, "pillow")
 
 
-def _start(path: Path) -> bytes:
+def _load(path: ImageFile, maps: bool = False) -> np.ndarray:
+    """Return the array in a .npy: of a file mapped into memory, if that is all that is wanted."""
+    if not isinstance(path, Member):
+        return np.load(path, mmap_mode="r" if maps else None, allow_pickle=False)
+    file = path.open()
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    content = np.frombuffer(file.read(), dtype)  # an error where it holds objects
+    return content.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _start(path: ImageFile) -> bytes:
     with path.open("rb") as file:
-        return file.read(64)
+        return file.read(START_BYTES)
 
 
 def _is_png16(start: bytes) -> bool:
     return start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:25] == b"\x10"
 
 
-def _is_beyond_pillow(path: Path) -> bool:
+def _is_beyond_pillow(path: ImageFile) -> bool:
     """Return whether a file may hold more than Pillow reads of it."""
     try:
         start = _start(path)
     except OSError:  # its decoder says so
         return False
-    return start[:4] in START or _is_png16(start) or DEEP_PPM.match(start) is not None
+    return start[:4] in START or _is_png16(start) or start.startswith(NPY) or pnm_header(start) is not None
 
 
-def _decode(path: Path, channels: int) -> np.ndarray:
+def _decode(path: ImageFile, header: Header, channels: int) -> np.ndarray:
     """Return the numbers of a file (H, W, C); in the wanted number of channels where Pillow converts."""
-    header = read_header(path)
     try:
         return (
             _from_pillow(path, channels, header.depth)
             if header.reader == "pillow"
             else _read_array(path, header, channels)
         )
-    except MemoryError:
-        raise
     except Exception as error:
+        if lack_of_memory(error):
+            raise
         raise BadImageError(problem(error)) from error
 
 
-def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
+def _from_pillow(path: ImageFile, channels: int, depth: int) -> np.ndarray:
     with open_image(path) as image:
         standing = upright(image)
         if depth == 16:
@@ -192,19 +209,21 @@ def _from_pillow(path: Path, channels: int, depth: int) -> np.ndarray:
         return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _read_array(path: Path, header: Header, channels: int) -> np.ndarray:
+def _read_array(path: ImageFile, header: Header, channels: int) -> np.ndarray:
     """Return the numbers of a file (H, W, C): uint8, uint16, or floats that hold what else there is.
 
     A TIFF's transparency becomes white unless one channel more than its others is wanted.
     """
     if header.reader == "npy":
-        array = channels_last(np.load(path, allow_pickle=False))
+        array = channels_last(_load(path))
     elif header.reader == "tiff":
         array, alpha = read_tiff(path)
         if alpha and channels != header.channels + 1:
-            array = _on_white(array, is_premultiplied=alpha == 1)
+            array = on_white(array, is_premultiplied=alpha == 1)
+    elif header.reader == "pnm":
+        array = read_pnm(path)
     else:
-        array = _read_deep(path, header.channels)
+        array = read_png16(path, header.channels)
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if header.depth == 32:  # large whole numbers are no float32
@@ -212,26 +231,6 @@ def _read_array(path: Path, header: Header, channels: int) -> np.ndarray:
     else:
         array = array.astype(DEPTHS[header.depth], copy=False)  # in the machine's order of bytes
     return turned(array[:, :, None] if array.ndim == 2 else array, header.orientation)
-
-
-def _read_deep(path: Path, channels: int) -> np.ndarray:
-    """Return a PNG or PPM of 16 bits as uint16 (H, W) or (H, W, C), transparency over white."""
-    array = read_cv2(path)
-    if array.ndim == 2:
-        with contextlib.suppress(Exception), open_image(path) as image:
-            if isinstance(clear := image.info.get("transparency"), int):  # a grey that is not to be seen
-                array = np.where(array == clear, np.uint16(65535), array)
-    elif array.shape[2] == 4:
-        array = _on_white(array)
-    return array[:, :, :1] if channels == 1 and array.ndim == 3 else array
-
-
-def _on_white(pixels: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
-    """Return uint8 or uint16 (H, W, C) without its last channel, transparency, which becomes white."""
-    most = np.iinfo(pixels.dtype).max
-    opaque = pixels[:, :, -1:].astype(np.float64) / most
-    seen = pixels[:, :, :-1] * (1 if is_premultiplied else opaque) + most * (1 - opaque)
-    return seen.clip(0, most).round().astype(pixels.dtype)
 
 
 def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
@@ -246,7 +245,7 @@ def _to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     raise BadImageError(f"it has {found} channels, not {channels}: see --input_nc and --output_nc")
 
 
-def _to_depth(pixels: np.ndarray, depth: int, value_range: tuple[float, ...], path: Path) -> np.ndarray:
+def _to_depth(pixels: np.ndarray, depth: int, value_range: tuple[float, ...], path: ImageFile) -> np.ndarray:
     has = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(pixels.dtype, 32)
     if has == 32 and not np.isfinite(pixels).all():
         raise BadImageError("it holds numbers that are not finite")

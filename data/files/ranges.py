@@ -1,15 +1,15 @@
 """Choose which numbers become black and white: as given, estimated from a sample, or all that the type allows."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from data.files.decode import BadImageError
 from data.files.header import Header
-from data.files.pixels import numbers, value_limits
+from data.files.pixels import numbers, read_header, value_limits
 from util.console import warn
+from util.member import ImageFile
 
 LOOKED_AT = 10  # files of which all numbers are looked at
 PER_FILE = 100_000  # numbers of a file that are looked at, from all over it
@@ -25,7 +25,7 @@ class Numbers(NamedTuple):
     """Some of the numbers in some files."""
 
     values: np.ndarray  # float64, sorted
-    limit: int  # the largest number that the type holds; 0: of no use, as for floats
+    limit: int  # the largest that the type holds, or what the file says is white; 0: of no use, as for floats
 
     def ends(self) -> str:
         return f"{self.values[0]:g} to {self.values[-1]:g}"
@@ -41,22 +41,22 @@ def check(name: str, asked: Asked) -> None:
         raise ValueError(f"--{name} {shown}: two numbers are needed, the smaller one first, or auto")
 
 
-def sample(files: Sequence[Path]) -> Numbers | None:
+def sample(files: Sequence[ImageFile]) -> Numbers | None:
     """Return numbers of files from all over the list; None when none of these can be read."""
     found, limits = [], set()
     for i in np.linspace(0, len(files) - 1, min(len(files), LOOKED_AT)).round().astype(int):
         try:
-            pixels = numbers(files[i])
+            pixels, white = numbers(files[i]), read_header(files[i]).white
         except (BadImageError, OSError):  # named, counted and skipped later, with the rest
             continue
-        limits.add(int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 0)
+        limits.add(white or (int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 0))
         values = pixels.reshape(-1)[:: max(1, pixels.size // PER_FILE)].astype(np.float64)
         found.append(values[np.isfinite(values)])
     values = np.sort(np.concatenate(found)) if found else np.empty(0)
     return Numbers(values, limits.pop() if len(limits) == 1 else 0) if len(values) else None
 
 
-def resolve(name: str, asked: Asked, files: Sequence[Path], side: str = "") -> Range:
+def resolve(name: str, asked: Asked, files: Sequence[ImageFile], side: str = "") -> Range:
     """Return the range that option ``name`` asks for; what auto finds, for ``side`` where there are two, is printed."""
     if asked != ("auto",):
         return tuple(float(v) for v in asked)
@@ -97,7 +97,7 @@ def warn_of_range(flag: str, limits: Range, found: Numbers | None, is_settled: b
         )
 
 
-def ask_for_range(flag: str, limits: Range, headers: Mapping[Path, Header]) -> None:
+def ask_for_range(flag: str, limits: Range, headers: Mapping[Any, Header]) -> None:
     """Raise ValueError when there is a file whose numbers, by their type, may be any, and no range."""
     for path, header in headers.items():
         if header.depth == 32 and not limits:

@@ -1,7 +1,6 @@
 """Read TIFF files that Pillow would cut down: deep ones, many bands, pages that are channels."""
 
 import contextlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,42 +8,53 @@ import numpy as np
 from data.files.header import Header, array_sides, channels_last, depth_of, whole_type
 from data.files.opencv import read_cv2
 from data.files.orientation import LYING, TAG, TURNS
+from util.member import ImageFile
 
+SEPARATED = 5  # inks, of all that a TIFF's colours may be
+NOT_DEEP = (3, 8, 9, 10)  # palettes and kinds of CIELAB, whose numbers are no colours
 START = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how they begin
 
 
-def tiff_header(path: Path) -> Header | None:
+def tiff_header(path: ImageFile) -> Header | None:
     """Return the header of a TIFF that Pillow would cut down; None: leave it to Pillow."""
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
         of_pillow = {(1, 0), (3, 0), (4 if page.photometric == tifffile.PHOTOMETRIC.RGB else 2, 1)}
-        of_pillow |= {(4, 0)} if page.photometric == tifffile.PHOTOMETRIC.SEPARATED else set()  # CMYK
-        alpha = _alpha(page)
+        of_pillow |= {(4, 0)} if _is_cmyk(page) else set()
+        alpha, bits = _alpha(page), page.bitspersample
         kinds = page.samplesperpixel, int(alpha == 2 or (alpha == 1 and page.samplesperpixel == 4))
-        if series.dtype in (np.uint8, np.bool_) and len(series.pages) == 1 and kinds in of_pillow:
+        is_plain = bits == 8 or (kinds == (1, 0) and bits in (1, 2, 4))
+        if series.dtype in (np.uint8, np.bool_) and is_plain and len(series.pages) == 1 and kinds in of_pillow:
             return None
+        if page.photometric in NOT_DEEP:
+            raise ValueError(f"its colours are stored as {page.photometric.name}, which is read of single 8-bit images")
         height, width, channels = array_sides(series.shape, _channel_axis(series))
         number = page.tags.valueof(TAG, 1)
         number = number if number in TURNS else 1
         if number in LYING:
             height, width = width, height
         depth, whole = depth_of(series.dtype), whole_type(series.dtype)
-        return Header(height, width, channels - bool(alpha), depth, "tiff", whole, number)
+        colours = 3 if _is_cmyk(page) else channels - bool(alpha)
+        white = 2**bits - 1 if isinstance(bits, int) and 1 < bits < depth < 32 else 0
+        return Header(height, width, colours, depth, "tiff", whole, number, white)
 
 
-def read_tiff(path: Path) -> tuple[np.ndarray, int]:
+def read_tiff(path: ImageFile) -> tuple[np.ndarray, int]:
     """Return the numbers of a TIFF, (H, W) or (H, W, C), and what its last sample is, as ``_alpha`` has it."""
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
         try:
             array = np.asarray(series.asarray())
-        except (ValueError, ImportError) as error:
-            if isinstance(error, ValueError) and "imagecodecs" not in str(error):
+        except (ValueError, ImportError, NotImplementedError) as error:
+            if not isinstance(error, ImportError) and "imagecodecs" not in str(error):
                 raise
+            if "packints" in str(error):  # of which OpenCV makes 16 bits of its own
+                bits = page.bitspersample
+                raise ImportError(f"sound, but its {bits} bits need a package: pip install imagecodecs") from None
             with contextlib.suppress(ValueError):  # which knows LZW and others, but not every number of channels
                 if (array := read_cv2(path)).shape == series.shape:
                     return array, _alpha(page)
@@ -52,7 +62,20 @@ def read_tiff(path: Path) -> tuple[np.ndarray, int]:
             raise ImportError(f"sound, but its compression {name} needs a package: pip install imagecodecs") from None
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array
-        return channels_last(array, _channel_axis(series)), _alpha(page)
+        array = channels_last(array, _channel_axis(series))
+        return _from_cmyk(array) if _is_cmyk(page) else array, _alpha(page)
+
+
+def _is_cmyk(page: Any) -> bool:
+    """Return whether the pixels of a TIFF are the four inks of print, 8 or 16 bits each."""
+    return page.photometric == SEPARATED and page.samplesperpixel == 4 and page.dtype in (np.uint8, np.uint16)
+
+
+def _from_cmyk(inks: np.ndarray) -> np.ndarray:
+    """Return RGB (H, W, 3) as Pillow has it for 8 bits."""
+    most = np.iinfo(inks.dtype).max
+    paper = most - inks.astype(np.float64)
+    return (paper[:, :, :3] * paper[:, :, 3:] / most).round().astype(inks.dtype)
 
 
 def _channel_axis(series: Any) -> int | None:

@@ -1,12 +1,7 @@
 """Decode every image once: in parallel, with a progress bar, finding the bad files on the way."""
 
-import contextlib
-import hashlib
-import json
 import math
-import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -16,14 +11,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from data.base_dataset import BaseDataset
+from data.base_dataset import BaseDataset, digest
 from data.files.decode import BadImageError
+from data.loading.cache_file import CacheFile, DiskCache
 from data.transforms import MIDDLE, crop, crop_all
 from util import distributed
-from util.files import write_text
 
 Place = Literal["auto", "gpu", "ram", "disk", "off"]
 Groups = dict[str, tuple[str, ...]]  # the first of the keys whose images are bad together -> all of them
+Stores = Mapping[str, Tensor | CacheFile]
 Problems = dict[str, dict[int, str]]  # the first of such keys -> index of a bad image -> what is wrong with it
 MAX_BAD = 0.1  # to train where more than this part of the files is bad is hardly meant
 UNREADABLE = "that cannot be read"  # why such files are left out
@@ -35,7 +31,7 @@ SHARE = 0.25  # of free memory that a cache may take when nobody said where to p
 class Cache:
     """All decoded images of a data set, in memory, on the GPU or in a file; they may be of many shapes."""
 
-    def __init__(self, stores: dict[str, Tensor], shapes: dict[str, np.ndarray], rows: dict[str, Tensor]) -> None:
+    def __init__(self, stores: Stores, shapes: dict[str, np.ndarray], rows: dict[str, Tensor]) -> None:
         """Put what was decoded within reach.
 
         Args:
@@ -46,11 +42,12 @@ class Cache:
         self.rows = rows
         self.shapes = shapes
         self.ends = {key: s.prod(1).cumsum() for key, s in shapes.items()}
-        self.stores = {k: s.view(-1, *shapes[k][0]) if _uniform(shapes[k]) else s for k, s in stores.items()}
+        self.stores = stores
+        self.uniform = {key: tuple(s[0].tolist()) if (s == s[0]).all() else None for key, s in shapes.items()}
 
     @property
     def is_on_gpu(self) -> bool:
-        return any(store.is_cuda for store in self.stores.values())
+        return any(isinstance(store, Tensor) and store.is_cuda for store in self.stores.values())
 
     def fetch(self, key: str, indices: Tensor, size: int = 0, places: np.ndarray = MIDDLE) -> Tensor:
         """Return images ``indices`` (N,) of ``key`` as (N, C, H, W), in their own dtype, on the cache's device.
@@ -60,23 +57,25 @@ class Cache:
             indices: which images.
             size: side of the square to cut out of each; 0: whole images, which must be of one shape.
             places: in [0, 1), (N, 2) or for all alike (2,), where to cut, as in ``transforms.crop``.
+
+        Raises:
+            OSError: the file of a disk cache was cut short, or cannot be read.
         """
         store, rows = self.stores[key], self.rows[key]
         rows = indices if len(rows) == len(self.shapes[key]) else rows[indices]  # nothing was dropped: all are in place
-        if store.ndim == 4:
-            return crop_all(store.index_select(0, rows.to(store.device, non_blocking=True)), size, places)
-        images = [self._image(key, row) for row in rows.tolist()]
-        return torch.stack(
-            [crop(image, size, at) for image, at in zip(images, np.broadcast_to(places, (len(images), 2)), strict=True)]
-        )
+        if (shape := self.uniform[key]) is not None:
+            if isinstance(store, CacheFile):
+                images = store.read((rows * math.prod(shape)).tolist(), shape)
+            else:
+                images = store.view(-1, *shape).index_select(0, rows.to(store.device, non_blocking=True))
+            return crop_all(images, size, places)
+        places = np.broadcast_to(places, (len(rows), 2))
+        return torch.stack([crop(self._image(key, r), size, at) for r, at in zip(rows.tolist(), places, strict=True)])
 
     def _image(self, key: str, row: int) -> Tensor:
-        shape, end = self.shapes[key][row].tolist(), int(self.ends[key][row])
-        return self.stores[key][end - math.prod(shape) : end].view(shape)
-
-
-def _uniform(shapes: np.ndarray) -> bool:
-    return bool(len(shapes)) and bool((shapes == shapes[0]).all())
+        store, shape, end = self.stores[key], tuple(self.shapes[key][row].tolist()), int(self.ends[key][row])
+        start = end - math.prod(shape)
+        return store.read([start], shape)[0] if isinstance(store, CacheFile) else store[start:end].view(shape)
 
 
 def build_cache(
@@ -87,6 +86,7 @@ def build_cache(
     num_threads: int,
     max_bad: float = MAX_BAD,
     shared: bool = False,
+    looks: bool = True,
 ) -> Cache | None:
     """Look at every image once; drop the bad ones from ``dataset``, and keep what was decoded.
 
@@ -100,46 +100,62 @@ def build_cache(
         max_bad: the part of the files that may be bad; one must be good.
         shared: whether all processes want the same images: the first of each machine decodes them, into files that
             the others map into memory.
+        looks: whether to look for bad images where none are kept; else only those go whose headers are bad.
 
     Raises:
         ValueError: more of the files are bad, or an image is not of the shape that was promised.
     """
-    # By the first key of those that share their bad images.
-    groups = {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
+    groups = groups_of(dataset)
     shapes, bad = _all_shapes(dataset, groups, num_threads)
     if place == "auto":
         num = sum(int(s.prod(1).sum()) for s in shapes.values())
         place = choose_place(num * dataset.dtype.itemsize, device)
-    stores: dict[str, Tensor] = {}
+    stores: Stores = {}
 
-    def decode(stores: dict[str, np.ndarray]) -> Problems:
+    def decode(stores: Stores) -> Problems:
         found = _decode_all(dataset, groups, shapes, bad, stores, num_threads)
         _check_bad(dataset, found, max_bad)
         return found
 
     shared = shared and distributed.world() > 1
-    if place == "off":
+    if place == "off" and not looks:
+        problems = bad
+        _check_bad(dataset, problems, max_bad)
+    elif place == "off":
         problems = distributed.from_first(lambda: decode({})) if shared else decode({})
     elif shared or place == "disk":
+        numbers = {key: int(s.prod(1).sum()) for key, s in shapes.items()}
+        files = DiskCache(folder, digest(dataset.fingerprint())[:16], dataset.dtype, numbers)
         if shared:
-            distributed.on_first_here(lambda: _on_disk(dataset, shapes, folder, decode))
-        stores, problems = _on_disk(dataset, shapes, folder, decode)
+            distributed.on_first_here(lambda: files.make_sure(decode, num_threads))
+        else:
+            files.make_sure(decode, num_threads)
+        stores, noted = files.open()
+        problems = {key: {int(i): problem for i, problem in found.items()} for key, found in noted.items()}
         _check_bad(dataset, problems, max_bad)
     else:
         stores = {key: torch.empty(int(s.prod(1).sum()), dtype=dataset.dtype) for key, s in shapes.items()}
-        arrays = {key: store.numpy() for key, store in stores.items()}
-        problems = decode(arrays)
+        problems = decode(stores)
     if place == "gpu":
-        stores = {key: store.to(device) for key, store in stores.items()}
+        stores = {key: _whole(store, shapes[key]).to(device) for key, store in stores.items()}
     rows: dict[str, Tensor] = {}
     for first, keys in groups.items():
         good = [i for i in range(len(shapes[first])) if i not in problems[first]]
         if problems[first]:
-            print(f"skipped: {_listed(dataset.image_names(first), problems[first])}")
+            print(f"skipped: {listed(dataset.image_names(first), problems[first])}")
             dataset.leave_out(UNREADABLE, [dataset.image_names(first)[i] for i in problems[first]])
             dataset.keep_images(first, good)
         rows |= dict.fromkeys(keys, torch.tensor(good, dtype=torch.int64))
     return Cache(stores, shapes, rows) if stores else None
+
+
+def groups_of(dataset: BaseDataset) -> Groups:
+    """Return the keys whose images are bad together: all of them where they are paired, else each alone."""
+    return {keys[0]: keys for keys in ([dataset.keys] if dataset.paired else [(key,) for key in dataset.keys])}
+
+
+def _whole(store: Tensor | CacheFile, shapes: np.ndarray) -> Tensor:
+    return store.read([0], (int(shapes.prod(1).sum()),))[0] if isinstance(store, CacheFile) else store
 
 
 def choose_place(num_bytes: int, device: torch.device) -> Place:
@@ -183,7 +199,7 @@ def _decode_all(
     groups: Groups,
     shapes: dict[str, np.ndarray],
     bad: Problems,
-    stores: dict[str, np.ndarray],
+    stores: Stores,
     num_threads: int,
 ) -> Problems:
     """Decode what is not ``bad`` into ``stores``, or just look when there are none; return all that is bad.
@@ -196,7 +212,7 @@ def _decode_all(
         if len(keys) == 1 and (ready := dataset.whole(first)) is not None:
             found[first] = {}
             if stores:
-                stores[first][:] = ready.reshape(-1)
+                _put(stores[first], 0, ready)
             continue
         known = bad[first]
         ends = {key: shapes[key].prod(1).cumsum() for key in keys}
@@ -215,12 +231,18 @@ def _decode_all(
                     name = dataset.image_names(key)[index]
                     raise ValueError(f"{name} decodes to {image.shape}, not to {promised}")
                 if stores:
-                    end = int(ends[key][index])
-                    stores[key][end - image.size : end] = image.reshape(-1)
+                    _put(stores[key], int(ends[key][index]) - image.size, image)
 
         looked = _each(len(shapes[first]), decode, num_threads, "reading images")
         found[first] = dict(sorted((known | looked).items()))
     return found
+
+
+def _put(store: Tensor | CacheFile, start: int, numbers: np.ndarray) -> None:
+    if isinstance(store, CacheFile):
+        store.write(start, numbers)
+    else:
+        store.numpy()[start : start + numbers.size] = numbers.reshape(-1)
 
 
 def _check_bad(dataset: BaseDataset, bad: Problems, max_bad: float) -> None:
@@ -229,7 +251,7 @@ def _check_bad(dataset: BaseDataset, bad: Problems, max_bad: float) -> None:
         if len(found) > max_bad * len(names) or (found and len(found) == len(names)):
             part = "all" if len(found) == len(names) else "more than a tenth"
             raise ValueError(
-                f"{_listed(names, found)}. That is {part} of {dataset.opt.dataroot}: is this the right folder?"
+                f"{listed(names, found)}. That is {part} of {dataset.opt.dataroot}: is this the right folder?"
             )
 
 
@@ -259,70 +281,8 @@ def _each(num: int, work: Callable[[int], None], num_threads: int, title: str) -
     return bad
 
 
-def _listed(names: Sequence[str], bad: dict[int, str]) -> str:
-    """Return how many files are bad, and the names of the first."""
+def listed(names: Sequence[str], bad: dict[int, str], num: int = 0) -> str:
+    """Return how many files of ``num``, or of all, are bad, and the names of the first."""
     named = [f"{names[i]} ({problem})" for i, problem in bad.items()]
     more = f"; and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return f"{len(bad)} of {len(names)} images cannot be read: {'; '.join(named[:NAMED])}{more}"
-
-
-def _on_disk(
-    dataset: BaseDataset,
-    shapes: dict[str, np.ndarray],
-    folder: Path,
-    decode: Callable[[dict[str, np.ndarray]], Problems],
-) -> tuple[dict[str, Tensor], Problems]:
-    """Map files of decoded images into memory, which an earlier run may have written; return them and what is bad."""
-    digest = hashlib.sha256("\n".join(dataset.fingerprint()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {key: folder / f"{digest}_{key}.npy" for key in shapes}
-    record = folder / f"{digest}.json"  # written last: where it stands, the files are whole
-    if not (record.exists() and all(f.exists() for f in files.values())):
-        _remove_leftovers(folder)
-        write_text(record, json.dumps(_write_files(dataset.dtype, shapes, files, decode)))
-    # Mapped copy on write: torch wants it writable, and the files stay as they are.
-    stores = {key: torch.from_numpy(np.load(file, mmap_mode="c")) for key, file in files.items()}
-    noted = json.loads(record.read_text())
-    return stores, {key: {int(i): problem for i, problem in found.items()} for key, found in noted.items()}
-
-
-def _write_files(
-    images_dtype: torch.dtype,
-    shapes: dict[str, np.ndarray],
-    files: dict[str, Path],
-    decode: Callable[[dict[str, np.ndarray]], Problems],
-) -> Problems:
-    """Decode into files under temporary names, and name them when all is there; return what is wrong with the bad."""
-    unfinished = {key: file.with_suffix(f".{os.getpid()}.tmp") for key, file in files.items()}
-    create: Callable[..., np.ndarray] = np.lib.format.open_memmap
-    dtype = torch.empty(0, dtype=images_dtype).numpy().dtype
-    try:
-        stores = {key: create(unfinished[key], "w+", dtype, (int(s.prod(1).sum()),)) for key, s in shapes.items()}
-        for file in unfinished.values():
-            _reserve(file)
-        found = decode(stores)
-        for key, store in stores.items():
-            store.flush()  # type: ignore[attr-defined]
-            unfinished[key].replace(files[key])
-    finally:
-        for file in unfinished.values():
-            file.unlink(missing_ok=True)
-    return found
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files of processes that were killed: those that nobody wrote to for a day."""
-    for file in folder.glob("*.tmp"):
-        with contextlib.suppress(OSError):  # another process may be doing the same
-            if time.time() - file.stat().st_mtime > 86400:
-                file.unlink()
-
-
-def _reserve(file: Path) -> None:
-    """Take the space for all of ``file`` at once; raise OSError when there is too little.
-
-    Without this a full disk would kill the process while it writes through the map.
-    """
-    if hasattr(os, "posix_fallocate"):
-        with file.open("r+b") as opened:
-            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return f"{len(bad)} of {num or len(names)} images cannot be read: {'; '.join(named[:NAMED])}{more}"

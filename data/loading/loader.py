@@ -1,19 +1,21 @@
 """Batches for training: in an order, and with crops and flips, that follow from (seed, epoch) alone."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
+from data.loading.order import in_blocks
 from data.loading.prefetch import ahead
-from data.transforms import MIDDLE, crop, flip_some, to_float
+from data.loading.undecoded import Problems, Sample, Undecoded, together
+from data.transforms import MIDDLE, flip_some, to_float
+from util.console import warn
 from util.open_image import allow_pixels
 from util.seeding import CROP, FLIP, ORDER, PICK, draws, generator
 from util.spread import spread
@@ -36,6 +38,7 @@ class Loader:
         num_threads: int,
         part: int = 0,
         num_parts: int = 1,
+        stand_ins: bool = False,
     ) -> None:
         """Prepare batches; the last, partial batch of an epoch is left out.
 
@@ -48,6 +51,8 @@ class Loader:
             num_threads: worker processes that decode.
             part: of the batches of an epoch, this loader yields the part of this number.
             num_parts: how many parts they have, each of ``batch_size``.
+            stand_ins: whether another image takes the place of one that turns out to be bad as it is decoded; or else
+                that is an error.
 
         Raises:
             ValueError: the batch is larger than the data set.
@@ -62,6 +67,7 @@ class Loader:
         self.device = device
         self.num_threads = num_threads
         self.part, self.num_parts = part, num_parts
+        self.problems = Problems(dataset, stand_ins)
         self.sizes_differ = dataset.spec.image_size == (0, 0)
         # What lies in the host's memory, or in a file, is fetched while the GPU is at work.
         self.is_ahead = device.type == "cuda" and cache is not None and not cache.is_on_gpu
@@ -78,16 +84,23 @@ class Loader:
             seed=seed,
             device=self.device,
             num_threads=self.num_threads,
+            stand_ins=self.problems.stand_ins,
         )
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of ``epoch`` (from 1), from batch ``first`` (from 0) on."""
-        order = torch.arange(len(self.dataset))
-        if not self.dataset.opt.serial_batches:
-            order = torch.randperm(len(self.dataset), generator=generator(self.seed, ORDER, epoch))
-        own = list(order.split(self.batch_size))[self.part :: self.num_parts]
-        for _, batch in self._batches(own[first : len(self)], epoch):
+        order = self._order(generator(self.seed, ORDER, epoch))
+        starts = range(self.part * self.batch_size, len(order), self.num_parts * self.batch_size)[first : len(self)]
+        for _, batch in self._batches((order[start : start + self.batch_size] for start in starts), epoch):
             yield batch
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """Return all samples in the order in which an epoch takes them."""
+        if self.dataset.opt.serial_batches:
+            return torch.arange(len(self.dataset))
+        if self.dataset.opt.shuffle == "blocks" and (shards := self.dataset.shards()) is not None:
+            return in_blocks(shards, generator)
+        return torch.randperm(len(self.dataset), generator=generator)
 
     def in_order(self, num: int) -> Iterator[tuple[Batch, list[str]]]:
         """Yield the first ``num`` samples, nothing random about them, with their names.
@@ -114,10 +127,11 @@ class Loader:
         ((_, batch),) = self._batches([indices])
         return batch
 
-    def _batches(self, chunks: list[Tensor], epoch: int | None = None) -> Iterator[tuple[Tensor, Batch]]:
+    def _batches(self, chunks: Iterable[Tensor], epoch: int | None = None) -> Iterator[tuple[Tensor, Batch]]:
         """Yield samples ``chunks`` batch by batch; with the random picks, crops and flips of ``epoch`` or without."""
-        picks = [self._pick(indices.numpy(), epoch) for indices in chunks]
-        raw = self._cached(picks) if self.cache else self._decoded(picks)
+        chunks, picked = itertools.tee(chunks)
+        picks = (self._pick(indices.numpy(), epoch) for indices in picked)
+        raw = self._cached(self.cache, picks) if self.cache else self._decoded(picks)
         if self.is_ahead:
             raw = ahead({key: pinned(image) for key, image in images.items()} for images in raw)
         for indices, images in zip(chunks, raw, strict=True):
@@ -148,21 +162,30 @@ class Loader:
         """Return what tells the random numbers of ``key`` from other keys'; nothing where all move together."""
         return () if self.dataset.paired else (self.dataset.keys.index(key),)
 
-    def _cached(self, picks: list[Pick]) -> Iterator[dict[str, Tensor]]:
-        assert self.cache
+    def _cached(self, cache: Cache, picks: Iterator[Pick]) -> Iterator[dict[str, Tensor]]:
         size = self.dataset.crop_size
         for pick in picks:
-            yield {k: self.cache.fetch(k, torch.from_numpy(rows), size, at) for k, (rows, at) in pick.items()}
+            try:
+                images = {k: cache.fetch(k, torch.from_numpy(rows), size, at) for k, (rows, at) in pick.items()}
+            except OSError as error:
+                warn(f"the disk cache cannot be read any more, so images are decoded as they are needed: {error}")
+                self.cache = None
+                yield from self._decoded(itertools.chain([pick], picks))
+                return
+            yield images
 
-    def _decoded(self, picks: list[Pick]) -> Iterator[dict[str, Tensor]]:
-        yield from DataLoader(
-            _Undecoded(self.dataset),
-            batch_sampler=[_samples(pick) for pick in picks],
+    def _decoded(self, picks: Iterable[Pick]) -> Iterator[dict[str, Tensor]]:
+        for images, bad in DataLoader(
+            Undecoded(self.dataset, self.problems.stand_ins),
+            batch_sampler=map(_samples, picks),
             num_workers=self.num_threads,
+            collate_fn=together,
             pin_memory=self.device.type == "cuda",
             worker_init_fn=partial(_begin, self.dataset.opt.max_pixels),
             generator=torch.Generator(),  # of the workers' seeds, which nothing uses: the global one is left alone
-        )
+        ):
+            self.problems.note(bad, self.batch_size, is_whole=images is not None)
+            yield images
 
     def _shapes(self, indices: Tensor) -> list[tuple[tuple[int, ...], ...]]:
         """Return the shapes of the images of each sample, when nothing is random."""
@@ -208,7 +231,7 @@ def pinned(images: Tensor) -> Tensor:
     return images.pin_memory()
 
 
-def _samples(pick: Pick) -> list[dict[str, tuple[int, np.ndarray]]]:
+def _samples(pick: Pick) -> list[Sample]:
     """Return a batch's picks sample by sample."""
     places = {key: np.broadcast_to(at, (len(rows), 2)) for key, (rows, at) in pick.items()}
     num = len(next(iter(places.values())))
@@ -218,14 +241,3 @@ def _samples(pick: Pick) -> list[dict[str, tuple[int, np.ndarray]]]:
 def _begin(max_pixels: int, worker: int) -> None:
     """Have a new process read images of up to ``max_pixels``, as this one does."""
     allow_pixels(max_pixels)
-
-
-class _Undecoded(Dataset[dict[str, Any]]):
-    """The images of a data set in their own dtype, for worker processes."""
-
-    def __init__(self, dataset: BaseDataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, sample: dict[str, tuple[int, np.ndarray]]) -> dict[str, Tensor]:
-        size = self.dataset.crop_size
-        return {key: crop(self.dataset.decode(key, row), size, place) for key, (row, place) in sample.items()}

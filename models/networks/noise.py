@@ -5,15 +5,16 @@ from typing import Literal
 
 from torch import nn
 
-from models.networks import dcgan, mlp, one_size, res, sngan
+from models.networks import dcgan, mlp, one_size, projected, res, sngan
 from models.networks.architecture import Architecture
 from models.networks.dcgan import NormD
 from models.networks.labels import LabelCode, LabelInput
 from models.networks.sides import Upsample
 
 NoiseNet = Literal["conv", "dcgan", "mlp", "conv28", "conv32", "conv_k8", "res", "sngan"]
+NoiseNetD = Literal[NoiseNet, "projected"]
 
-SIZES: dict[NoiseNet, tuple[int, ...]] = {  # image sides that a network supports, in pixels; mlp supports any
+SIZES: dict[NoiseNetD, tuple[int, ...]] = {  # image sides that a network supports, in pixels; others support any
     "conv": dcgan.SIZES,
     "dcgan": dcgan.SIZES,
     "conv28": (28,),
@@ -23,7 +24,7 @@ SIZES: dict[NoiseNet, tuple[int, ...]] = {  # image sides that a network support
     "sngan": sngan.SIZES,
 }
 
-PROJECTING: tuple[NoiseNet, ...] = ("res", "sngan")  # D takes labels by projection only
+PROJECTING: tuple[NoiseNetD, ...] = ("res", "sngan", "projected")  # D takes labels by projection only
 CLASS_NORMS: tuple[NoiseNet, ...] = ("sngan",)  # G takes labels, one-hot, in a norm for each class
 
 
@@ -49,7 +50,7 @@ class NoiseGeneratorArchitecture(Architecture):
 class NoiseDiscriminatorArchitecture(Architecture):
     """A discriminator of such images."""
 
-    netD: NoiseNet
+    netD: NoiseNetD
     nc: int
     image_size: tuple[int, int]
     num_classes: int = 0
@@ -94,10 +95,11 @@ def create_generator(arch: NoiseGeneratorArchitecture) -> nn.Module:
 
 
 def create_discriminator(arch: NoiseDiscriminatorArchitecture) -> nn.Module:
-    """Return a network from images, and labels where there are classes, to logits (N, 1).
+    """Return a network from images, and labels where there are classes, to logits (N, 1), of projected (N, K).
 
     Raises:
-        ValueError: it takes no images of this size.
+        LookupError: projected: what it needs is not installed.
+        ValueError: it takes no images of this size, or of these channels.
     """
     _check_size("--netD", arch.netD, arch.image_size)
     nc, size, ndf, eps = arch.nc, arch.image_size[0], arch.ndf, arch.norm_eps
@@ -120,22 +122,25 @@ def create_discriminator(arch: NoiseDiscriminatorArchitecture) -> nn.Module:
             return res.ResDiscriminator(nc, size, ndf, eps, dropout, code, norm, arch.res_blocks)
         case "sngan":
             return sngan.SNGANDiscriminator(nc, size, ndf, code)
+        case "projected":
+            return projected.ProjectedDiscriminator(nc, arch.image_size, ndf, eps, dropout, code, norm)
 
 
-def _check_size(flag: str, kind: NoiseNet, image_size: tuple[int, int]) -> None:
+def _check_size(flag: str, kind: NoiseNetD, image_size: tuple[int, int]) -> None:
     """Raise ValueError when network ``kind``, asked for by ``flag``, does not support this height and width."""
     height, width = image_size
     if kind in SIZES and (height != width or height not in SIZES[kind]):
         made = ", ".join(map(str, SIZES[kind]))
         wanted = str(height) if height == width else f"{height} x {width}"
         others = [name for name in SIZES if height == width and height in SIZES[name]]
+        verb = "makes" if flag.endswith("G") else "takes"
         raise ValueError(
-            f"{flag} {kind} makes images of {made} pixels, not {wanted}: "
+            f"{flag} {kind} {verb} images of {made} pixels, not {wanted}: "
             f"change --image_size, or use {flag} {' or '.join([*others, 'mlp'])}"
         )
 
 
-def _label_code(num_classes: int, kind: NoiseNet, label_input: LabelInput, label_dim: int) -> LabelCode | None:
+def _label_code(num_classes: int, kind: NoiseNetD, label_input: LabelInput, label_dim: int) -> LabelCode | None:
     """Return how labels enter network ``kind``; None when there are no classes."""
     width = label_dim or (num_classes if kind == "mlp" else 100)
     return LabelCode(num_classes, label_input, width) if num_classes else None

@@ -201,12 +201,12 @@ def has_batch_norm(net: nn.Module) -> bool:
 
 
 def add_spectral_norm(net: nn.Module) -> nn.Module:
-    """Divide the weight of every linear layer and convolution of ``net`` by its largest singular value; return it.
+    """Divide the weights of linear layers and convolutions that learn by their largest singular values; return ``net``.
 
     Miyato et al. 2018, arXiv:1802.05957, Eq. 8; each pass in training mode improves the estimate once (Algorithm 1).
     """
     for module in list(net.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and isinstance(module.weight, nn.Parameter):
             outputs = 1 if isinstance(module, nn.ConvTranspose2d) else 0
             register_parametrization(module, "weight", SpectralNorm(module.weight, dim=outputs))
     return net

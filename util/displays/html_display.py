@@ -177,7 +177,7 @@ def _epochs_section() -> Any:
 def _commands_section(commands: dict[str, str]) -> Any:
     section = tags.section(tags.h2("Commands"), id="commands")
     for caption, command in commands.items():
-        section.add(tags.h3(caption), tags.pre(tags.code(command), tabindex="0"))
+        section.add(tags.div(tags.h3(caption), tags.pre(tags.code(command), tabindex="0"), id=f"command-{caption}"))
     return section
 
 

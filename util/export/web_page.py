@@ -16,7 +16,7 @@ ASSETS = Path(__file__).parents[1] / "pages" / "assets"
 ORT_SCRIPT, ORT_WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"  # of onnxruntime-web
 ORT_FILE = "ort.js"  # what pages share that do not hold it themselves
 SCRIPTS = {
-    "noise": ("random.js", "gif.js", "model.js", "draw.js"),
+    "noise": ("random.js", "gif.js", "webp.js", "model.js", "draw.js"),
     "translation": ("model.js", "sketch.js", "translate.js"),
 }
 BODIES = {"noise": "draw.html", "translation": "translate.html"}
@@ -72,8 +72,30 @@ def model_page(
     check_card(card)
     facts = card | {"examples": [_data_url(image) for image in examples], "colors": pens(examples)}
     script = f"<script>{ort}</script>" if ort else f'<script src="{ORT_FILE}"></script>'
+    return _assemble(title, facts, _packed(model), script, _data_url(preview, "JPEG"))
+
+
+def renewed(page: bytes) -> bytes:
+    """Return a page that ``model_page`` wrote as it writes it now; model, card and pictures stay as they are.
+
+    Raises:
+        ValueError: it is no such page.
+    """
+    text = page.decode("utf-8")
+    title = re.search(r"<title>(.*?)</title>", text)
+    facts = re.search(r'<script type="application/json" id="card">(.*?)</script>', text)
+    model = re.search(r'<script type="text/plain" id="model">(.*?)</script>', text)
+    ort = re.search(r'<script(?:>var ORT.*?| src="ort.js">)</script>', text, re.S)
+    preview = re.search(r'<noscript id="fallback">.*?<img src="(.*?)"', text)
+    if not (title and facts and model and ort and preview):
+        raise ValueError("this is no page of scripts/export.py --format web")
+    return _assemble(html.unescape(title[1]), json.loads(facts[1]), model[1], ort[0], preview[1])
+
+
+def _assemble(title: str, facts: dict[str, Any], model: str, script: str, preview: str) -> bytes:
+    """Return the page: ``facts`` are the card and more for its scripts, ``model`` is packed, ``preview`` a data URL."""
     style = "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "model.css"))
-    scripts = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS[card["kind"]])
+    scripts = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS[facts["kind"]])
     engine = (ASSETS / "engine.js").read_text(encoding="utf-8")
     assert "</script" not in scripts + engine and "</style" not in style
     text = f"""<!doctype html>
@@ -88,18 +110,18 @@ def model_page(
 </head>
 <body>
 <main>
-<header><h1>{html.escape(title)}</h1><p class="muted">{html.escape(_subtitle(card))}</p>
+<header><h1>{html.escape(title)}</h1><p class="muted">{html.escape(_subtitle(facts))}</p>
 <p id="status" role="status">starting … (if this stays, the browser does not run the scripts of this page)</p></header>
-{(ASSETS / BODIES[card["kind"]]).read_text(encoding="utf-8")}
+{(ASSETS / BODIES[facts["kind"]]).read_text(encoding="utf-8")}
 <noscript id="fallback">{_fallback(preview)}</noscript>
 <div id="sorry" hidden></div>
 <footer>
 <p>The model runs in this page, on your device, by WebAssembly and in one thread. Nothing is sent anywhere.</p>
-<details><summary>About this model</summary>{_table(card)}</details>
+<details><summary>About this model</summary>{_table(facts)}</details>
 </footer>
 </main>
 <script type="application/json" id="card">{_inline(facts)}</script>
-<script type="text/plain" id="model">{_packed(model)}</script>
+<script type="text/plain" id="model">{model}</script>
 <script type="text/plain" id="engine">{engine}</script>
 {script}
 <script>{scripts}</script>
@@ -151,12 +173,11 @@ def _subtitle(card: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _fallback(preview: Image.Image) -> str:
-    url = _data_url(preview, "JPEG")
+def _fallback(preview: str) -> str:
     return (
         "<p>This page runs a neural network. It needs JavaScript and WebAssembly, in Chrome or Edge from 91, Firefox "
         "from 113, Safari from 16.4 on. This is what the model makes:</p>"
-        f'<p><img src="{url}" alt="images that the model made"></p>'
+        f'<p><img src="{preview}" alt="images that the model made"></p>'
     )
 
 

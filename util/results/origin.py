@@ -37,18 +37,19 @@ def read_origin(results: Path) -> dict[str, Any]:
     return read_section(path, "origin") if path.exists() else {}
 
 
-def place_for(results: Path, origin: Mapping[str, Any]) -> Path:
+def place_for(results: Path, origin: Mapping[str, Any]) -> tuple[Path, list[str]]:
     """Return the folder for new results: ``results``, or beside it where those there are of another kind.
 
-    What is about to be replaced, though it was made with other options, is told.
+    Also return what is to be told of that: what stays, and what is replaced though it was made with other options.
     """
+    notes = []
     for folder in _numbered(results):
         earlier = read_origin(folder)
         if not folder.exists() or all(earlier.get(name, origin[name]) == origin[name] for name in KIND):
             if folder.exists() and earlier.get("given", origin["given"]) != origin["given"]:
-                print(f"replacing {folder}, which was made with {_command(earlier['given'])}")
-            return folder
-        print(f"{folder} stays as it is: it was made {_difference(earlier, origin)}")
+                notes.append(f"replacing {folder}, which was made with {_command(earlier['given'])}")
+            return folder, notes
+        notes.append(f"{folder} stays as it is: it was made {_difference(earlier, origin)}")
     raise AssertionError("there are numbers without end")
 
 

@@ -8,9 +8,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from util import distributed
 from util.config_file import read_section
-from util.files import written_whole
+from util.files import FolderLock, written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
 from util.metrics.score import COLUMNS, Score, table
-from util.pages.results_page import ResultsPage
+from util.pages.results_page import ResultsPage, Seen
 from util.registry import did_you_mean
+from util.results.origin import place_for, write_origin
 from util.runs import OPTIONS_FILE
 from util.types import Grid
 
@@ -69,8 +70,10 @@ def _read_label(word: str, classes: Sequence[str]) -> int:
     if word.isdecimal() and int(word) < len(classes):
         print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
         return int(word)
+    odd = [f"{i} for {name!r}" for i, name in enumerate(classes) if "," in name or name != name.strip()]
+    by_index = f"; a name with a comma, or a space at an end, by its index: {', '.join(odd[:NAMED])}" if odd else ""
     raise ValueError(
-        f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}"
+        f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}{by_index}"
         f"{did_you_mean(word, classes)}"
     )
 
@@ -98,16 +101,21 @@ def safe_name(name: str) -> str:
 class Results:
     """The folder of one test: written beside its final place, and moved there when it is complete."""
 
-    def __init__(self, folder: Path, title: str, subtitle: str) -> None:
-        self.final = folder
+    def __init__(self, folder: Path, title: str, subtitle: str, origin: Mapping[str, Any]) -> None:
+        """Take a folder of its own beside ``folder``, where the results of ``origin`` go unless others are there.
+
+        Raises:
+            FileExistsError: what is there is nobody's results.
+        """
+        self.wanted, self.origin = folder, origin
+        self.said: list[str] = []
         self.folder = distributed.from_first(self._begin)
         self.page = ResultsPage(self.folder, title, subtitle)
 
     def _begin(self) -> Path:
-        """Make the folder to write in, and delete what killed tests left."""
-        folder = self.final
-        if folder.exists() and not (folder / "index.html").exists():
-            raise FileExistsError(f"{folder} holds no earlier results, so it is left alone: move it away first")
+        """Return a new folder to write in; delete what killed tests left."""
+        folder = self.wanted
+        self._find_place()
         folder.parent.mkdir(parents=True, exist_ok=True)
         for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of tests that were killed
             with contextlib.suppress(OSError):
@@ -115,7 +123,18 @@ class Results:
                     shutil.rmtree(leftover)
         begun = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
         begun.mkdir()
+        write_origin(begun, self.origin)
         return begun
+
+    def _find_place(self) -> None:
+        """Find where the results go as things are now, and say so where that is new."""
+        self.final, notes = place_for(self.wanted, self.origin)
+        if self.final.exists() and not (self.final / "index.html").exists():
+            raise FileExistsError(f"{self.final} holds no earlier results, so it is left alone: move it away first")
+        for note in notes:
+            if note not in self.said:
+                print(note)
+        self.said += notes
 
     def save(self, kind: str, name: str, image: Any) -> Path:
         """Write one picture to images/<kind>/<name>.png and return its path."""
@@ -130,25 +149,40 @@ class Results:
         return path
 
     def finish(self) -> Path:
-        """Write the page, put the folder in its place, where an earlier test's goes; return the page's path."""
+        """Write the page, put the folder in its place, where an earlier test's goes; return the page's path.
+
+        Of several tests of one run that end at once each waits for the others, and finds what they left.
+        """
         self.page.write()
-        earlier = self.folder.with_suffix(".earlier.tmp")
-        earlier.mkdir()
-        for number in range(100):  # several tests of one run may end at once: the last one stays
-            with contextlib.suppress(FileNotFoundError):
-                self.final.rename(earlier / str(number))
-            try:
-                self.folder.rename(self.final)
-                break
-            except OSError:
-                if number == 99 or not self.final.exists():
-                    raise
+        lock = FolderLock(self.wanted.parent, seconds=60)
+        try:
+            self._find_place()
+            earlier = self.folder.with_suffix(".earlier.tmp")
+            if self.final.exists():
+                self.final.rename(earlier)
+            self.folder.rename(self.final)
+        finally:
+            lock.release()
         shutil.rmtree(earlier, ignore_errors=True)
         return self.final / "index.html"
 
 
+class Drawn(NamedTuple):
+    """A batch of images from noise."""
+
+    images: Tensor  # those that the grid shows
+    files: list[Path]
+    answers: list[tuple[str, float]]  # of the classifier, if there is one
+
+
 def draw_samples(
-    results: Results, model: "NoiseModel", labels: list[int], z: Tensor, seed: int, batch_size: int
+    results: Results,
+    model: "NoiseModel",
+    labels: list[int],
+    z: Tensor,
+    seed: int,
+    batch_size: int,
+    see: Callable[[Tensor], list[tuple[str, float]]] | None = None,
 ) -> None:
     """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
 
@@ -161,38 +195,47 @@ def draw_samples(
         z: points of noise (N, nz).
         seed: what ``z`` follows from, for the record.
         batch_size: images per pass.
+        see: tells which class a classifier sees in each image (N, C, H, W), and how probable that is to it.
     """
     classes, num = model.spec.classes, len(z)
     chosen = [labels[i % len(labels)] for i in range(num)] if labels else None
     label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
-    own: list[tuple[Tensor, list[Path]]] = []  # of each batch: the images of the grid, and all files
+    own: list[Drawn] = []
     starts = range(0, num, batch_size)[distributed.rank() :: distributed.world()]
     for start in tqdm(starts, "drawing", leave=False, disable=distributed.hides_bars()):
         part = slice(start, start + batch_size)
         images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
-        paths = []
+        own.append(Drawn(images[: max(0, ON_GRID - start)].cpu(), [], see(images) if see else []))
         for i, pixels in enumerate(to_uint8(images), start):
-            name = classes[chosen[i]] if chosen else ""
-            paths.append(results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels)))
-        own.append((images[: max(0, ON_GRID - start)].cpu(), paths))
+            name = f"{safe_name(classes[chosen[i]])}/{i:05d}" if chosen else f"{i:05d}"
+            own[-1].files.append(results.save("fake", name, to_image(pixels)))
     parts = distributed.in_order(own)
     if not distributed.is_first():
         return
     rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
+    seen: dict[Path, Seen] = {}
+    answers = [answer for part in parts for answer in part.answers]
     with written_whole(results.folder / "samples.csv", "w") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["index", "label", "class", "seed", "file"])
-        for i, path in enumerate(path for _, paths in parts for path in paths):
+        table.writerow(["index", "label", "class", "seed", "file"] + ["seen", "probability"] * bool(see))
+        for i, path in enumerate(path for part in parts for path in part.files):
             label = chosen[i] if chosen else None
             name = classes[label] if label is not None else ""
             rows[name].append(path)
-            table.writerow([i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()])
+            cells = [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
+            if answers:
+                answer, probability = answers[i]
+                seen[path] = Seen(answer, probability, answer == name or not name)
+                cells += [answer, f"{probability:.4f}"]
+            table.writerow(cells)
     shown = {name or "samples": paths[:PER_CLASS] for name, paths in rows.items() if paths}
     more = "" if num == sum(map(len, shown.values())) else f", the first {PER_CLASS} of each class are shown"
-    results.page.add_section("Samples", f"{num} images from noise, in images/fake/{more}")
-    results.page.add_gallery(shown)
+    text = f"{num} images from noise, in images/fake/{more}."
+    text += " Below each stands what the classifier sees in it." if seen else ""
+    results.page.add_section("Samples", text, results.folder / "samples.csv")
+    results.page.add_gallery(shown, seen)
     columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
-    images = torch.cat([images for images, _ in parts])
+    images = torch.cat([part.images for part in parts])
     images = images[: len(images) // columns * columns or None]  # whole rows, where there is one
     grid = results.save("grid", "grid", make_grid(Grid(images, columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")
@@ -208,4 +251,4 @@ def show_scores(results: Results, scores: Sequence[Score]) -> None:
         rows.writerow(COLUMNS)
         rows.writerows(score.cells() for score in scores)
     results.page.add_section("Metrics")
-    results.page.add_table(["metric", "value", "settings"], table(scores))
+    results.page.add_scores(scores)

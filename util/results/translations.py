@@ -14,6 +14,8 @@ from tqdm import tqdm
 from util import distributed
 from util.files import written_whole
 from util.images import save_film, save_image
+from util.member import ImageFile
+from util.metrics.pairs import PairMetric, l1, psnr, ssim
 from util.open_image import open_image
 from util.results.results import Results, safe_name
 from util.types import DataSpec
@@ -23,26 +25,27 @@ if TYPE_CHECKING:
     from models.base_model import BaseModel
     from options.test_options import TestOptions
 
-COLUMNS = ("input", "kind", "output", "width", "height")  # of samples.csv
+FIGURES: dict[str, PairMetric] = {"l1": l1, "psnr": psnr, "ssim": ssim}  # of each image whose B is known
+COLUMNS = ("input", "kind", "output", "width", "height", *FIGURES)  # of samples.csv
+MAX_ROWS = 2000  # of the page; the folders hold all
 
 
 class Source(NamedTuple):
     """The images that pictures are made of and named after."""
 
     names: Sequence[str]
-    files: Sequence[Path]
+    files: Sequence[ImageFile]
     stems: dict[str, str]
 
 
-class Picture(NamedTuple):
-    """A picture that was written, and what it was made of."""
+class Row(NamedTuple):
+    """What was made of one image."""
 
     key: str
-    index: int  # of the image among those of ``key``
-    kind: str
-    files: list[Path]  # the one to show first, the one that holds all numbers last
-    width: int
-    height: int
+    name: str
+    pictures: dict[str, Path]  # by kind
+    figures: dict[str, float]
+    cells: list[list[str | int]]  # of samples.csv, a row a picture
 
 
 def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
@@ -51,7 +54,7 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
     ``--results_layout flat`` makes that images/<path of the image>_<kind>.png, a path's folders being part of the name.
 
     Where A and B do not belong together image by image, each image is shown once, under its own name. samples.csv
-    says which file each picture was made of. Processes translate batches in turns, and the first one makes the page.
+    says which file each picture was made of.
 
     Args:
         results: where they go.
@@ -64,44 +67,53 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
     keys = dataset.keys if of_B else dataset.keys[:1]
     sources = {key: _source(dataset.image_names(key), dataset.image_files(key)) for key in keys}
     is_flat = opt.results_layout == "flat"
-    own: list[list[Picture]] = []  # of each batch
+    own: list[list[Row]] = []  # of each batch
     with tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=distributed.hides_bars()) as bar:
         for indices, batch in loader.in_turns():
+            visuals = model(batch)
+            fake, figures = _figures(visuals) if dataset.paired and "B" in dataset.keys else ("", [])
+            pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in visuals.items()}
             own.append([])
-            pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in model(batch).items()}
             for key, source in sources.items():
                 kinds = [kind for kind in pictures if (kind in of_B) == (key == "B")]
                 for i, index in enumerate(index for index in indices if index < len(source.names)):
+                    row = Row(key, source.names[index], {}, figures[i] if figures else {}, [])
                     for kind in kinds:
-                        image, stem = pictures[kind][i], source.stems[source.names[index]]
+                        image, stem = pictures[kind][i], source.stems[row.name]
                         path = results.path("", f"{flat(stem)}_{kind}") if is_flat else results.path(kind, stem)
                         written = save_image(path, image, dataset.spec.bit_depth, *_numbers_of(kind, dataset.spec))
-                        own[-1].append(Picture(key, index, kind, written, image.shape[2], image.shape[1]))
+                        row.pictures[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
+                        values = [f"{row.figures[k]:.6g}" if row.figures and kind == fake else "" for k in FIGURES]
+                        of = str(source.files[index])
+                        row.cells.append([of, kind, output, image.shape[2], image.shape[1], *values])
+                    own[-1].append(row)
             bar.update(len(indices) * distributed.world())
-    parts = distributed.in_order(own)
+    rows = [row for part in distributed.in_order(own) for row in part]
     if not distributed.is_first():
         return
-    total = sum(len(source.names) for source in sources.values())
     where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
-    results.page.add_section("Images", f"{total} samples; {where}")
-    films: dict[str, list[Path]] = {}
-    rows: dict[str, dict[int, dict[str, Path]]] = {key: {} for key in sources}  # of the page
+    where += f"; the first {MAX_ROWS} are shown" if len(rows) > MAX_ROWS else ""
+    results.page.add_section("Images", f"{len(rows)} samples; {where}.", results.folder / "samples.csv")
     with written_whole(results.folder / "samples.csv", "w") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for key, index, kind, written, width, height in (picture for part in parts for picture in part):
-            rows[key].setdefault(index, {})[kind] = written[0]
-            films.setdefault(kind, []).append(written[0])
-            output = written[-1].relative_to(results.folder).as_posix()
-            table.writerow([sources[key].files[index], kind, output, width, height])
-    for kind, paths in films.items() if opt.animate else ():
+        table.writerows(cells for row in rows for cells in row.cells)
+    for kind in dict.fromkeys(kind for row in rows for kind in row.pictures) if opt.animate else ():
         film = results.folder / "animations" / f"{kind}.webp"
         film.parent.mkdir(exist_ok=True)
-        save_film(film, _frames(paths), opt.animate)
+        save_film(film, _frames([row.pictures[kind] for row in rows if kind in row.pictures]), opt.animate)
         results.page.add_figure(film, kind)
-    for key, source in sources.items():
-        for index, shown in rows[key].items():
-            results.page.add_row(source.names[index], shown, opt.display_winsize or None)
+    for row in [row for key in sources for row in rows if row.key == key][:MAX_ROWS]:
+        results.page.add_row(row.name, row.pictures, opt.display_winsize or None, row.figures)
+
+
+def _figures(visuals: dict[str, Tensor]) -> tuple[str, list[dict[str, float]]]:
+    """Return which kind of picture is compared with the B that there is, and the figures of each; "", [] if none is."""
+    for fake, real in (("fake_B_rgb", "real_B_rgb"), ("fake_B", "real_B")):
+        if fake in visuals and real in visuals:
+            values = {name: metric(visuals[fake], visuals[real]).tolist() for name, metric in FIGURES.items()}
+            return fake, [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    return "", []
 
 
 def flat(stem: str) -> str:
@@ -118,7 +130,7 @@ def _frames(paths: Sequence[Path]) -> list[Image]:
     return [frame for frame in frames if frame.size == frames[0].size]
 
 
-def _source(names: Sequence[str], files: Sequence[Path]) -> Source:
+def _source(names: Sequence[str], files: Sequence[ImageFile]) -> Source:
     return Source(names, files, file_stems(names))
 
 

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from util.background import Do, at_once
 from util.files import sync
+from util.memory import lack_of_memory
 from util.moments import check_moments
 from util.runs import STATE_FILE
 from util.weights import load_safely, save_whole
@@ -86,6 +87,8 @@ class Checkpoint:
                     check_moments(part, saved[name])
                 part.load_state_dict(saved[name])
             except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+                if lack_of_memory(error):
+                    raise
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
                 raise ValueError(
                     f"{self.path} does not fit this model ({name}: {reason:.300}); "

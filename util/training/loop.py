@@ -37,6 +37,7 @@ def train_model(run: "Run", loader: "Loader", stepper: "Stepper", preview: Batch
             factor = lr_factor(opt.lr_policy, at.epoch, opt.n_epochs, opt.n_epochs_decay, opt.lr_decay_iters)
             factor *= measuring.plateau.factor * run.divergence.factor
             model.scale_lr(factor)
+            model.schedule((at.epoch - 1) / opt.total_epochs)
             reporter.begin_epoch(at)
             run.clock.start(at)
 

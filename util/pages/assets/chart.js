@@ -64,20 +64,20 @@ function valueRange(values) {
   return [low >= 0 && low < 0.4 * high ? 0 : low - margin, high + margin];
 }
 
-// An SVG path through the points, interrupted at nulls; a point on its own becomes a dot.
+// An SVG path through the points, interrupted at nulls.
 function linePath(points, toX, toY) {
-  let path = "", open = false, alone = false;
+  let path = "", open = false;
   for (const [x, y] of points) {
-    if (y === null) {
-      if (alone) path += "h.01";
-      open = alone = false;
-      continue;
-    }
-    path += `${open ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
-    alone = !open;
-    open = true;
+    if (y !== null) path += `${open ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
+    open = y !== null;
   }
-  return alone ? path + "h.01" : path;
+  return path;
+}
+
+// The points that no line leads to or from: they are drawn as dots.
+function lonePoints(points) {
+  const isGap = (point) => !point || point[1] === null;
+  return points.filter((point, i) => !isGap(point) && isGap(points[i - 1]) && isGap(points[i + 1]));
 }
 
 function shape(parent, tag, attributes, text) {
@@ -135,13 +135,17 @@ function drawChart(box, chart) {
   const hole = (point) => (drawable(point) ? point : [point[0], null]);
   for (const [kind, limit] of [["points", 700], ["means", 1000]]) {
     for (const line of chart.lines) {
-      const d = linePath(thin(line[kind], limit).map(hole), toX, toY);
+      const points = thin(line[kind], limit).map(hole);
+      const d = linePath(points, toX, toY);
       const only = kind === "means" || line.means.length === 0 ? "mean" : "raw";
       shape(plot, "path", { class: `line ${only}`, d, style: `stroke: ${line.color}`, "stroke-dasharray": line.dashed ? "6 4" : "none" });
+      for (const [x, y] of lonePoints(points)) {
+        shape(plot, "circle", { class: "dot", cx: toX(x).toFixed(1), cy: toY(y).toFixed(1), r: 3.5, style: `fill: ${line.color}` });
+      }
     }
   }
   const cursor = shape(svg, "line", { class: "cursor", y1: top, y2: height - bottom, visibility: "hidden" });
   return { toX, fromX, cursor };
 }
 
-if (typeof module !== "undefined") module.exports = { niceTicks, logTicks, formatNumber, thin, valueRange, linePath };
+if (typeof module !== "undefined") module.exports = { niceTicks, logTicks, formatNumber, thin, valueRange, linePath, lonePoints };

@@ -1,7 +1,13 @@
-// The curves of several runs, of which data.js tells: compare({"name": ..., "lines": {"run": [[images, value], ...]}}).
+// The curves of several runs, of which data.js tells: compareRuns(["run", ...]), then
+// compare({"name": ..., "lines": {"run": [[images, value], ...]}}) for each chart.
 "use strict";
 
 const charts = [];
+let runs = [];
+
+function compareRuns(names) {
+  runs = names;
+}
 
 function compare(chart) {
   charts.push(chart);
@@ -9,7 +15,6 @@ function compare(chart) {
 
 function draw() {
   const box = document.getElementById("charts");
-  const runs = [...new Set(charts.flatMap((chart) => Object.keys(chart.lines)))];
   box.replaceChildren();
   const places = charts.map((chart, index) => {
     const figure = document.createElement("figure");

@@ -5,7 +5,7 @@ const NUM = 24; // samples
 const WALK = 900; // milliseconds from one sample to the next
 const FRAMES = 24; // of a saved walk, there; as many lead back
 const AT_ONCE = 60; // milliseconds that a batch may take: the picture must not wait longer for its turn
-const GIF_SIDE = 256; // pixels at least
+const FILM_SIDE = 256; // pixels at least
 
 async function drawPage(run) {
   const picture = byId("picture");
@@ -187,20 +187,24 @@ async function drawPage(run) {
     saveCanvas(sheet, fileName("samples.png"));
   };
 
-  byId("save-gif").onclick = async () => {
+  async function saveWalk(kind, encode) {
     const { from, to, label } = { ...state, from: zs[state.fromIndex] };
-    const factor = Math.ceil(GIF_SIDE / Math.max(...card.image_size));
+    const factor = Math.ceil(FILM_SIDE / Math.max(...card.image_size));
     const frames = [];
     for (let i = 0; i < FRAMES; i++) {
       say(`drawing frame ${i + 1} of ${FRAMES} …`);
       const eased = (1 - Math.cos((Math.PI * i) / (FRAMES - 1))) / 2;
       frames.push(enlarged(toPixels(await draw([between(from, to, eased)], label)), factor));
     }
-    say("packing the GIF …");
+    say("packing the film …");
     await new Promise((done) => setTimeout(done));
-    const bytes = encodeGif([...frames, ...frames.slice(1, -1).reverse()], 60);
-    saveBlob(new Blob([bytes], { type: "image/gif" }), fileName("walk.gif"));
-  };
+    const bytes = await encode([...frames, ...frames.slice(1, -1).reverse()], 60);
+    saveBlob(new Blob([bytes], { type: `image/${kind}` }), fileName(`walk.${kind}`));
+  }
+
+  byId("save-gif").onclick = () => saveWalk("gif", encodeGif);
+  byId("save-webp").onclick = () => saveWalk("webp", encodeWebp);
+  byId("save-webp").hidden = !canWebp(); // Safari draws WebP, but writes none
 
   document.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;

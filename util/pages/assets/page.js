@@ -96,6 +96,8 @@ function showStatus() {
   const warnings = status ? status.warnings : [];
   byId("warnings").hidden = !warnings.length;
   byId("warnings").replaceChildren(...warnings.map((text) => element("li", {}, text)));
+  const resume = byId("command-resume");
+  if (resume) resume.hidden = status?.state === "finished"; // there is nothing to resume
 }
 
 function show() {
