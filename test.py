@@ -14,6 +14,7 @@ if __name__ == "__main__":
 
     begin("test.py")
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,10 +26,14 @@ from options.parse import Config, message_of, warn_unused
 from options.parse_tested import parse_test
 from options.test_options import COMMON, OF_NOISE, OF_PLACE, OF_TRANSLATION, TestOptions
 from util.config_file import options_table
-from util.console import warn
+from util.console import one_line_errors, only_first_speaks, said_once, warn
 from util.files import write_text
+from util.launch import launch
+from util.metrics.names import OF_CLASSES
 from util.results.origin import KIND
 from util.runs import TEST_TABLE
+
+DAY = 86400.0  # seconds that the processes wait for the one that has most to do
 
 if TYPE_CHECKING:
     from data.loading.loader import Loader
@@ -37,8 +42,16 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and write the results; a user's mistake ends in one line and status 2 (options) or 1."""
-    config = parse_test(__doc__ or "", argv, find_model, find_dataset)
-    from util.console import one_line_errors
+    with said_once():
+        config = parse_test(__doc__ or "", argv, find_model, find_dataset)
+    if config.run.num_processes > 1 and "WORLD_SIZE" not in os.environ:
+        launch(test_or_tell, config.run.num_processes, config)
+    else:
+        test_or_tell(config)
+
+
+def test_or_tell(config: Config[TestOptions]) -> None:
+    """Write the results; when that is not possible, end the process with one line and status 1."""
     from util.memory import naming_memory
 
     kinds = ValueError, OSError, LookupError, FloatingPointError
@@ -54,6 +67,7 @@ def test(config: Config[TestOptions]) -> None:
     from data.held_out import BATCH, open_held_out
     from models.noise import NoiseModel
     from models.trained import load_trained
+    from util import distributed
     from util.begin import interrupts_raise
     from util.device import pick_device
     from util.metrics.evaluator import Evaluator
@@ -67,7 +81,9 @@ def test(config: Config[TestOptions]) -> None:
     from util.training.summary import diagnose
 
     interrupts_raise()
-    opt = config.run
+    only_first_speaks()
+    distributed.start("gloo", DAY)
+    opt, is_first = config.run, distributed.is_first()
     model, weights = load_trained(config, pick_device(opt.device))
     subtitle = f"{config.model_name}, epoch {opt.label}, {weights}, seed {opt.seed}"
     if opt.label == "best" and (best := read_best(opt.run_dir)):
@@ -93,8 +109,12 @@ def test(config: Config[TestOptions]) -> None:
             model.spec.classes,
         )
         open_train = partial(open_data, config, model, "train")
-        evaluator = Evaluator(opt, held_out, open_train, batch_size=opt.batch_size, learnt_from=model.learnt_from)
-        evaluator.check(model)
+        create = partial(Evaluator, opt, held_out, open_train, batch_size=opt.batch_size, learnt_from=model.learnt_from)
+        evaluator = distributed.on_first(create)
+        if not is_first and set(OF_CLASSES) & set(opt.metrics):  # the classifier sees what each process draws
+            evaluator = create()
+        if evaluator:
+            evaluator.check(model)
     origin = describe_origin(opt.run_dir, opt.label, *results_of(config))
     results = Results(opt.results_dir / opt.name / f"{opt.phase}_{opt.label}", opt.name, subtitle, origin)
     with evaluating(model) if opt.eval else torch.no_grad():
@@ -103,14 +123,18 @@ def test(config: Config[TestOptions]) -> None:
             z = truncated(model.latents(opt.num_test or 100, opt.seed), opt.truncation)
             see = evaluator.see if evaluator and evaluator.judge else None
             draw_samples(results, model, labels, z, opt.seed, opt.batch_size or 50, see)
-            show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
+            if is_first:
+                show_latents(results, model, labels, z, opt, lambda phase: open_data(config, model, phase))
         else:
-            loader = open_data(config, model, limit=opt.num_test)
+            loader = open_data(config, model, limit=opt.num_test, shared=True)
             tell(loader.dataset, trains=False)
             model.check_batch(loader.preview(1), config.dataset_mode)
             translate_all(results, model, loader, opt)
-        if evaluator:
+        if evaluator and is_first:
             show_scores(results, evaluator.measure(model))
+    distributed.stop()
+    if not is_first:
+        return
     print(f"{subtitle}\nresults: {results.finish().resolve()}")
     leave_options(config)
     if opt.verbose:
@@ -136,10 +160,13 @@ def results_of(config: Config[TestOptions]) -> tuple[dict[str, Any], dict[str, A
     return kind, {name: options[name] for name in sorted(others & options.keys())}
 
 
-def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0) -> "Loader":
+def open_data(
+    config: Config[TestOptions], model: "BaseModel", phase: str = "", limit: int = 0, shared: bool = False
+) -> "Loader":
     """Return a loader of the run's data, or of ``--dataroot``, in the phase that is tested; or of another, as trained.
 
-    Of the data only the first ``limit`` samples are read, which is said; 0: all.
+    Of the data only the first ``limit`` samples are read, which is said; 0: all. ``shared``: every process opens
+    it, for its share.
     """
     opt = config.run
     options = config.data.like(model.spec)
@@ -153,7 +180,7 @@ def open_data(config: Config[TestOptions], model: "BaseModel", phase: str = "", 
         dataset.keep(range(limit))
     # Without --eval as the reference tests: batch norm with the statistics of one image.
     batch_size = (opt.batch_size or 8) if opt.eval else 1
-    return create_loader(dataset, opt, batch_size, model.device, trains=False)
+    return create_loader(dataset, opt, batch_size, model.device, trains=False, shared=shared)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def train(config: Config[TrainOptions]) -> None:
     opt, spec = config.run, dataset.spec
     model = create_model(config.model_name, config.model, spec, device, opt.seed, opt.batch_size)
     share_statistics(model, opt.sync_batchnorm)
-    loader = create_loader(dataset, opt, opt.batch_size, device)
+    loader = create_loader(dataset, opt, opt.batch_size, device, shared=True)
     loader.check_sizes(model.min_side)
     model.check_batch(preview := loader.preview(), config.dataset_mode)
     found = tell(dataset)

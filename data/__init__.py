@@ -43,7 +43,13 @@ def create_dataset(name: str, opt: BaseDataset.Options) -> BaseDataset:
 
 
 def create_loader(
-    dataset: BaseDataset, opt: BaseOptions, batch_size: int, device: torch.device, *, trains: bool = True
+    dataset: BaseDataset,
+    opt: BaseOptions,
+    batch_size: int,
+    device: torch.device,
+    *,
+    trains: bool = True,
+    shared: bool = False,
 ) -> Loader:
     """Decode a data set as ``--cache`` says, dropping files that are bad, and return what yields its batches.
 
@@ -54,8 +60,9 @@ def create_loader(
         opt: says how it is kept, and the seed.
         batch_size: images at a time.
         device: to which they go.
-        trains: whether the images are to be trained on, by all processes, each on its part; those that are shown or
-            measured may be mostly bad, and fewer than ``batch_size``.
+        trains: whether the images are to be trained on; those that are shown or measured may be mostly bad, and
+            fewer than ``batch_size``.
+        shared: whether all processes open them, for each to take its part.
 
     Raises:
         ValueError: too many of the files are bad, or the batch is larger than what is to be trained on.
@@ -71,7 +78,7 @@ def create_loader(
         device,
         opt.num_threads,
         MAX_BAD if trains else 1,
-        shared=trains,
+        shared=shared,
         looks=not trains,
     )
     size = batch_size if trains else min(batch_size, len(dataset))
@@ -82,7 +89,7 @@ def create_loader(
         seed=opt.seed,
         device=device,
         num_threads=opt.num_threads,
-        part=distributed.rank() if trains else 0,
-        num_parts=distributed.world() if trains else 1,
+        part=distributed.rank() if shared else 0,
+        num_parts=distributed.world() if shared else 1,
         stand_ins=trains,
     )

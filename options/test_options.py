@@ -19,7 +19,12 @@ COMMON = {  # options that every script that loads a run honours
     *("name", "checkpoints_dir", "config", "suffix", "model", "dataset_mode", "epoch", "load_iter", "ema"),
     *("dataroot", "results_dir", "device", "num_threads", "cache", "cache_dir", "verbose"),
 }
-OF_PLACE = {"phase", "load_iter", "batch_size"}  # options that name the results folder or leave results unchanged
+OF_PLACE = {
+    "phase",
+    "load_iter",
+    "batch_size",
+    "num_processes",
+}  # options that name the results folder or leave results unchanged
 OF_NOISE = {  # options of models that draw from noise
     *("labels", "interpolate", "interpolation", "video", "truncation", "nearest"),
 }
@@ -44,6 +49,7 @@ class TestOptions(BaseOptions):
     dataroot: str = option("", help="data; that of the training by default")
     num_test: int = option(0, help="number of images; 0: 100 from noise, else all", min=0)
     batch_size: int = option(0, help="images per forward pass; 0: 50 from noise, 8 to translate", min=0)
+    num_processes: int = option(1, help="processes that share the images, one a GPU", min=1, max=4096)
     labels: tuple[str, ...] = option(
         (),
         help="classes to draw, cycled in this order: names, or indices from 0 unless all names are numbers; "
@@ -88,6 +94,8 @@ class TestOptions(BaseOptions):
     display_winsize: int = option(0, help="width of images on the page; 0: their own, at least 64", min=0)
 
     def __post_init__(self) -> None:
+        if self.num_processes > 1 and not self.eval:
+            raise ValueError("--no_eval draws dropout image after image, which --num_processes shares: choose one")
         if self.running_stats and not self.eval:
             raise ValueError("--running_stats are of evaluation mode, which --no_eval leaves: choose one")
         if self.truncation and self.metrics:

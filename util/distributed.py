@@ -89,6 +89,11 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def hides_bars() -> bool | None:
+    """Return tqdm's ``disable`` for a bar of each process's own share: the first one shows its, on a terminal."""
+    return None if is_first() else True
+
+
 @torch.no_grad()
 def average(tensors: Sequence[Tensor]) -> None:
     """Replace tensors of one dtype, of which every process has the same, by their means over the processes."""
@@ -141,6 +146,12 @@ def gather(value: Any) -> list[Any]:
     with _told():
         dist.gather_object(value, everyone if is_first() else None, dst=0, group=_group.host)
     return everyone
+
+
+def in_order(own: Sequence[T]) -> list[T]:
+    """Return, on the first process, what all made in turns, in order; [] on others."""
+    everyone = gather(list(own))
+    return [parts[i] for i in range(len(everyone[0]) if everyone else 0) for parts in everyone if i < len(parts)]
 
 
 def share(value: T) -> T:

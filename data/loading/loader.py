@@ -110,6 +110,11 @@ class Loader:
         for indices, batch in self._batches(self._chunks(num)):
             yield batch, [self.dataset.names[i] for i in indices.tolist()]
 
+    def in_turns(self) -> Iterator[tuple[list[int], Batch]]:
+        """Yield this process's share of what ``in_order`` yields of all samples, with their numbers."""
+        for indices, batch in self._batches(self._chunks(len(self.dataset))[self.part :: self.num_parts]):
+            yield indices.tolist(), batch
+
     def preview(self, num: int = 66) -> Batch:
         """Return ``num`` samples from all over the data, the same at every call, nothing random about them.
 

@@ -11,12 +11,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from util import distributed
 from util.config_file import read_section
 from util.files import FolderLock, composed, written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
@@ -118,16 +119,22 @@ class Results:
         """
         self.wanted, self.origin = folder, origin
         self.said: list[str] = []
+        self.folder = distributed.from_first(self._begin)
+        self.page = ResultsPage(self.folder, title, subtitle)
+
+    def _begin(self) -> Path:
+        """Return a new folder to write in; delete what killed tests left."""
+        folder = self.wanted
         self._find_place()
         folder.parent.mkdir(parents=True, exist_ok=True)
         for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):  # of tests that were killed
             with contextlib.suppress(OSError):
                 if time.time() - leftover.stat().st_mtime > DAY:
                     shutil.rmtree(leftover)
-        self.folder = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-        self.folder.mkdir()
-        write_origin(self.folder, origin)
-        self.page = ResultsPage(self.folder, title, subtitle)
+        begun = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        begun.mkdir()
+        write_origin(begun, self.origin)
+        return begun
 
     def _find_place(self) -> None:
         """Find where the results go as things are now, and say so where that is new."""
@@ -170,6 +177,14 @@ class Results:
         return self.final / "index.html"
 
 
+class Drawn(NamedTuple):
+    """A batch of images from noise."""
+
+    images: Tensor  # those that the grid shows
+    files: list[Path]
+    answers: list[tuple[str, float]]  # of the classifier, if there is one
+
+
 def draw_samples(
     results: Results,
     model: "NoiseModel",
@@ -180,6 +195,8 @@ def draw_samples(
     see: Callable[[Tensor], list[tuple[str, float]]] | None = None,
 ) -> None:
     """Draw an image from each row of ``z``; image i has label ``labels[i % len(labels)]``.
+
+    Processes draw batches in turns, and the first one makes the page.
 
     Args:
         results: where they go.
@@ -193,29 +210,34 @@ def draw_samples(
     classes, num = model.spec.classes, len(z)
     chosen = [labels[i % len(labels)] for i in range(num)] if labels else None
     label_tensor = torch.tensor(chosen, device=model.device) if chosen else None
-    first: list[Tensor] = []
+    own: list[Drawn] = []
+    starts = range(0, num, batch_size)[distributed.rank() :: distributed.world()]
+    for start in tqdm(starts, "drawing", leave=False, disable=distributed.hides_bars()):
+        part = slice(start, start + batch_size)
+        images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
+        own.append(Drawn(images[: max(0, ON_GRID - start)].cpu(), [], see(images) if see else []))
+        for i, pixels in enumerate(to_uint8(images), start):
+            name = f"{safe_name(classes[chosen[i]])}/{i:05d}" if chosen else f"{i:05d}"
+            own[-1].files.append(results.save("fake", name, to_image(pixels)))
+    parts = distributed.in_order(own)
+    if not distributed.is_first():
+        return
     rows: dict[str, list[Path]] = {classes[k]: [] for k in dict.fromkeys(labels)} or {"": []}
     seen: dict[Path, Seen] = {}
+    answers = [answer for part in parts for answer in part.answers]
     with written_whole(results.folder / "samples.csv", "w") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["index", "label", "class", "seed", "file"] + ["seen", "probability"] * bool(see))
-        starts = range(0, num, batch_size)
-        for start in tqdm(starts, "drawing", leave=False, disable=None):
-            part = slice(start, start + batch_size)
-            images = model.sample(z[part], None if label_tensor is None else label_tensor[part])
-            first += [images[: ON_GRID - start].cpu()] if start < ON_GRID else []
-            answers = see(images) if see else []
-            for i, pixels in enumerate(to_uint8(images), start):
-                label = chosen[i] if chosen else None
-                name = classes[label] if label is not None else ""
-                path = results.save("fake", f"{safe_name(name)}/{i:05d}" if name else f"{i:05d}", to_image(pixels))
-                rows[name].append(path)
-                cells = [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
-                if answers:
-                    answer, probability = answers[i - start]
-                    seen[path] = Seen(answer, probability, answer == name or not name)
-                    cells += [answer, f"{probability:.4f}"]
-                table.writerow(cells)
+        for i, path in enumerate(path for part in parts for path in part.files):
+            label = chosen[i] if chosen else None
+            name = classes[label] if label is not None else ""
+            rows[name].append(path)
+            cells = [i, "" if label is None else label, name, seed, path.relative_to(results.folder).as_posix()]
+            if answers:
+                answer, probability = answers[i]
+                seen[path] = Seen(answer, probability, answer == name or not name)
+                cells += [answer, f"{probability:.4f}"]
+            table.writerow(cells)
     shown = {name or "samples": paths[:PER_CLASS] for name, paths in rows.items() if paths}
     more = "" if num == sum(map(len, shown.values())) else f", the first {PER_CLASS} of each class are shown"
     text = f"{num} images from noise, in images/fake/{more}."
@@ -223,7 +245,7 @@ def draw_samples(
     results.page.add_section("Samples", text, results.folder / "samples.csv")
     results.page.add_gallery(shown, seen)
     columns = len(labels) * max(1, MAX_COLUMNS // len(labels)) if 0 < len(labels) <= ON_GRID // 2 else 10
-    images = torch.cat(first)
+    images = torch.cat([part.images for part in parts])
     images = images[: len(images) // columns * columns or None]  # whole rows, where there is one
     grid = results.save("grid", "grid", make_grid(Grid(images, columns)))
     results.page.add_section("In the order drawn", "Row by row, as the labels that were asked for take turns.")

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
 
+from util import distributed
 from util.files import written_whole
 from util.images import save_film, save_image
 from util.member import ImageFile
@@ -35,15 +36,16 @@ class Source(NamedTuple):
     names: Sequence[str]
     files: Sequence[ImageFile]
     stems: dict[str, str]
-    rows: list["Row"]
 
 
 class Row(NamedTuple):
-    """What the page shows of one image."""
+    """What was made of one image."""
 
+    key: str
     name: str
     pictures: dict[str, Path]  # by kind
     figures: dict[str, float]
+    cells: list[list[str | int]]  # of samples.csv, a row a picture
 
 
 def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "TestOptions") -> None:
@@ -60,47 +62,48 @@ def translate_all(results: Results, model: "BaseModel", loader: "Loader", opt: "
         loader: of the data.
         opt: of test.py.
     """
-    dataset, done = loader.dataset, 0
+    dataset = loader.dataset
     of_B: tuple[str, ...] = () if dataset.paired else model.made_of_B
     keys = dataset.keys if of_B else dataset.keys[:1]
     sources = {key: _source(dataset.image_names(key), dataset.image_files(key)) for key in keys}
-    total = sum(len(source.names) for source in sources.values())
     is_flat = opt.results_layout == "flat"
-    where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
-    where += f"; the first {MAX_ROWS} are shown" if total > MAX_ROWS else ""
-    results.page.add_section("Images", f"{total} samples; {where}.", results.folder / "samples.csv")
-    films: dict[str, list[Path]] = {}
-    with (
-        written_whole(results.folder / "samples.csv", "w") as file,
-        tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=None) as bar,
-    ):
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for batch, some in loader.in_order(len(dataset)):
+    own: list[list[Row]] = []  # of each batch
+    with tqdm(total=len(dataset), desc="translating", unit="img", leave=False, disable=distributed.hides_bars()) as bar:
+        for indices, batch in loader.in_turns():
             visuals = model(batch)
             fake, figures = _figures(visuals) if dataset.paired and "B" in dataset.keys else ("", [])
             pictures = {kind: stretched(images, opt.aspect_ratio) for kind, images in visuals.items()}
+            own.append([])
             for key, source in sources.items():
                 kinds = [kind for kind in pictures if (kind in of_B) == (key == "B")]
-                for i, name in enumerate(source.names[done : done + len(some)]):
-                    row = Row(name, {}, figures[i] if figures else {})
+                for i, index in enumerate(index for index in indices if index < len(source.names)):
+                    row = Row(key, source.names[index], {}, figures[i] if figures else {}, [])
                     for kind in kinds:
-                        image, stem = pictures[kind][i], source.stems[name]
+                        image, stem = pictures[kind][i], source.stems[row.name]
                         path = results.path("", f"{flat(stem)}_{kind}") if is_flat else results.path(kind, stem)
                         written = save_image(path, image, dataset.spec.bit_depth, *_numbers_of(kind, dataset.spec))
                         row.pictures[kind], output = written[0], written[-1].relative_to(results.folder).as_posix()
-                        films.setdefault(kind, []).append(written[0])
                         values = [f"{row.figures[k]:.6g}" if row.figures and kind == fake else "" for k in FIGURES]
-                        table.writerow([source.files[done + i], kind, output, image.shape[2], image.shape[1], *values])
-                    source.rows.append(row)
-            done += len(some)
-            bar.update(len(some))
-    for kind, paths in films.items() if opt.animate else ():
+                        of = str(source.files[index])
+                        row.cells.append([of, kind, output, image.shape[2], image.shape[1], *values])
+                    own[-1].append(row)
+            bar.update(len(indices) * distributed.world())
+    rows = [row for part in distributed.in_order(own) for row in part]
+    if not distributed.is_first():
+        return
+    where = "all are in images/" if is_flat else "each kind is in a folder of its own below images/"
+    where += f"; the first {MAX_ROWS} are shown" if len(rows) > MAX_ROWS else ""
+    results.page.add_section("Images", f"{len(rows)} samples; {where}.", results.folder / "samples.csv")
+    with written_whole(results.folder / "samples.csv", "w") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows(cells for row in rows for cells in row.cells)
+    for kind in dict.fromkeys(kind for row in rows for kind in row.pictures) if opt.animate else ():
         film = results.folder / "animations" / f"{kind}.webp"
         film.parent.mkdir(exist_ok=True)
-        save_film(film, _frames(paths), opt.animate)
+        save_film(film, _frames([row.pictures[kind] for row in rows if kind in row.pictures]), opt.animate)
         results.page.add_figure(film, kind)
-    for row in [row for source in sources.values() for row in source.rows][:MAX_ROWS]:
+    for row in [row for key in sources for row in rows if row.key == key][:MAX_ROWS]:
         results.page.add_row(row.name, row.pictures, opt.display_winsize or None, row.figures)
 
 
@@ -128,7 +131,7 @@ def _frames(paths: Sequence[Path]) -> list[Image]:
 
 
 def _source(names: Sequence[str], files: Sequence[ImageFile]) -> Source:
-    return Source(names, files, file_stems(names), [])
+    return Source(names, files, file_stems(names))
 
 
 def _numbers_of(kind: str, spec: DataSpec) -> tuple[tuple[float, ...], str]:
