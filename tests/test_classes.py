@@ -121,6 +121,8 @@ def test_accents_written_in_two_ways_make_one_class(tmp_path):
     opt = find_dataset("image_folder").Options(dataroot=str(tmp_path))
     dataset, held_out = (create_dataset("image_folder", replace(opt, phase=phase)) for phase in ("train", "test"))
     assert dataset.spec.classes == held_out.spec.classes == ("b", "\u00e9")
+    assert dataset.labels is not None
+    assert held_out.labels is not None
     assert sorted(dataset.labels.tolist()) == [0, 0, 1, 1, 1]
     held_out.relabel(["e\u0301", "b"])  # a run that was trained by their names on that disk
     assert dict(zip(held_out.names, held_out.labels.tolist(), strict=True)) == {"e\u0301/0.png": 0, "b/1.png": 1}

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def other_size(path: Path) -> None:
     Image.fromarray(np.zeros((24, 9, 3), np.uint8)).save(path)
 
 
-HARM = {
+HARM: dict[str, Any] = {
     "deleted": Path.unlink,
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:60]),
     "emptied": lambda path: path.write_bytes(b""),

@@ -5,7 +5,7 @@ That is why it is ``_signal``: ``signal`` and ``typing`` take several millisecon
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 

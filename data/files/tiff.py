@@ -38,7 +38,8 @@ def tiff_header(path: ImageFile) -> Header | None:
         if series.dtype in (np.uint8, np.bool_) and is_plain and len(series.pages) == 1 and kinds in of_pillow:
             return None
         if page.photometric in NOT_DEEP:
-            raise ValueError(f"its colours are stored as {page.photometric.name}, which is read of single 8-bit images")
+            kind = tifffile.PHOTOMETRIC(page.photometric).name
+            raise ValueError(f"its colours are stored as {kind}, which is read of single 8-bit images")
         height, width, channels = array_sides(series.shape, _channel_axis(series))
         number = page.tags.valueof(TAG, 1)
         number = number if number in TURNS else 1
@@ -56,8 +57,9 @@ def read_tiff(path: ImageFile) -> tuple[np.ndarray, int]:
 
     with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
-        for each in filter(None, series.pages):
-            _check_segments(each.aspage())
+        for each in series.pages:
+            if each is not None:
+                _check_segments(each.aspage())
         try:
             array = np.asarray(series.asarray())
         except (ValueError, ImportError, NotImplementedError) as error:

@@ -186,6 +186,7 @@ class Loader:
         )
         for images, bad in watched(loader):
             self.problems.note(bad, self.batch_size, is_whole=images is not None)
+            assert images is not None  # else the line above has raised an error
             yield images
 
     def _shapes(self, indices: Tensor) -> list[tuple[tuple[int, ...], ...]]:

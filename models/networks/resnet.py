@@ -36,6 +36,7 @@ class ResnetGenerator(nn.Module):
         bias = needs_bias(norm)
         first = nn.Conv2d(arch.input_nc, ngf, 7, bias=bias)
         segments: list[list[nn.Module]] = [[ReflectionPad2d(3), first, norm_layer(norm, ngf), nn.ReLU(True)]]
+        layers: list[nn.Module]
         for width in (ngf, 2 * ngf):
             layers = [nn.Conv2d(width, 2 * width, 3, 1 if arch.antialias else 2, 1, bias=bias)]
             layers += [norm_layer(norm, 2 * width), nn.ReLU(True), *([BlurDown(2 * width)] if arch.antialias else [])]
