@@ -24,7 +24,7 @@ from util import efficientnet
 from util.metrics import features
 
 
-def discriminator(nc=3, size=(32, 32), ndf=2, **options: Any) -> ProjectedDiscriminator:
+def discriminator(nc: int = 3, size: tuple[int, int] = (32, 32), ndf: int = 2, **options: Any) -> Any:
     torch.manual_seed(0)
     return ProjectedDiscriminator(nc, size, ndf, 1e-5, **options)
 
