@@ -56,7 +56,7 @@ def open_image(path: str | ImageFile) -> Image.Image:
     if isinstance(image, TiffImageFile):
         image.filename = ""  # or Pillow would map it into memory, and misread it where it is grey and on its side
     if isinstance(image, PngImagePlugin.PngImageFile) and isinstance(clear := image.info.get("transparency"), int):
-        image.info["transparency"] = clear * SCALE.get(image.tile[0][3] if image.tile else "", 1)
+        image.info["transparency"] = clear * SCALE.get(str(image.tile[0][3]) if image.tile else "", 1)
     return image
 
 

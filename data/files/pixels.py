@@ -132,9 +132,9 @@ def _look(path: ImageFile) -> Header:
         array = _load(path, maps=True)
         return Header(*array_sides(array.shape), depth_of(array.dtype), "npy", whole_type(array.dtype))
     if plain := pnm_header(start):
-        *sides, white = plain
+        height, width, channels, white = plain
         depth = 8 if white < 256 else 16
-        return Header(*sides, depth, "pnm", white=white if white < 2**depth - 1 else 0)
+        return Header(height, width, channels, depth, "pnm", white=white if white < 2**depth - 1 else 0)
     if _is_png16(start):
         width, height = (int.from_bytes(start[i : i + 4], "big") for i in (16, 20))
         number = 1
