@@ -89,6 +89,33 @@ def test_a_class_that_is_gone_or_new_is_named(run):
     assert "has the class lizard; the model knows paper, rock" in outcome.err
 
 
+@pytest.mark.parametrize("change", ["into train/", "an empty class", "a wrapper"])
+def test_what_changes_no_image_is_no_change(run, change):
+    data = run.folder / "hands"
+    if change == "an empty class":
+        (data / "lizard").mkdir()
+    else:
+        data.rename(run.folder / "moved")
+        place = data / {"into train/": "train", "a wrapper": "hands-main"}[change]
+        place.parent.mkdir()
+        (run.folder / "moved").rename(place)
+    outcome = run.train(f"--name a {GO_ON}")
+    assert (outcome.status, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("rock/1.png", "rock/1.PNG", "1 image (rock/1.png) gone"),
+        ("rock", "Rock", "class rock is gone and class Rock is new"),
+        ("rock/1.png", "paper/11.png", "1 image (paper/11.png) new"),
+    ],
+)
+def test_what_was_renamed_is_named(run, old, new, told):
+    (run.folder / "hands" / old).rename(run.folder / "hands" / new)
+    refused(run.train(f"--name a {GO_ON}"), told)
+
+
 def test_what_was_damaged_since_is_skipped_and_named(run):
     """As in a first run: twelve images, of which one cannot be read any more."""
     (run.folder / "hands/rock/3.png").write_bytes(b"no image")

@@ -122,9 +122,9 @@ def test_accents_written_in_two_ways_make_one_class(tmp_path):
     dataset, held_out = (create_dataset("image_folder", replace(opt, phase=phase)) for phase in ("train", "test"))
     assert dataset.spec.classes == held_out.spec.classes == ("b", "\u00e9")
     assert dataset.labels is not None
-    assert held_out.labels is not None
     assert sorted(dataset.labels.tolist()) == [0, 0, 1, 1, 1]
     held_out.relabel(["e\u0301", "b"])  # a run that was trained by their names on that disk
+    assert held_out.labels is not None
     assert dict(zip(held_out.names, held_out.labels.tolist(), strict=True)) == {"e\u0301/0.png": 0, "b/1.png": 1}
 
 
@@ -188,3 +188,12 @@ def test_all_classes_are_shown_for_the_asking():
     grid = model.grids(Batch())["fake"]
     assert len(grid.images) == 29 * COLUMNS
     assert "3" not in grid.rows
+
+
+@pytest.mark.parametrize(("most", "absent", "rows"), [(1, [], 1), (40, [], 30), (5, [str(k) for k in range(27)], 3)])
+def test_no_more_rows_than_classes_or_than_asked_for(most, absent, rows):
+    opt = CGANModel.Options(netG="mlp", netD="mlp")
+    model = create_model("cgan", opt, DataSpec((8, 8), 1, 1, tuple(map(str, range(30)))), torch.device("cpu"), 0)
+    model.show_classes(most, absent)
+    grid = model.grids(Batch())["fake"]
+    assert (len(grid.rows), len(grid.images)) == (rows, rows * COLUMNS)

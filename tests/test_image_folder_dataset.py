@@ -1,10 +1,14 @@
 """Class folders and flat folders, with and without a split of their own."""
 
+import os
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from data import create_dataset
+from data import create_dataset, recognize
 from data.image_folder_dataset import ImageFolderDataset
 
 
@@ -262,6 +266,27 @@ def test_opening_many_files_reads_few_of_them(tmp_path, monkeypatch):
     dataset = open_folder(tmp_path)
     assert (len(dataset), dataset.spec.num_classes) == (1080, 60)
     assert len(opened) == 1000
+
+
+@pytest.mark.parametrize("layout", ["c{}/{}.png", "train/c{}/{}.png", "wrapper/Train/c{}/{}.png"])
+def test_opening_many_folders_lists_each_a_few_times_and_looks_at_no_file(tmp_path, monkeypatch, layout):
+    for c in range(40):
+        (tmp_path / layout.format(c, 0)).parent.mkdir(parents=True)
+        for i in range(3):
+            (tmp_path / layout.format(c, i)).touch()
+    monkeypatch.setattr("data.image_folder_dataset.is_grey", lambda path: True)
+    listed, scandir = Counter(), os.scandir
+
+    def counting(path):
+        listed[str(path)] += 1
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counting)
+    assert recognize(str(tmp_path))[0] == "image_folder"
+    assert open_folder(tmp_path, val_fraction=0.0).spec.num_classes == 40
+    classes = [num for path, num in listed.items() if Path(path).name.startswith("c")]
+    assert (len(classes), sorted(classes)[20]) == (40, 1)
+    assert max(classes) <= 6
 
 
 def test_images_that_are_not_square_are_squashed_or_their_middle_is_cropped(tmp_path):

@@ -32,7 +32,7 @@ def save(path, size=16):
     Image.new("RGB", (size, size), "red").save(os.fsencode(path), "PNG")
 
 
-@pytest.mark.parametrize("folder", [LATIN2, SJIS, os.fsdecode(b"\xff\xfe")])
+@pytest.mark.parametrize("folder", [LATIN2, SJIS, os.fsdecode(b"\xff\xfe"), "\U0001f600\u202e", "a. ", "x\ny\tz"])
 @pytest.mark.parametrize("layout", ["{}", "train/{}"])
 def test_classes_and_files_of_any_bytes(tmp_path, folder, layout):
     bench = Bench(tmp_path)

@@ -18,8 +18,8 @@ def pixels(white, channels):
 def save(path, stored, white, comment=b"", text=False):
     kind = {(1, False): b"P5", (3, False): b"P6", (1, True): b"P2", (3, True): b"P3"}[stored.shape[2], text]
     head = b"%s\n%s%d %d\n%s%d\n" % (kind, comment, W, H, comment, white)
-    words, numbers = b" ".join(b"%d" % n for n in stored.ravel()), stored.astype(">u2" if white > 255 else "u1")
-    path.write_bytes(head + (words if text else numbers.tobytes()))
+    words = b" ".join(b"%d" % n for n in stored.ravel())
+    path.write_bytes(head + (words if text else stored.astype(">u2" if white > 255 else "u1").tobytes()))
     return path
 
 

@@ -1,6 +1,7 @@
 """What test.py writes can be traced: names, the table of samples, earlier results, files that are damaged."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.bench import Bench, save_images
+from util.results.translations import file_stems, flat
 
 SMALL = (
     "--batch_size 2 --load_size 16 --crop_size 16 --ngf 2 --ndf 2 --netD pixel --netG resnet_1blocks --device cpu "
@@ -84,6 +86,21 @@ def test_equal_names_on_both_sides_are_two_images(animals):
     folder, _ = shown(animals, "--name cycle --dataroot same")
     reds = [Image.open(folder / f"images/{kind}/1.png").getchannel(0) for kind in ("real_A", "real_B")]
     assert [red.getpixel((3, 3)) for red in reds] == [40, 200]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.png", "a.jpg", "a.b.png", "a/b.png", "A.png"],
+        ["%61.png", "a.png", "b%2Fc.png", "b/c.png", "b%252Fc.png"],
+        ["\u00e9.png", "e\u0301.png", "y" * 250 + ".png", "y" * 250 + ".jpg", "-.png", "....png"],
+        ["a.png", "a.jpg", "a.png.png", "a.jpg.jpg"],
+    ],
+)
+def test_no_two_images_share_a_result(names):
+    stems = file_stems(names)
+    assert len(set(stems.values())) == len({flat(stem) for stem in stems.values()}) == len(names)
+    assert all(len(os.fsencode(part)) <= 251 for stem in stems.values() for part in stem.split("/"))
 
 
 # A second test beside the first

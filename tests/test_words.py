@@ -47,7 +47,11 @@ def test_an_old_flag_suggests_the_one_that_does_the_job(data, capsys, words, way
 
 
 @pytest.mark.parametrize(
-    ("word", "way"), [("--fineSize", "--image_size"), ("--latent_dim", "--nz"), ("--crop_size", "--image_size")]
+    ("word", "way"),
+    [
+        *(("--fineSize", "--image_size"), ("--latent_dim", "--nz"), ("--crop_size", "--image_size")),
+        *(("--size", "--image_size"), ("--resize", "--image_size"), ("--ngpu", "--device")),
+    ],
 )
 def test_what_is_suggested_is_an_option_of_this_model(data, capsys, word, way):
     assert refused(capsys, "--model", "gan", "--dataroot", data, word, "1").endswith(f"did you mean '{way}'?")

@@ -38,8 +38,8 @@ def tiff_header(path: ImageFile) -> Header | None:
         if series.dtype in (np.uint8, np.bool_) and is_plain and len(series.pages) == 1 and kinds in of_pillow:
             return None
         if page.photometric in NOT_DEEP:
-            kind = tifffile.PHOTOMETRIC(page.photometric).name
-            raise ValueError(f"its colours are stored as {kind}, which is read of single 8-bit images")
+            name = tifffile.PHOTOMETRIC(page.photometric).name
+            raise ValueError(f"its colours are stored as {name}, which is read of single 8-bit images")
         height, width, channels = array_sides(series.shape, _channel_axis(series))
         number = page.tags.valueof(TAG, 1)
         number = number if number in TURNS else 1

@@ -60,7 +60,7 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[
 
 
 def _read_label(word: str, classes: Sequence[str]) -> int:
-    same = [name for name in classes if name == word or composed(name) == composed(word)]
+    same = [name for name in classes if composed(name).strip() == composed(word)]  # as words of a list are
     wanted, numbers = _number(word), [_number(name) for name in classes]
     if word in classes:
         same = [word]
