@@ -25,7 +25,6 @@ TWICE, FURTHER = "members under a name that came before", "further images of a s
 ALONE = "without a partner of the same name"
 NO_IMAGE, BAD_LABEL = "labels without an image", "with a .cls that is no number and no name"
 DAMAGED = "tars that are damaged or cut short, and read as far as they are whole"
-LONGEST_LABEL = 200  # bytes
 
 
 class Index(NamedTuple):
@@ -100,18 +99,17 @@ def make_index(tar: Path) -> Index:
     for sample in labels.keys() - images.keys():
         leave_out(NO_IMAGE, labels[sample].name)
     rows, texts = [], dict[str, int]()
-    with tar.open("rb", buffering=0) as file:
-        for sample, found in images.items():
-            if len(found.keys() & {1, 2}) == 1:
-                leave_out(ALONE, found.pop(1 if 1 in found else 2).name)
-            label = -1
-            if found and sample in labels:
-                if (text := _label(file.fileno(), labels[sample])) is None:
-                    leave_out(BAD_LABEL, labels[sample].name)
-                    continue
-                label = texts.setdefault(text, len(texts))
-            for side, entry in sorted(found.items()):
-                rows.append((entry.name.removeprefix("./"), entry.offset, entry.size, side, label))
+    for sample, found in images.items():
+        if len(found.keys() & {1, 2}) == 1:
+            leave_out(ALONE, found.pop(1 if 1 in found else 2).name)
+        label = -1
+        if found and sample in labels:
+            if (text := _label(labels[sample].content)) is None:
+                leave_out(BAD_LABEL, labels[sample].name)
+                continue
+            label = texts.setdefault(text, len(texts))
+        for side, entry in sorted(found.items()):
+            rows.append((entry.name.removeprefix("./"), entry.offset, entry.size, side, label))
     names, offsets, sizes, sides, codes = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return Index(
         list(names),
@@ -124,12 +122,10 @@ def make_index(tar: Path) -> Index:
     )
 
 
-def _label(opened: int, entry: Entry) -> str | None:
+def _label(content: bytes) -> str | None:
     """Return what a .cls says: a number, without zeros before it, or a name; None when it is neither."""
-    if entry.size > LONGEST_LABEL:
-        return None
     try:
-        text = os.pread(opened, entry.size, entry.offset).decode().strip("\0 \t\r\n\ufeff")
+        text = content.decode().strip("\0 \t\r\n\ufeff")
     except UnicodeDecodeError:
         return None
     if text.isascii() and text.isdecimal():

@@ -5,7 +5,7 @@ The format is that of POSIX.1-2001 (pax) and GNU tar: blocks of 512 bytes, a hea
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 BLOCK = 512
 EMPTY = bytes(BLOCK)  # ends a tar
@@ -13,6 +13,8 @@ FILE, FOLDER, OTHER_KIND = "file", "folder", "other"
 KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"5": FOLDER}
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 LONGEST = 2**16  # bytes of an extended header that are read
+LABEL = 200  # bytes of a .cls that are read
+BUFFER = 2**14  # bytes that are read at a time: many headers of small members, and little beside those of large ones
 
 
 class Entry(NamedTuple):
@@ -22,6 +24,7 @@ class Entry(NamedTuple):
     kind: str
     offset: int
     size: int
+    content: bytes = b""  # of a label
 
 
 class Listing(NamedTuple):
@@ -42,19 +45,17 @@ def list_members(path: Path, most: int = 2**62) -> Listing:
     Raises:
         OSError: it cannot be opened.
     """
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        return _list(opened, os.fstat(opened).st_size, most)
-    finally:
-        os.close(opened)
+    with path.open("rb", buffering=BUFFER) as file:
+        return _list(file, os.fstat(file.fileno()).st_size, most)
 
 
-def _list(opened: int, end: int, most: int) -> Listing:
+def _list(file: BinaryIO, end: int, most: int) -> Listing:
     entries: list[Entry] = []
     at, long_name, extended = 0, "", dict[str, str]()
     try:
         while at < end and len(entries) < most:
-            header = os.pread(opened, BLOCK, at)
+            file.seek(at)
+            header = file.read(BLOCK)
             if header == EMPTY:
                 break
             _check(header, at)
@@ -66,14 +67,15 @@ def _list(opened: int, end: int, most: int) -> Listing:
             if offset + size > end:
                 raise ValueError(f"it ends within {name}")
             if kind == b"L":
-                long_name = _text(os.pread(opened, min(size, LONGEST), offset))
+                long_name = _text(file.read(min(size, LONGEST)))
             elif kind == b"x":
-                extended = _pax(os.pread(opened, min(size, LONGEST), offset))
+                extended = _pax(file.read(min(size, LONGEST)))
             elif kind not in b"gK":  # defaults for all, and names of links
                 is_sparse = any(key.startswith("GNU.sparse") for key in extended)
                 is_folder = name.endswith("/") and KINDS.get(kind) == FILE
                 found = OTHER_KIND if is_sparse else FOLDER if is_folder else KINDS.get(kind, OTHER_KIND)
-                entries.append(Entry(name, found, offset, size))
+                is_label = size <= LABEL and name.lower().endswith(".cls")
+                entries.append(Entry(name, found, offset, size, file.read(size) if is_label else b""))
                 long_name, extended = "", {}
             at = offset + -(-size // BLOCK) * BLOCK
     except ValueError as error:
