@@ -19,6 +19,7 @@ from data.files.shard_files import ShardFiles
 from data.files.shards import Members, Shards, read_shards
 from data.transforms import MIDDLE, crop, to_float
 from options import option
+from util.files import composed
 from util.member import ImageFile
 from util.open_image import MAX_PIXELS, allow_pixels
 from util.spread import spread
@@ -196,9 +197,10 @@ class BaseDataset(Dataset[dict[str, Any]], ABC):
         known, own = ", ".join(classes), self.spec.classes
         if self.labels is None:
             raise ValueError(f"--dataroot {self.opt.dataroot} has no class folders; the model was trained on {known}")
-        if strangers := [name for name in own if name not in classes]:
+        numbers = {composed(name): i for i, name in enumerate(classes)}
+        if strangers := [name for name in own if composed(name) not in numbers]:
             raise ValueError(f"--dataroot {self.opt.dataroot} has the class {strangers[0]}; the model knows {known}")
-        self.labels = torch.tensor([classes.index(name) for name in own])[self.labels]
+        self.labels = torch.tensor([numbers[composed(name)] for name in own])[self.labels]
         self.spec = self.spec._replace(classes=tuple(classes))
 
     def limit(self) -> None:

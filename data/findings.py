@@ -11,7 +11,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
 from data.files.header import Header
-from data.files.image_paths import OTHER, READ, TEXTS
+from data.files.image_paths import NO_IMAGE, OF_SYSTEM, OTHER, READ, TEXTS
 from data.files.notes import CLEAR, GREY, look
 from data.files.phases import phase_or_side
 from data.files.pixels import read_header
@@ -98,7 +98,7 @@ def much_left_out(dataset: BaseDataset) -> str:
         name
         for reason, some in dataset.left_out.items()
         for name in some
-        if not (reason == OTHER and Path(name).suffix.lower() in ("", *TEXTS))
+        if reason not in (NO_IMAGE, OF_SYSTEM) and not (reason == OTHER and Path(name).suffix.lower() in ("", *TEXTS))
     ]
     used = sum(len(dataset.image_names(key)) for key in dataset.keys[: None if not dataset.paired else 1])
     if len(names) <= MUCH * (len(names) + used):

@@ -1,6 +1,7 @@
 """Folders of images: one folder a class, or one flat folder without labels; with train/ and test/ or without."""
 
 import contextlib
+import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from data import find_dataroot
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError, is_grey
 from data.files.header import Header
-from data.files.image_paths import Files, has_images, held_out, list_images, natural, read_list, survey
+from data.files.image_paths import NO_IMAGE, Files, has_images, held_out, list_images, natural, read_list, survey
 from data.files.phases import PHASES, SIDES, is_of_a_phase, phase_folder, phase_of, phase_within
 from data.files.pixels import read_header, read_resized
 from data.files.ranges import LOOKED_AT, ask_for_range, check, resolve
@@ -22,6 +23,7 @@ from data.files.shard_files import ShardFiles, find_shards
 from data.files.shards import Members
 from options import option
 from util.console import warn
+from util.files import composed
 from util.member import ImageFile
 from util.spread import spread
 from util.types import DataSpec
@@ -93,14 +95,15 @@ class ImageFolderDataset(BaseDataset):
         _check_no_phases(root, train_folder, classes)
         if classes:
             self.leave_out("in no class folder", [p for p in paths if "/" not in p])
+            self.leave_out(NO_IMAGE, empty_folders(self.folder, paths, self.links))
             paths = [p for p in paths if "/" in p]
-            if strangers := sorted({p.split("/")[0] for p in paths} - set(classes)):
+            if strangers := sorted({class_of(p) for p in paths} - set(classes)):
                 raise ValueError(f"{self.folder} has classes that are not trained: {', '.join(strangers)}")
         num = len(paths)
         if split == "to make" and classes and (parts := _inner_phases(paths, opt.phase)) is not None:
             paths, split = parts, "given"
         if split == "to make":
-            groups = [path.split("/")[0] if classes else "" for path in paths]
+            groups = [class_of(path) if classes else "" for path in paths]
             paths = [paths[i] for i in self._split(root, paths, groups)]
         elif opt.val_list:
             raise ValueError(f"--val_list {opt.val_list}: {root} has its own test or val folder; use only one of them")
@@ -108,7 +111,7 @@ class ImageFolderDataset(BaseDataset):
         self.names, self.images = paths, Files(self.folder, paths)
         if classes:
             index = {name: i for i, name in enumerate(classes)}
-            self.labels = torch.tensor([index[p.split("/")[0]] for p in paths], dtype=torch.int64)
+            self.labels = torch.tensor([index[class_of(p)] for p in paths], dtype=torch.int64)
         return classes
 
     def _take_shards(self, root: Path, shards: ShardFiles) -> Sequence[str]:
@@ -118,7 +121,8 @@ class ImageFolderDataset(BaseDataset):
             self.leave_out(reason, names)
         kept = np.arange(len(found))
         if shards.is_all and shards.phase in ("", "train"):  # and not those that stand in for another phase
-            kept = np.array(self._split(root, found.names, [""] * len(found) if labels is None else labels.tolist()))
+            groups = [""] * len(found) if labels is None else labels.tolist()
+            kept = np.array(self._split(root, found.names, groups), np.int64)
         elif self.opt.val_list:
             raise ValueError(f"--val_list {self.opt.val_list}: {root} has its own shards to test on; use one of them")
         self.num_held_out = len(found) - len(kept)
@@ -173,11 +177,26 @@ def find_classes(paths: list[str]) -> list[str]:
     """Return the class names, the first folder of each path, in natural order; [] when most images lie in none."""
     inside = [p for p in paths if "/" in p]
     if 2 * len(inside) < len(paths) or not inside:
+        if inside:
+            print(f"no classes: most of the images lie in no folder, unlike {inside[0]}")
         return []
     if len(inside) < len(paths):
         loose = next(p for p in paths if "/" not in p)
         print(f"skipped {len(paths) - len(inside)} images that lie in no class folder, such as {loose}")
-    return sorted({p.split("/")[0] for p in inside}, key=natural)
+    return sorted(set(map(class_of, inside)), key=natural)
+
+
+def class_of(path: str) -> str:
+    """Return the class of an image in a class folder; names that are written with other accents alone are one."""
+    name = path.partition("/")[0]
+    return name if name.isascii() else composed(name)
+
+
+def empty_folders(folder: Path, paths: list[str], others: list[str]) -> list[str]:
+    """Return the folders in ``folder`` that hold none of ``paths`` and ``others``: classes, they may be meant to be."""
+    known = {path.partition("/")[0] for path in (*paths, *others)}
+    with os.scandir(folder) as listing:
+        return sorted(f"{e.name}/" for e in listing if e.name not in known and e.name[0] != "." and e.is_dir())
 
 
 def _phase_folder(root: Path, phase: str) -> tuple[Path, Literal["given", "to make"]]:

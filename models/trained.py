@@ -10,13 +10,17 @@ import torch
 
 from models import create_model, find_model
 from models.base_model import BaseModel
+from models.gan_model import GANModel
 from models.generator import TrainedGenerator
 from models.networks.architecture import GeneratorArchitecture
+from models.networks.noise import NoiseGeneratorArchitecture
 from models.networks.norm import use_image_statistics
 from models.networks.recognize import compare, describe, recognize_generator
+from models.networks.recognize_noise import recognize_noise_generator
 from options.parse import Config
 from options.parse_tested import read_run
 from options.test_options import TestOptions, epoch_label
+from util.config_file import shown
 from util.device import pick_device
 from util.types import DataSpec
 from util.weights import find_net, import_net, import_run, load_net
@@ -113,6 +117,8 @@ def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -
     if config.trained.get("model") == "colorization":
         raise ValueError("--model test: what colorization turns L into is ab, which is no picture; leave --model out")
     state = load_net(path)
+    if drawn := recognize_noise_generator(state):
+        return _create_drawing(path, drawn, config, device)
     try:
         found = recognize_generator(state)
     except ValueError as error:
@@ -128,6 +134,29 @@ def _create_for(path: Path, config: Config[TestOptions], device: torch.device) -
     batch_size = config.trained.get("batch_size", 1)
     spec = spec._replace(value_range=limits, value_range_A=limits_A)  # what was found in training holds in tests
     return create_model(config.model_name, replace(config.model, **options), spec, device, batch_size=batch_size)
+
+
+def _create_drawing(
+    path: Path, found: NoiseGeneratorArchitecture, config: Config[TestOptions], device: torch.device
+) -> BaseModel:
+    """Return a GAN, as yet with initial weights, whose G is ``found`` in ``path``; its classes are called 0, 1, 2 ...
+
+    Raises:
+        ValueError: the options ask for a model that translates, or for another generator.
+    """
+    name, opt = config.model_name, config.model
+    if not isinstance(opt, GANModel.Options):
+        if config.given:  # a program names no model
+            raise ValueError(f"{path} draws from noise (--netG {found.netG}): use --model gan")
+        name, opt = "gan", GANModel.Options()
+    known = {name: value for name, value in asdict(found).items() if hasattr(opt, name) and name != "norm_eps"}
+    known |= {"conditional": found.num_classes > 0}
+    for key in sorted(config.given & known.keys()):
+        if getattr(opt, key) != known[key]:
+            raise ValueError(f"{path} was made with --{key} {shown(known[key])}, not {shown(getattr(opt, key))}")
+    spec = DataSpec(found.image_size, found.nc, found.nc, tuple(map(str, range(found.num_classes))))
+    opt = replace(opt, **known, netD="mlp", hidden_D=(1,), projection=False)  # the smallest D, which nothing uses
+    return create_model(name, opt, spec, device)
 
 
 def _generators(config: Config[TestOptions]) -> tuple[str, ...]:

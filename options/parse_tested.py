@@ -80,8 +80,10 @@ def parse_test(
         run = {k: v for k, v in stored.items() if k not in OWN} | {"dataroot": stored.get("dataroot", "")}
         run["max_dataset_size"] = 0  # a limit of the training
         values = resolve({"declaration": parser.defaults(), "run": run, **layers}) | {"name": tested.folder.name}
-        if not values["dataroot"]:
-            raise ValueError(f"--dataroot is required: {tested.folder} does not record its training data")
+        draws = "image" in find_model(model).needs
+        if not values["dataroot"] and (tested.model or not draws):
+            way = "" if tested.model else " (to draw from noise needs none: --model gan)"
+            raise ValueError(f"--dataroot is required: {tested.folder} does not record its training data{way}")
         if values.get("preprocess") == "resize_and_crop" and "load_size" not in given:
             values["load_size"] = values["crop_size"]  # keep whole images
         return Config(

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.bench import SMALL, Bench, save_images
+from util.training import data_record
 
 CGAN = f"--model cgan --dataroot hands --name a --batch_size 2 --val_fraction 0 --n_epochs 1 --no_html {SMALL}"
 CYCLE = (
@@ -116,6 +117,28 @@ def test_a_run_without_the_record_goes_by_the_number(run):
     (run.run_dir("a") / "images.json.gz").unlink()
     remove(run.folder / "hands", "rock/1.png")
     refused(run.train(f"--name a {GO_ON}"), "it has 11 images, 12 before")
+
+
+DAMAGE = {
+    "cut short": lambda content: content[:40],
+    "a flipped bit": lambda content: content[:30] + bytes([content[30] ^ 16]) + content[31:],
+    "no gzip": lambda content: b"{}",
+    "no lists": lambda content: gzip.compress(b'{"image": {"a": 1}}'),
+    "numbers": lambda content: gzip.compress(b'{"image": [1, [2]]}'),
+    "no dict": lambda content: gzip.compress(b"[1]"),
+    "deep": lambda content: gzip.compress(b"[" * 100_000),
+    "a bomb": lambda content: gzip.compress(b'{"image": ["' + bytes(1000) + b'"]}'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_record_is_none(tmp_path, damage, monkeypatch):
+    monkeypatch.setattr(data_record, "MAX_BYTES", 900)
+    data_record.note_names(tmp_path, {"image": [f"{i}.png" for i in range(40)]})
+    path = tmp_path / data_record.NAMES_FILE
+    assert data_record._read_names(tmp_path)
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    assert data_record._read_names(tmp_path) is None
 
 
 def test_the_flag_alone_means_nothing(bench):

@@ -1,12 +1,14 @@
 """Classes: numbers by value, indices that are said to be such, natural order, classes without an image."""
 
 import csv
+import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from data import create_dataset, find_dataset
-from data.findings import find, lines
+from data.findings import find, lines, much_left_out
 from models import create_model
 from models.base_model import COLUMNS, MAX_CLASSES
 from models.cgan_model import CGANModel
@@ -27,6 +29,10 @@ RUN = f"--batch_size 2 --n_epochs 1 --n_epochs_decay 0 --display none {SMALL}"
         (("1", "2", "3"), ("3", "1"), [2, 0]),
         (("007", "10", "2001"), ("7", "0010"), [0, 1]),
         (("5", "05", "6"), ("05", "5", "6"), [1, 0, 2]),
+        (("-1", "0", "1"), ("1", "-01", "0"), [2, 0, 1]),
+        (("0.5", "1.50", "2"), ("1.5", "2.0"), [1, 2]),
+        (("01", "02", "none"), ("2", "1"), [1, 0]),
+        (("café", "thé"), ("the\u0301", "cafe\u0301"), [1, 0]),
     ],
 )
 def test_numbers_are_compared_by_value(classes, words, indices, capsys):
@@ -39,7 +45,8 @@ def test_numbers_are_compared_by_value(classes, words, indices, capsys):
     [
         (("1", "2", "3"), "0", r"--labels 0: there is no such class \(known: 1, 2, 3\)"),
         (("01", "02"), "3", "there is no such class"),
-        (("1", "2"), "1.0", "there is no such class"),
+        (("1", "2"), "1.5", "there is no such class"),
+        (("-1", "1"), "0", "there is no such class"),
         (("5", "05"), "005", "may mean each of the classes 5, 05"),
         (("cat", "dog"), "2", "no class of that name, and indices go from 0 to 1"),
     ],
@@ -107,6 +114,36 @@ def test_classes_of_odd_names_are_trained_and_drawn(tmp_path):
     assert "--labels=-VALUE" in outcome.err
 
 
+def test_accents_written_in_two_ways_make_one_class(tmp_path):
+    """As when one disk is of a Mac and the other is not."""
+    save(tmp_path, *(f"train/{c}/{i}.png" for c in ("b", "\u00e9") for i in range(2)), "train/e\u0301/9.png")
+    save(tmp_path, "test/e\u0301/0.png", "test/b/1.png")
+    opt = find_dataset("image_folder").Options(dataroot=str(tmp_path))
+    dataset, held_out = (create_dataset("image_folder", replace(opt, phase=phase)) for phase in ("train", "test"))
+    assert dataset.spec.classes == held_out.spec.classes == ("b", "\u00e9")
+    assert sorted(dataset.labels.tolist()) == [0, 0, 1, 1, 1]
+    held_out.relabel(["e\u0301", "b"])  # a run that was trained by their names on that disk
+    assert dict(zip(held_out.names, held_out.labels.tolist(), strict=True)) == {"e\u0301/0.png": 0, "b/1.png": 1}
+
+
+@pytest.mark.parametrize("name", ["", "notes.txt", "scan.dcm"])
+def test_a_folder_without_an_image_is_told_to_be_no_class(tmp_path, name):
+    save(tmp_path, *(f"{c}/{i}.png" for c in "ab" for i in range(2)))
+    (tmp_path / "cow").mkdir()
+    if name:
+        (tmp_path / "cow" / name).touch()
+    dataset = create_dataset("image_folder", find_dataset("image_folder").Options(dataroot=str(tmp_path)))
+    assert dataset.spec.classes == ("a", "b")
+    assert "left out: 1 folders without an image: cow/" in "\n".join(lines(find(dataset)))
+    assert bool(much_left_out(dataset)) == (name == "scan.dcm")
+
+
+def test_classes_that_most_images_are_in_none_of_are_told(tmp_path, capsys):
+    save(tmp_path, "a/0.png", "b/0.png", *(f"{i}.png" for i in range(5)))
+    create_dataset("image_folder", find_dataset("image_folder").Options(dataroot=str(tmp_path)))
+    assert "no classes: most of the images lie in no folder, unlike a/0.png" in capsys.readouterr().out
+
+
 # Many classes
 
 
@@ -138,7 +175,7 @@ def test_pictures_show_some_of_many_classes_in_parts(tmp_path, monkeypatch):
     outcome = bench.test("--name many --num_test 2 --interpolate 3 --display_classes 5")
     assert outcome.status == 0, outcome.err
     page = (tmp_path / "results/many/test_latest/index.html").read_text()
-    assert "from top to bottom: c00, c07, c14, c21, c28" in page
+    assert re.findall(r'<span title="(\w+)">\1</span>', page) == ["c00", "c07", "c14", "c21", "c28"]
 
 
 def test_all_classes_are_shown_for_the_asking():

@@ -167,7 +167,7 @@ def test_other_folders_are_no_wrappers(tmp_path, names):
     assert find_dataroot(str(tmp_path)) == tmp_path
 
 
-@pytest.mark.parametrize("names", [["all.zip"], ["train.tar", "test.tar"], ["a.tgz", "notes.txt"]])
+@pytest.mark.parametrize("names", [["all.zip"], ["train.zip", "Test.ZIP"], ["a.zip", "notes.txt"]])
 def test_archives_in_a_folder_are_named(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()

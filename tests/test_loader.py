@@ -14,6 +14,7 @@ from data.files.decode import BadImageError
 from data.image_folder_dataset import ImageFolderDataset
 from data.loading.cache import build_cache
 from data.loading.loader import Loader
+from data.loading.undecoded import Undecoded
 from data.transforms import MIDDLE, crop, crop_all, flip_some, to_float
 from options.train_options import TrainOptions
 from tests.bench import save_images
@@ -458,3 +459,9 @@ def test_what_is_tested_is_no_other_image(tmp_path, capsys):
 def test_a_folder_of_bad_images_ends_the_run(tmp_path):
     with pytest.raises(ValueError, match=r"40 of 60 images cannot be read: .* is numbers the right folder"):
         list(uncached(Damaged(tuple(f"{i}.png" for i in range(60)), 60), tmp_path).epoch(1))
+
+
+def test_no_list_of_stand_ins_is_made_for_each_of_a_million_samples():
+    dataset = Numbered(labels=False)
+    dataset.names = range(10**15)  # type: ignore[assignment]  no list of so many fits anywhere
+    assert list(itertools.islice(Undecoded(dataset, True)._like("A", 5), 2)) == [5, 6]

@@ -62,6 +62,7 @@ DAMAGE = {
     "amsgrad": (change_group("amsgrad", True), "amsgrad"),
     "one beta": (change_group("betas", (0.5,)), "betas"),
     "rates": (change_group("lr", torch.ones(9)), "lr"),
+    "a rate of nothing": (change_group("lr", torch.tensor(float("nan"))), "lr"),
     "no rate": (lambda state: state["param_groups"][0].pop("lr"), "no lr"),
     "two groups": (lambda state: state["param_groups"].append(state["param_groups"][0]), "groups"),
     "no groups": (lambda state: state.pop("param_groups"), "groups"),
@@ -88,6 +89,16 @@ def test_what_does_not_fit_is_refused(damage, tmp_path):
     assert len(str(error.value)) < 600
     assert "\n" not in str(error.value)
     assert torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], before)
+
+
+@pytest.mark.parametrize("value", ["x", None, float("nan"), float("inf"), -3, [1.0]])
+@pytest.mark.parametrize("name", ["initial_lr", "eps", "weight_decay"])
+def test_rates_of_a_fresh_optimizer_must_be_numbers(name, value):
+    """Before its first epoch it knows of no initial rate itself."""
+    state = copy.deepcopy(stepped(fused=True).state_dict())
+    change_group(name, value)(state)
+    with pytest.raises(ValueError, match=f"its {name} is"):
+        check_moments(Adam(nn.Linear(2, 3).parameters(), lr=torch.tensor(0.1), fused=True), state)
 
 
 def test_a_state_of_another_optimizer_is_refused():

@@ -1,16 +1,20 @@
 """Image files of strangers: no decoder that starts a program, and no small file that fills the memory."""
 
+import lzma
 import os
 import re
 import stat
 import tracemalloc
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from data.files import tiff
 from data.files.combine import read
 from data.files.decode import BadImageError, decode_image, is_grey
 from data.files.pairs import SkippedError
@@ -107,6 +111,43 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, kind):
         read_pixels(path, 3, 8)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("compression", "create"), [(8, zlib.compressobj), (34925, lzma.LZMACompressor)])
+def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused(tmp_path, monkeypatch, compression, create):
+    monkeypatch.setattr(tiff, "ROOM", 2**16)
+    path = tmp_path / "bomb.tif"
+    tifffile.imwrite(path, np.zeros((64, 64), np.uint16), rowsperstrip=64)
+    packer = create()
+    content = b"".join(packer.compress(bytes(2**20)) for _ in range(30)) + packer.flush()
+    with tifffile.TiffFile(path, mode="r+") as file:
+        tags = file.pages[0].aspage().tags
+        for name, value in {
+            "Compression": compression,
+            "StripOffsets": path.stat().st_size,
+            "StripByteCounts": len(content),
+        }.items():
+            tags[name].overwrite(value)
+    with path.open("ab") as file:
+        file.write(content)
+    tracemalloc.start()
+    with pytest.raises(BadImageError, match="unpacks to more than its pixels"):
+        read_pixels(path, 1, 16)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzma"])
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 5}, {"rowsperstrip": 2**20}, {"tile": (16, 16)}, {"pages": 3}])
+def test_packed_strips_and_tiles_of_sound_files_are_read(tmp_path, monkeypatch, compression, layout):
+    monkeypatch.setattr(tiff, "ROOM", -(2**40))  # all are looked at
+    pages = layout.get("pages", 0)
+    pixels = np.random.default_rng(0).integers(0, 65536, (pages, 33, 40) if pages else (33, 40, 3), np.uint16)
+    more: Any = {"photometric": "minisblack"} if pages else {"photometric": "rgb"} | layout
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression=compression, **more)
+    np.testing.assert_array_equal(
+        read_pixels(tmp_path / "a.tif", 3, 16), np.moveaxis(pixels, 0, 2) if pages else pixels
+    )
 
 
 def test_a_large_file_may_be_large(tmp_path, monkeypatch):

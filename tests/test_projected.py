@@ -43,10 +43,10 @@ def test_there_are_four_scales_and_all_of_them_judge():
 
 
 def test_only_the_small_discriminators_learn():
-    # By hand: 4 x 4 convolutions and batch norms from each scale to the coarsest, then 4 x 4 to a logit.
+    # By hand: 4 x 4 convolutions and batch norms from each scale to the coarsest, then 2 x 2 to a logit.
     widths = [3, 6, 12, 24]
     down = [16 * a * b + 2 * b for a, b in pairwise(widths)]
-    assert num_parameters(discriminator(ndf=3)) == sum(sum(down[i:]) for i in range(4)) + 4 * 16 * 24
+    assert num_parameters(discriminator(ndf=3)) == sum(sum(down[i:]) for i in range(4)) + 4 * 2 * 2 * 24
     classed = discriminator(ndf=3, label_code=LabelCode(5, "onehot", 5))
     assert num_parameters(classed) - num_parameters(discriminator(ndf=3)) == 4 * 5 * 24
     mixing = [k for k in discriminator().state_dict() if "mixing" in k]

@@ -98,7 +98,8 @@ def test_features_of_real_images_are_kept_until_the_images_change(bench, monkeyp
     bench.small(f"--name b {options}")
     assert kept.stat().st_mtime_ns == before
     kept.write_bytes(b"damaged")
-    bench.small(f"--name c {options}")
+    outcome = bench.small(f"--name c {options}")
+    assert re.search(r"warning: kept/metrics/\S+ is damaged.*: it is made anew\n", outcome.err)
     assert figures(bench.run_dir("a")) == figures(bench.run_dir("b")) == figures(bench.run_dir("c"))
     save_images(bench.folder / "hands", num=7)
     bench.small(f"--name d {options}")

@@ -90,8 +90,8 @@ def one_line_errors(script: str, verbose: bool, *kinds: type[Exception]) -> Iter
             traceback.print_exc()
         others = sys.modules.get("util.distributed")  # which torch comes with
         if not others or others.is_first_to_fail():
-            line = one_line(f"out of memory: {lack}" if lack else str(error))
-            print(f"{script}: error: {line}", file=sys.stderr, flush=True)
+            text = f"out of memory: {lack}" if lack else str(error)
+            print(f"{script}: error: {one_line(text)}", file=sys.stderr, flush=True)
         if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | FileExistsError):
             end_torchrun()  # others, such as a process that is silent or a full disk, may pass
         raise SystemExit(1) from None

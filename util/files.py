@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,11 @@ def written_whole(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def composed(name: str) -> str:
+    """Return ``name`` with each letter and its accent as one character (NFC), as most systems write it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def write_text(path: Path, text: str) -> None:

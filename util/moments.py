@@ -1,5 +1,6 @@
 """Check the saved state of an optimizer against its parameters before it is loaded."""
 
+import math
 from typing import Any
 
 import torch
@@ -40,7 +41,8 @@ def check_moments(optimizer: Optimizer, state: Any) -> None:
 def _check_group(group: Any, mine: dict[str, Any]) -> None:
     if not isinstance(group, dict) or group.get("params") != mine["params"]:
         raise ValueError("its parameters are not those of this optimizer")
-    for key, value in mine.items():
+    rate = {"initial_lr": 0.0} if "initial_lr" in group else {}  # which ``mine`` has from the first epoch on
+    for key, value in (rate | mine).items():
         has_default = value is None or isinstance(value, bool)  # PyTorch adds flags from version to version
         if key not in group and not has_default:
             raise ValueError(f"it has no {key}")
@@ -55,8 +57,8 @@ def _alike(value: Any, mine: Any) -> bool:
     if isinstance(mine, tuple):
         return isinstance(value, tuple) and len(value) == len(mine) and all(map(_alike, value, mine))
     if isinstance(mine, Tensor):
-        return isinstance(value, Tensor) and _is_plain(value) and value.shape == mine.shape
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, Tensor) and _is_plain(value) and value.shape == mine.shape and bool(value.isfinite())
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _check_moment(name: str, value: Any, parameter: Tensor, is_step: bool) -> None:

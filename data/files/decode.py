@@ -13,7 +13,7 @@ from util.memory import lack_of_memory
 from util.open_image import TooLargeError, open_image
 
 
-class BadImageError(Exception):
+class BadImageError(ValueError):
     """A file that bears the name of an image but cannot be decoded as one."""
 
 

@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, overload
+
+from util.files import composed
 
 HEIF = (".heic", ".heif")  # read where the package pillow-heif is installed
 EXTENSIONS = (
@@ -40,6 +41,7 @@ NUMBER = re.compile(r"\d+")
 IMAGE, LINK = "image", "link"  # what a file or a folder is; or why it is left out:
 OTHER, DANGLING, AGAIN = "no images", "dangling links", "links to folders that are read already"
 NO_FILE, UNREADABLE = "neither files nor folders", "folders that cannot be opened"
+NO_IMAGE = "folders without an image"
 OF_SYSTEM = "folders of the system"  # thumbnails and the like, which macOS, a NAS or Windows adds
 HIDDEN = "folders with images, hidden by the dot that their names begin with"
 
@@ -125,11 +127,6 @@ def match_names(names_A: Iterable[str], names_B: Iterable[str]) -> dict[str, str
         if len(found) == len(single_B.get(stem, ())) == 1:
             partner[found[0]] = single_B[stem][0]
     return {name: partner[name] for name in names_A if name in partner}
-
-
-def composed(name: str) -> str:
-    """Return ``name`` with each letter and its accent as one character (NFC), as most systems write it."""
-    return unicodedata.normalize("NFC", name)
 
 
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:

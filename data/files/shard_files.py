@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from data.files.image_paths import EXTENSIONS, has_images, natural
-from data.files.pair_folders import READ
+from data.files.image_paths import EXTENSIONS, READ, has_images, natural
 from data.files.phases import PHASES, phase_folder, phase_of
 from data.files.tars import list_members
 

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data.files.image_paths import OTHER
-from data.files.pair_folders import READ
+from data.files.image_paths import OTHER, READ
 from data.files.tars import FILE, FOLDER, Entry, list_members
 from util.console import warn
 from util.files import written_whole

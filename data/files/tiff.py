@@ -1,6 +1,9 @@
 """Read TIFF files that Pillow would cut down: deep ones, many bands, pages that are channels."""
 
 import contextlib
+import lzma
+import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,12 @@ from util.member import ImageFile
 
 SEPARATED = 5  # inks, of all that a TIFF's colours may be
 NOT_DEEP = (3, 8, 9, 10)  # palettes and kinds of CIELAB, whose numbers are no colours
+UNPACKERS: dict[int, tuple[Any, int]] = {  # compression -> what undoes it, how much may come of a byte
+    8: (zlib.decompressobj, 1032),
+    32946: (zlib.decompressobj, 1032),
+    34925: (lzma.LZMADecompressor, 10_000),
+}
+ROOM = 2**26  # bytes that any strip or tile may take
 START = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how they begin
 
 
@@ -47,6 +56,8 @@ def read_tiff(path: ImageFile) -> tuple[np.ndarray, int]:
 
     with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
+        for each in filter(None, series.pages):
+            _check_segments(each.aspage())
         try:
             array = np.asarray(series.asarray())
         except (ValueError, ImportError, NotImplementedError) as error:
@@ -76,6 +87,24 @@ def _from_cmyk(inks: np.ndarray) -> np.ndarray:
     most = np.iinfo(inks.dtype).max
     paper = most - inks.astype(np.float64)
     return (paper[:, :, :3] * paper[:, :, 3:] / most).round().astype(inks.dtype)
+
+
+def _check_segments(page: Any) -> None:
+    """Unpack strips or tiles that may be bombs, as far as they should go.
+
+    Raises:
+        ValueError: one goes on; tifffile would take the memory for all of it.
+    """
+    if (kind := int(page.compression)) not in UNPACKERS:
+        return
+    create, ratio = UNPACKERS[kind]
+    most = 2 * math.prod(page.chunks) * page.dtype.itemsize + 1024
+    file = page.parent.filehandle
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if size * ratio > most + ROOM:
+            file.seek(offset)
+            if len(create().decompress(file.read(size), most)) == most:
+                raise ValueError("a strip or tile unpacks to more than its pixels")
 
 
 def _channel_axis(series: Any) -> int | None:

@@ -13,7 +13,7 @@ from data.base_dataset import BaseDataset
 from data.loading.cache import Cache
 from data.loading.order import in_blocks
 from data.loading.prefetch import ahead
-from data.loading.undecoded import Problems, Sample, Undecoded, together
+from data.loading.undecoded import Problems, Sample, Undecoded, together, watched
 from data.transforms import MIDDLE, flip_some, to_float
 from util.console import warn
 from util.open_image import allow_pixels
@@ -175,7 +175,7 @@ class Loader:
             yield images
 
     def _decoded(self, picks: Iterable[Pick]) -> Iterator[dict[str, Tensor]]:
-        for images, bad in DataLoader(
+        loader = DataLoader(
             Undecoded(self.dataset, self.problems.stand_ins),
             batch_sampler=map(_samples, picks),
             num_workers=self.num_threads,
@@ -183,7 +183,8 @@ class Loader:
             pin_memory=self.device.type == "cuda",
             worker_init_fn=partial(_begin, self.dataset.opt.max_pixels),
             generator=torch.Generator(),  # of the workers' seeds, which nothing uses: the global one is left alone
-        ):
+        )
+        for images, bad in watched(loader):
             self.problems.note(bad, self.batch_size, is_whole=images is not None)
             yield images
 

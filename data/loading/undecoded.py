@@ -1,11 +1,14 @@
 """Images that are decoded as they are needed, by worker processes; for one that is bad another stands in."""
 
+import signal
+import threading
 from collections.abc import Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from data.base_dataset import BaseDataset
 from data.files.decode import BadImageError
@@ -13,6 +16,7 @@ from data.loading.cache import MAX_BAD, NAMED, groups_of, listed
 from data.transforms import crop
 from util.console import warn
 
+T = TypeVar("T")
 TRIES = 20  # images that are tried in place of a bad one
 Sample = dict[str, tuple[int, np.ndarray]]  # key -> which of its images, where it is cropped
 Bad = dict[str, str]  # name of an image -> what is wrong with it
@@ -40,13 +44,16 @@ class Undecoded(Dataset[tuple[dict[str, Tensor] | None, Bad]]):
         return images, bad
 
     def _decode(self, key: str, row: int, place: np.ndarray) -> Tensor:
-        return crop(self.dataset.decode(key, row), self.dataset.crop_size, place)
+        image, (_, height, width) = self.dataset.decode(key, row), self.dataset.shape(key, row)
+        if image.shape[1:] != (height, width):
+            raise BadImageError(f"it was replaced by one of {image.shape[2]}x{image.shape[1]}, was {width}x{height}")
+        return crop(image, self.dataset.crop_size, place)
 
     def _like(self, key: str, row: int) -> Iterator[int]:
         """Yield ``row`` and those after it, of the same class where there are classes, that may stand in for it."""
         num, labels = len(self.dataset.image_names(key)), self.dataset.labels
         left = self.num_tries
-        for other in (*range(row, num), *range(row)):
+        for other in chain(range(row, num), range(row)):
             if labels is None or labels[other] == labels[row]:
                 yield other
                 left -= 1
@@ -59,6 +66,29 @@ def together(samples: list[tuple[dict[str, Tensor] | None, Bad]]) -> tuple[Any, 
     bad = {name: problem for _, some in samples for name, problem in some.items()}
     whole = [images for images, _ in samples if images is not None]
     return default_collate(whole) if len(whole) == len(samples) else None, bad
+
+
+def watched(loader: "DataLoader[T]") -> Iterator[T]:
+    """Yield what ``loader`` does.
+
+    Raises:
+        ChildProcessError: one of its processes was killed; the error of torch would come wherever the main thread is.
+    """
+    batches = iter(loader)
+    if loader.num_workers and threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # within five seconds the loader finds by itself who is gone
+    try:
+        yield from batches
+    except (RuntimeError, OSError, EOFError) as error:  # what it made last, too, is only to be had while it lives
+        workers = getattr(batches, "_workers", ())
+        for worker in workers:
+            worker.join(0.2)  # one that was killed may not be known to be dead yet
+        if not ("DataLoader worker" in str(error) or not all(worker.is_alive() for worker in workers)):
+            raise
+        raise ChildProcessError(
+            f"a process that decodes images was killed ({error}); if memory, or /dev/shm, was full, a smaller "
+            "--num_threads takes less; what was saved before is whole"
+        ) from None
 
 
 class Problems:

@@ -1,6 +1,7 @@
 """The discriminator of Projected GANs (Sauer et al. 2021, arXiv:2111.01007): it sees features instead of images."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,10 @@ from models.networks.dcgan import NormD, norm_D
 from models.networks.dropout import Dropout
 from models.networks.init import init_weights
 from models.networks.labels import LabelCode, label_projection
-from util.efficientnet import INSTALL, create_efficientnet, is_there
+from util.efficientnet import INSTALL, Lite, create_efficientnet, is_there
 
-FEATURES = "efficientnet_lite0"  # whose features they are
-SMALLEST = 128  # pixels a side to which smaller images are brought
+FEATURES: Lite = "efficientnet_lite0"  # whose features they are
+SMALLEST = 64  # pixels a side to which smaller images are enlarged; the paper's 256 take sixteen times as long
 STRIDE = 32  # of the coarsest features
 BLOCKS = (3, 5, 11, 16)  # where the network is cut: behind its blocks with strides of 4, 8, 16 and 32 in all
 CHANNELS = (1, 3)  # of images
@@ -123,7 +124,7 @@ def backbone() -> nn.ModuleList:
     """
     if not is_there(FEATURES):
         raise LookupError(f"--netD projected needs EfficientNet-Lite0: {INSTALL}")
-    net = fold_norms(create_efficientnet(FEATURES).eval())
+    net: Any = fold_norms(create_efficientnet(FEATURES).eval())
     first = nn.Sequential(net._conv_stem, net._swish)
     parts = [net._blocks[a:b] for a, b in pairwise((0, *BLOCKS))]
     return nn.ModuleList(nn.Sequential(*(first if i == 0 else ()), *part) for i, part in enumerate(parts))

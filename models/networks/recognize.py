@@ -36,7 +36,7 @@ def recognize_generator(state: Mapping[str, Any]) -> GeneratorArchitecture:
     Raises:
         ValueError: no generator has tensors of these names and shapes.
     """
-    shapes = _shapes(state)
+    shapes = tensor_shapes(state)
     found = _resnet(shapes) or _unet(shapes)
     if found and _matches(found, shapes):
         return found
@@ -49,7 +49,7 @@ def recognize_discriminator(state: Mapping[str, Any]) -> DiscriminatorArchitectu
     Raises:
         ValueError: no discriminator has tensors of these names and shapes.
     """
-    shapes = _shapes(state)
+    shapes = tensor_shapes(state)
     found = _pixel(shapes) or _patch(shapes)
     if found and _matches(found, shapes):
         return found
@@ -100,7 +100,8 @@ def is_norm(module: nn.Module) -> bool:
     return isinstance(module, (*BATCH_NORMS, *INSTANCE_NORMS))
 
 
-def _shapes(state: Mapping[str, Any]) -> Shapes:
+def tensor_shapes(state: Mapping[str, Any]) -> Shapes:
+    """Return the shapes of all tensors that hold something, by name, without the prefix "module."."""
     tensors = {str(k): tuple(v.shape) for k, v in state.items() if isinstance(v, Tensor) and 0 not in v.shape}
     return without_wrapper(tensors)
 
@@ -184,7 +185,7 @@ def _matches(net: GeneratorArchitecture | DiscriminatorArchitecture, shapes: Sha
                 state = create_discriminator(net).state_dict()
     except ValueError:  # no such U-Net
         return False
-    weights, own = ({k: v for k, v in s.items() if k.endswith("weight")} for s in (shapes, _shapes(state)))
+    weights, own = ({k: v for k, v in s.items() if k.endswith("weight")} for s in (shapes, tensor_shapes(state)))
     return weights == own
 
 

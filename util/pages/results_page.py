@@ -15,6 +15,7 @@ from util.pages.page import Page, beside_labels, relative_url
 from util.pages.scores import Cell, score_table
 
 COLUMNS, FEW_COLUMNS = 10, 5  # samples in a row of a gallery at most, on a wide page and on a phone
+GROWTH = 1.4  # how much wider a picture in a row may become where there is room
 WIDE = 640  # pixels: a figure that a phone shows in part, to be moved
 
 
@@ -60,7 +61,9 @@ class ResultsPage:
         figures = figures or {}
         kinds = tuple(images)
         pictures = [self._picture(path, f"{kind}, {name}", width) for kind, path in images.items()]
-        rows = self._continue((kinds, tuple(figures)), lambda: self._add_rows(kinds, figures, _width_of(pictures[0])))
+        shown = int(pictures[0][0]["width"])
+        widths = (shown, round(GROWTH * shown) if width is None else width)
+        rows = self._continue((kinds, tuple(figures)), lambda: self._add_rows(kinds, figures, widths))
         row = rows.add(tags.div(tags.p(tags.span(name)), cls="row"))
         for metric, value in figures.items():
             row[0].add(tags.span(f"{metric.upper()} {value:.3g}", cls="muted"))
@@ -104,12 +107,15 @@ class ResultsPage:
             self._open = (key, element)
         return self._open[1]
 
-    def _add_rows(self, kinds: Sequence[str], figures: Mapping[str, float], width: int) -> Any:
-        """Return an element for rows of pictures of these kinds; before it stand the ways to sort them."""
+    def _add_rows(self, kinds: Sequence[str], figures: Mapping[str, float], widths: tuple[int, int]) -> Any:
+        """Return an element for rows of pictures of these kinds; before it stand the ways to sort them.
+
+        ``widths`` are that of a picture, and the most that it may grow to where the page has room.
+        """
         if len(kinds) > 1:
             self._add(tags.p(f"From left to right: {', '.join(kinds)}."))
         if figures:
-            orders = {}
+            orders: dict[str, str] = {}
             for name in figures:
                 best, worst = ("-", "") if name in LARGER_IS_BETTER else ("", "-")
                 orders |= {
@@ -117,7 +123,7 @@ class ResultsPage:
                     f"{worst}{name}": f"worst {name.upper()} first",
                 }
             self._add_order(orders)
-        style = f"--kinds: {len(kinds)}; --width: {width}px"
+        style = f"--kinds: {len(kinds)}; --width: {widths[0]}px; --most: {widths[1]}px"
         return tags.div(cls="pictures sortable" if figures else "pictures", style=style)
 
     def _add_order(self, orders: dict[str, str]) -> None:
@@ -142,10 +148,6 @@ class ResultsPage:
         if classes:
             element["class"] = " ".join(classes)
         return tags.a(element, href=url)
-
-
-def _width_of(picture: Any) -> int:
-    return int(picture[0]["width"])
 
 
 def _evenly(num: int, most: int) -> int:

@@ -5,6 +5,7 @@ import csv
 import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from util import distributed
 from util.config_file import read_section
-from util.files import FolderLock, written_whole
+from util.files import FolderLock, composed, written_whole
 from util.images import make_grid, save_png, to_image, to_uint8
 from util.metrics.score import COLUMNS, Score, table
 from util.pages.results_page import ResultsPage, Seen
@@ -30,6 +31,7 @@ from util.types import Grid
 if TYPE_CHECKING:
     from models.noise import NoiseModel
 
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 MAX_BYTES = 251  # of a file's name, to which .png is added
 PER_CLASS = 20  # images per class on the page; the folders hold all
 NAMED = 20  # classes that a message names
@@ -58,14 +60,17 @@ def read_labels(wanted: Sequence[str], classes: Sequence[str], absent: Sequence[
 
 
 def _read_label(word: str, classes: Sequence[str]) -> int:
+    same = [name for name in classes if name == word or composed(name) == composed(word)]
+    wanted, numbers = _number(word), [_number(name) for name in classes]
     if word in classes:
-        return classes.index(word)
-    if all(name.isdecimal() for name in classes):
-        same = [name for name in classes if word.isdecimal() and int(name) == int(word)]
-        if len(same) == 1:
-            return classes.index(same[0])
-        if same:
-            raise ValueError(f"--labels {word} may mean each of the classes {', '.join(same)}")
+        same = [word]
+    elif not same and wanted is not None:
+        same = [name for name, number in zip(classes, numbers, strict=True) if number == wanted]
+    if len(same) == 1:
+        return classes.index(same[0])
+    if same:
+        raise ValueError(f"--labels {word} may mean each of the classes {', '.join(same)}")
+    if None not in numbers:
         raise ValueError(f"--labels {word}: there is no such class (known: {', '.join(classes)})")
     if word.isdecimal() and int(word) < len(classes):
         print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
@@ -76,6 +81,11 @@ def _read_label(word: str, classes: Sequence[str]) -> int:
         f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}{by_index}"
         f"{did_you_mean(word, classes)}"
     )
+
+
+def _number(name: str) -> float | None:
+    """Return the number that a name is, None when it is none."""
+    return float(name) if NUMBER.fullmatch(name) else None
 
 
 def untrained(run_dir: Path) -> list[str]:

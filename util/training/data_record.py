@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from util.types import DataSpec
 
 NAMES_FILE = "images.json.gz"
 NAMED = 3  # images that are named
+MAX_BYTES = 2**28  # of the record, unpacked
 Names = Mapping[str, Sequence[str]]  # the images of each side, by name; of one where sides belong together
 
 
@@ -92,6 +94,16 @@ def _listed(names: Sequence[str]) -> str:
 def _read_names(folder: Path) -> dict[str, list[str]] | None:
     """Return what ``note_names`` noted; None when it did not, or when that is damaged."""
     try:
-        return dict(json.loads(gzip.decompress((folder / NAMES_FILE).read_bytes())))
-    except (OSError, EOFError, ValueError):
+        with gzip.open(folder / NAMES_FILE) as file:
+            content = file.read(MAX_BYTES + 1)
+        return None if len(content) > MAX_BYTES else _checked(json.loads(content))
+    except (OSError, EOFError, ValueError, zlib.error, RecursionError):
         return None
+
+
+def _checked(found: Any) -> dict[str, list[str]]:
+    """Return what was noted; raise ValueError when it is something else."""
+    lists = found.values() if isinstance(found, dict) else [None]
+    if not all(isinstance(some, list) and all(isinstance(name, str) for name in some) for some in lists):
+        raise ValueError("no lists of names")
+    return dict(found)

@@ -1,10 +1,12 @@
 """What a run does when a loss, a weight or an image is not finite: end, or go back and continue at a lower rate."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from util.checks import count
 
@@ -12,16 +14,26 @@ RESTARTED = 0.5  # of the learning rate remains after each return to the last sa
 MAX_RESTARTS = 5
 
 
-def check_finite(modules: Mapping[str, nn.Module]) -> None:
-    """Raise FloatingPointError when a weight or buffer, such as batch norm's variance, is NaN or infinite."""
+def check_finite(modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] = MappingProxyType({})) -> None:
+    """Raise FloatingPointError when a weight, a buffer or a moment is NaN or infinite.
+
+    A weight whose second moment is infinite never moves again, and looks sound.
+    """
     tensors = {
         f"{prefix}{name}": tensor
         for prefix, module in modules.items()
         for name, tensor in (*module.named_parameters(), *module.named_buffers())
         if tensor.is_floating_point()
     }
-    names = list(tensors)
-    finite = torch.stack([t.isfinite().all() for t in tensors.values()]).tolist()  # the device is waited for once
+    named = list(tensors.items()) + [
+        (f"{key} of optimizer {name}", moment)
+        for name, optimizer in optimizers.items()
+        for state in optimizer.state.values()
+        for key, moment in state.items()
+        if isinstance(moment, Tensor) and key != "step"  # which may lie on another device
+    ]
+    names = [name for name, _ in named]
+    finite = torch.stack([t.isfinite().all() for _, t in named]).tolist()  # the device is waited for once
     if not all(finite):
         raise FloatingPointError(
             f"training diverged: {names[finite.index(False)]} is not finite, so the last save is kept; try a lower --lr"

@@ -51,12 +51,12 @@ class Saver:
         """Write the networks as "latest" and ``labels``, then the state, which must never be newer than they are.
 
         Raises:
-            FloatingPointError: a weight or a buffer is NaN or infinite; what was saved before is kept.
+            FloatingPointError: a weight, a buffer or a moment is NaN or infinite; what was saved before is kept.
             OSError: an earlier save could not be written.
         """
         error: FloatingPointError | None = None
         try:
-            check_finite(self.modules)
+            check_finite(self.modules, self.run.model.optimizers)
         except FloatingPointError as found:
             error = found
         if distributed.highest(error is not None):  # also where it is in a buffer of one process alone
