@@ -40,6 +40,9 @@ class Segments(nn.Sequential):
             self.segments.append(Segment(first, first + len(layers), has_dropout(*layers), is_divided))
             first += len(layers)
 
+    def __getitem__(self, index: slice | int) -> Any:  # a slice of it is in no segments
+        return nn.Sequential(*list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
+
     def forward(self, input: Tensor, taps: Sequence[int] = ()) -> Any:
         """Return what comes out of the last layer; with ``taps``, what comes out of these layers instead, a list."""
         x, tapped = input, list[Tensor]()
