@@ -49,8 +49,9 @@ def read_tiff(path: ImageFile) -> tuple[np.ndarray, int]:
 
     with path.open("rb") as file, tifffile.TiffFile(file, name=path.name) as tiff:
         series, page = tiff.series[0], tiff.pages[0].aspage()
-        for each in filter(None, series.pages):
-            _check_segments(each.aspage())
+        for each in series.pages:
+            if each is not None:
+                _check_segments(each.aspage())
         try:
             array = np.asarray(series.asarray())
         except (ValueError, ImportError) as error:
