@@ -43,7 +43,7 @@ class CacheFile:
         """
         result = torch.empty((len(starts), *shape), dtype=self.dtype)
         size = math.prod(shape) * result.itemsize
-        content = memoryview(result.numpy().reshape(-1).view(np.uint8).data)
+        content = result.numpy().reshape(-1).view(np.uint8).data
         with self._lock:
             for i, start in enumerate(starts):
                 self._file.seek(start * result.itemsize)
@@ -52,7 +52,7 @@ class CacheFile:
 
     def write(self, start: int, numbers: np.ndarray) -> None:
         """Put ``numbers`` in their place."""
-        content = memoryview(np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data)
+        content = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data
         with self._lock:
             self._file.seek(start * numbers.itemsize)
             self._move(self._file.write, content)
