@@ -83,6 +83,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             words = [w.split("=")[0] for w in unknown]
             word = next((w for w in words if w.startswith("-")), words[0])
+            if not word.startswith("-"):
+                self.error(f"{word} follows no option that takes it: a value with spaces needs quotes")
             known = [name for action in self._actions for name in action.option_strings]
             self.error(f"there is no option {word} here{_instead(word, known) or '; --help lists all'}")
         for name, way in self.retired.items():

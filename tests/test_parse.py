@@ -313,7 +313,7 @@ def test_two_gpus_are_refused(refused):
         ("--Batch_Size 3", "there is no option --Batch_Size here; did you mean '--batch_size'?"),
         ("--qqqq", "there is no option --qqqq here; --help lists all"),
         ("--lambda_regression 1", "there is no option --lambda_regression here"),  # another model's
-        ("stray", "there is no option stray here"),
+        ("stray", "stray follows no option that takes it"),
         ("--flip=1", "--flip: ignored explicit argument '1'"),
         ("--display htlm", "--display: 'htlm' is not a choice; did you mean 'html'?"),
         ("--dataset_mode image_foldr", "no file data/image_foldr_dataset.py; did you mean 'image_folder'?"),
@@ -340,6 +340,9 @@ def test_a_mistake_is_one_line_that_names_the_remedy(refused, words, complaint):
         ("--model cgan_model --dataroot hands", "no file models/cgan_model_model.py (known: cgan, "),
         ("--model base --dataroot hands", "no file models/base_model.py"),
         ("--model ../cgan --dataroot hands", "did you mean 'cgan'?"),
+        ("--model cgan --dataroot ~/photos", "a shell replaces ~ at the beginning of a word"),
+        ("--model cgan --dataroot https://example.com/a.zip", "download it, and give the folder or the archive"),
+        ("--model cgan --dataroot hands my", "my follows no option that takes it: a value with spaces needs quotes"),
         ("--model cgan --dataroot ./nowhere", "--dataroot ./nowhere: neither a path nor a name in datasets/"),
         ("--model cgan --dataroot rps_mino", "did you mean 'rps_mini'?"),
     ],

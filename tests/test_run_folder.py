@@ -52,6 +52,14 @@ def test_the_name_of_a_run_killed_at_its_beginning_can_be_used(bench, monkeypatc
     assert not list(bench.run_dir("a").glob(".*.tmp"))
 
 
+@pytest.mark.parametrize("place", ["a_file", "/proc/x"])
+def test_a_place_where_no_run_can_be_is_named(bench, place):
+    (bench.folder / "a_file").write_text("")
+    outcome = bench.train(f"{OPTIONS} --checkpoints_dir {place}")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1), outcome
+    assert f"--checkpoints_dir {place}: a cannot be made or written there" in outcome.err
+
+
 def test_options_that_cannot_be_written_leave_a_name_that_can_be_used(bench, monkeypatch):
     def full(_file):
         raise OSError(27, "File too large")

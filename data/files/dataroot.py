@@ -38,6 +38,10 @@ def find_dataroot(dataroot: str) -> Path:
         return download(name, DATASETS)
     names = sorted(d.name for d in DATASETS.iterdir() if d.is_dir() and not d.name.startswith((".", "_")))
     near = did_you_mean(Path(dataroot).name, names).replace("(known:", "(in datasets/ there are:")
+    if "://" in dataroot:
+        near = "; download it, and give the folder or the archive"
+    elif dataroot.startswith("~"):
+        near = "; a shell replaces ~ at the beginning of a word without quotes only, as in --dataroot ~/photos"
     raise FileNotFoundError(f"--dataroot {dataroot}: neither a path nor a name in datasets/{near}")
 
 

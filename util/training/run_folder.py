@@ -43,7 +43,15 @@ def open_run_folder(folder: Path, continue_train: bool, overwrite: bool) -> Fold
         BlockingIOError: another process trains there.
     """
     check_run_folder(folder, continue_train, overwrite)
-    lock = FolderLock(folder)
+    try:
+        lock = FolderLock(folder)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise OSError(
+            f"--checkpoints_dir {folder.parent}: {folder.name} cannot be made or written there ({error.strerror}): "
+            "choose another folder"
+        ) from None
     if overwrite and not continue_train:
         for path in _contents(folder):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
