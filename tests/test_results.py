@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from typing import Any
 
 from util.results.origin import KIND, place_for, read_origin, write_origin
 from util.results.results import DAY, Results
@@ -22,7 +23,7 @@ def test_tests_of_other_kinds_at_once_end_in_folders_of_their_own(tmp_path):
     """None was there when they began; the third is of the first's kind and takes its place."""
     base, begun = tmp_path / "a" / "test_latest", []
     for kind in ("rock", "paper", "rock"):
-        origin = dict.fromkeys(KIND, "") | {"labels": kind, "given": {}}
+        origin: dict[str, Any] = dict.fromkeys(KIND, "") | {"labels": kind, "given": {}}
         results = Results(place_for(base, origin), "a", kind, partial(place_for, base, origin, tells=False))
         write_origin(results.folder, origin)
         begun.append(results)
