@@ -275,7 +275,7 @@ def test_opening_many_folders_lists_each_a_few_times_and_looks_at_no_file(tmp_pa
         for i in range(3):
             (tmp_path / layout.format(c, i)).touch()
     monkeypatch.setattr("data.image_folder_dataset.is_grey", lambda path: True)
-    listed, scandir = Counter(), os.scandir
+    listed, scandir = Counter[str](), os.scandir
 
     def counting(path):
         listed[str(path)] += 1
