@@ -101,7 +101,8 @@ class BaseModel(nn.Module, ABC):
 
     def grids(self, batch: Batch) -> dict[str, Grid]:
         """Return what ``forward`` shows as it is laid out on a page, on the CPU: by default a row of each kind."""
-        few = Batch({key: value[:COLUMNS] for key, value in batch.items()})
+        rows = {key: value for key, value in batch.items() if value.ndim}  # a step may leave single numbers there
+        few = Batch({key: value[:COLUMNS] for key, value in rows.items()})
         return {name: Grid(images.cpu(), COLUMNS) for name, images in self(few).items()}
 
     def show_classes(self, most: int, absent: Collection[str] = ()) -> None:

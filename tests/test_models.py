@@ -312,6 +312,16 @@ def test_forward_gives_image_batches_in_range(model, batch):
         assert_images(images, model.spec)
 
 
+@pytest.mark.parametrize("case", LEARNERS)
+def test_a_batch_is_shown_after_the_step_that_was_taken_on_it(case):
+    model, batch = create(case), make_batch(case)
+    with evaluating(model):
+        kinds = model.grids(batch).keys()
+    model.optimize_parameters(batch, 1)
+    with evaluating(model):
+        assert model.grids(batch).keys() == kinds
+
+
 def test_grids_hold_what_forward_shows(model, batch):
     with forked(0), evaluating(model):
         visuals, grids = model(batch), model.grids(batch)

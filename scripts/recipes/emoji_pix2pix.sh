@@ -6,7 +6,7 @@
 #
 # Further arguments go to train.py. python scripts/reproduce.py puts what it reached into docs/results.md.
 set -euo pipefail
-QUICK="--dataroot emoji_mini --n_epochs 2"
+QUICK="--dataroot emoji_mini --n_epochs 2 --ema 0.95"
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 
 python train.py --model pix2pix --dataroot emoji_pairs --name emoji_pix2pix --overwrite --load_size 64 --crop_size 64 \

@@ -7,7 +7,7 @@
 # Further arguments go to train.py. An image takes CUT 1.2 times and FastCUT 0.6 times as long as CycleGAN, which is why
 # the epochs differ. It ends with a page that shows all three; python scripts/reproduce.py puts them into docs/results.md.
 set -euo pipefail
-QUICK="--dataroot emoji_mini --n_epochs 1 --netG resnet_2blocks --ngf 16 --ndf 16"
+QUICK="--dataroot emoji_mini --n_epochs 1 --netG resnet_2blocks --ngf 16 --ndf 16 --ema 0.95"
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 
 train() {
