@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.step.stepper import Stepper
 from tests.bench import SMALL, Bench, save_images
 from tests.ranks import together
 from tests.test_resume import assert_same_run, by, interrupted, state
@@ -149,6 +150,28 @@ def test_a_process_that_hangs_is_given_up_after_dist_timeout(undisturbed):
     assert time.monotonic() - start < 60
     assert [outcome.status for outcome in outcomes] == [1, 1]
     assert "--dist_timeout" in outcomes[0].err
+
+
+def test_numbers_that_are_not_finite_in_one_process_end_both_and_the_last_state_is_sound(undisturbed):
+    def train():
+        call = Stepper.__call__
+
+        def spoiled(self, batch, step):
+            if step == 6 and distributed.rank() == 1:
+                batch["image"] = batch["image"] * float("nan")
+            return call(self, batch, step)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Stepper, "__call__", spoiled)
+            return undisturbed.train(f"--model cgan --dataroot hands {SMALL} --name nan {USUAL}")
+
+    first, second = together(train, undisturbed.folder / "out", starts=False)
+    assert (first.status, second.status) == (1, 1)
+    told = [line for line in (first.err + second.err).splitlines() if "not finite" in line]
+    assert len(told) == 1, first.err + second.err
+    assert state(undisturbed.run_dir("nan"))["progress"]["step"] < 6
+    weights = torch.load(undisturbed.run_dir("nan") / "latest_net_G.pth", weights_only=True)
+    assert all(weight.isfinite().all() for weight in weights.values())
 
 
 def test_a_silent_process_overrides_all_that_a_reporter_shows():
