@@ -87,7 +87,7 @@ def open_data(mode: str, root: object, **options: Any) -> Any:
 
 def load(dataset: Any, batch_size: int, **options: Any) -> Loader:
     opt = BaseOptions(**{"num_threads": 0, "cache": "off", **options})
-    return create_loader(dataset, opt, batch_size, CPU)
+    return create_loader(dataset, opt, batch_size, CPU, shared=True)
 
 
 def numbers(batches: Any, key: str = "image") -> list[int]:

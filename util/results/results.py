@@ -75,8 +75,8 @@ def _read_label(word: str, classes: Sequence[str]) -> int:
     if word.isdecimal() and int(word) < len(classes):
         print(f"--labels {word}: class {classes[int(word)]}, counted from 0")
         return int(word)
-    odd = [f"{i} for {name!r}" for i, name in enumerate(classes) if "," in name or name != name.strip()]
-    by_index = f"; a name with a comma, or a space at an end, by its index: {', '.join(odd[:NAMED])}" if odd else ""
+    odd = [f"{i} for {name!r}" for i, name in enumerate(classes) if "," in name]
+    by_index = f"; a name with a comma by its index: {', '.join(odd[:NAMED])}" if odd else ""
     raise ValueError(
         f"--labels {word}: no class of that name, and indices go from 0 to {len(classes) - 1}{by_index}"
         f"{did_you_mean(word, classes)}"
