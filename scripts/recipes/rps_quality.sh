@@ -17,8 +17,9 @@ python train.py --model cgan --dataroot rps --name rps_plain --overwrite --image
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
 python train.py --model cgan --dataroot rps --name rps_modern --overwrite --image_size 128 --batch_size 16 \
     --n_epochs 100 --eval_freq 25000 --metrics kid,precision,recall,accuracy,shares \
-    --netD dcgan --upsample resize --gan_mode hinge --lambda_mismatch 0.5 --dropout 0 --norm_eps 1e-5 --flip \
-    --lr 4e-4 --beta1 0 --beta2 0.99 --lr_policy cosine --ema 0.995 ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
+    --netG res --netD res --norm_D none --ngf 24 --ndf 24 --dropout 0 --norm_eps 1e-5 --gan_mode rpgan --r1_gamma 4 \
+    --r2_gamma 4 --penalty_freq 4 --lambda_mismatch 0.5 --diffaugment translation --flip --lr 7e-4 --beta1 0 \
+    --beta2 0.99 --lr_policy cosine --ema 0.998 ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
 for name in rps_plain rps_modern; do
     python test.py --name "$name" --epoch best --num_test 300 --metrics kid,precision,recall,accuracy,shares \
         ${quick[@]+--eval_images 99}
