@@ -40,7 +40,7 @@ def notes(path: ImageFile) -> list[str]:
             clear = is_clear_png16(path)
         is_grey = False
         if header.channels == 3:
-            pixels = numbers(path)
+            pixels = numbers(path, header)
             is_grey = bool((pixels == pixels[:, :, :1]).all())
     except (BadImageError, OSError, ValueError, SyntaxError):
         return []

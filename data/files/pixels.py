@@ -114,9 +114,8 @@ def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.clip(-1, 1) if pixels.dtype == np.float32 else resized.clip(0, 65535).round().astype(np.uint16)
 
 
-def numbers(path: ImageFile) -> np.ndarray:
+def numbers(path: ImageFile, header: Header) -> np.ndarray:
     """Return the numbers of a file (H, W, C) as they are; raise BadImageError when it cannot be read."""
-    header = read_header(path)
     return _decode(path, header, header.channels)
 
 
@@ -161,7 +160,7 @@ def _load(path: ImageFile, maps: bool = False) -> np.ndarray:
     """Return the array in a .npy: of a file mapped into memory, if that is all that is wanted."""
     if not isinstance(path, Member):
         return np.load(path, mmap_mode="r" if maps else None, allow_pickle=False)
-    file = path.open()
+    file = path.open()  # of which np.load would take the memory for any shape that it names, before it reads
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, is_fortran, dtype = read(file)

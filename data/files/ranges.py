@@ -46,10 +46,11 @@ def sample(files: Sequence[ImageFile]) -> Numbers | None:
     found, limits = [], set()
     for i in np.linspace(0, len(files) - 1, min(len(files), LOOKED_AT)).round().astype(int):
         try:
-            pixels, white = numbers(files[i]), read_header(files[i]).white
+            header = read_header(files[i])
+            pixels = numbers(files[i], header)
         except (BadImageError, OSError):  # named, counted and skipped later, with the rest
             continue
-        limits.add(white or (int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 0))
+        limits.add(header.white or (int(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 0))
         values = pixels.reshape(-1)[:: max(1, pixels.size // PER_FILE)].astype(np.float64)
         found.append(values[np.isfinite(values)])
     values = np.sort(np.concatenate(found)) if found else np.empty(0)
