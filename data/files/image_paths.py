@@ -162,7 +162,7 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
         for entry in entries:
             name = prefix + entry.name
             if entry.name.startswith("."):
-                if _has_images_by_name(entry.path, extensions):
+                if entry.is_dir() and _has_images_by_name(entry.path, extensions):
                     yield f"{name}/", HIDDEN
             elif entry.name in SYSTEM and entry.is_dir():
                 yield f"{name}/", OF_SYSTEM
@@ -178,7 +178,7 @@ def _walk(folder: Path, extensions: tuple[str, ...]) -> Iterator[tuple[str, str]
 
 
 def _has_images_by_name(path: str, extensions: tuple[str, ...]) -> bool:
-    """Return whether ``path`` is a folder below which a file that is not hidden has the name of an image."""
+    """Return whether a file below a folder, that is not hidden itself, has the name of an image."""
     files = (name for _, _, names in os.walk(path) for name in names)
     return any(name.lower().endswith(extensions) and not name.startswith(".") for name in files)
 

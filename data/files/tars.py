@@ -1,6 +1,7 @@
 """List what is in a tar file, and where; imports neither torch nor Pillow.
 
-The format is that of POSIX.1-2001 (pax) and GNU tar: blocks of 512 bytes, a header before each member.
+The format is that of POSIX.1-2001 (pax) and GNU tar: blocks of 512 bytes, a header before each member. It is not read
+by ``tarfile``, which ends at a damaged header without a word and reads extended headers of any length.
 """
 
 import os

@@ -99,7 +99,7 @@ def build_cache(
         num_threads: how many images are decoded at once.
         max_bad: the part of the files that may be bad; one must be good.
         shared: whether all processes want the same images: the first of each machine decodes them, into files that
-            the others map into memory.
+            the others read.
         looks: whether to look for bad images where none are kept; else only those go whose headers are bad.
 
     Raises:
