@@ -33,11 +33,7 @@ from util.types import Batch, DataSpec
 
 GRID = torch.cartesian_prod(*[torch.linspace(-0.8, 0.8, 5)] * 2)  # (25, 2)
 SPREAD = 0.02  # their standard deviation
-MODELS: dict[str, dict[str, Any]] = {
-    "gan": {},
-    "wgan_gp": {},
-    "r3gan": {"penalty_freq": 1},
-}
+MODELS = ("gan", "wgan_gp", "r3gan")
 CPU = torch.device("cpu")
 
 
@@ -56,7 +52,7 @@ class Modes(Protocol):
     drawn: int  # samples to look at
     batch_size: int
     options: ClassVar[dict[str, Any]]
-    weights: ClassVar[dict[str, dict[str, Any]]]  # model -> its penalties'
+    penalties: ClassVar[dict[str, dict[str, Any]]]  # model -> options of its penalties
 
     def draw(self, num: int) -> Tensor:
         """Return real samples, float (num, C, H, W)."""
@@ -74,9 +70,9 @@ class Gaussians:
         **{"netG": "mlp", "netD": "mlp", "hidden_G": (128,) * 3, "hidden_D": (128,) * 3, "nz": 2},
         **{"lr": 5e-4, "beta1": 0.0, "beta2": 0.99},
     }
-    weights: ClassVar[dict[str, dict[str, Any]]] = {
+    penalties: ClassVar[dict[str, dict[str, Any]]] = {
         "wgan_gp": {"lambda_gp": 0.1},
-        "r3gan": {"r1_gamma": 0.1, "r2_gamma": 0.1},
+        "r3gan": {"r1_gamma": 0.1, "r2_gamma": 0.1, "penalty_freq": 1},
     }
 
     def draw(self, num: int) -> Tensor:
@@ -97,7 +93,7 @@ class StackedDigits:
         **{"netG": "conv28", "netD": "conv28", "ngf": 16, "ndf": 16},
         **{"lr": 5e-4, "beta1": 0.0, "beta2": 0.99},
     }
-    weights: ClassVar[dict[str, dict[str, Any]]] = {"r3gan": {"r1_gamma": 1.0, "r2_gamma": 1.0}}
+    penalties: ClassVar[dict[str, dict[str, Any]]] = {"r3gan": {"r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_freq": 1}}
 
     def __init__(self, dataroot: str, cache_dir: Path) -> None:
         dataset = create_dataset("idx", find_dataset("idx").Options(dataroot=dataroot))
@@ -121,7 +117,7 @@ def coverage(modes: Tensor, num_modes: int) -> Coverage:
 
 def train(name: str, target: Modes, seed: int, num: int) -> Coverage:
     """Train model ``name`` on ``num`` samples of ``target`` and return what it covers."""
-    options = find_model(name).Options(**(target.options | MODELS[name] | target.weights.get(name, {})))
+    options = find_model(name).Options(**(target.options | target.penalties.get(name, {})))
     model: Any = create_model(name, options, target.spec, CPU, seed, target.batch_size)
     assert isinstance(model, NoiseModel)
     for step in range(1, num // target.batch_size + 1):
