@@ -19,12 +19,9 @@ COMMON = {  # options that every script that loads a run honours
     *("name", "checkpoints_dir", "config", "suffix", "model", "dataset_mode", "epoch", "load_iter", "ema"),
     *("dataroot", "results_dir", "device", "num_threads", "cache", "cache_dir", "verbose"),
 }
-OF_PLACE = {
-    "phase",
-    "load_iter",
-    "batch_size",
-    "num_processes",
-}  # options that name the results folder or leave results unchanged
+OF_PLACE = {  # options that name the results folder or leave results unchanged
+    *("phase", "load_iter", "batch_size", "num_processes"),
+}
 OF_NOISE = {  # options of models that draw from noise
     *("labels", "interpolate", "interpolation", "video", "truncation", "nearest"),
 }

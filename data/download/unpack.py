@@ -18,11 +18,7 @@ from tqdm import tqdm
 
 CHUNK = 1 << 20  # bytes that are copied at a time
 MAX_FILES = 1_000_000
-MAX_DEPTH, MAX_PATH, MAX_PART = (
-    50,
-    1000,
-    255,
-)  # folders, bytes of a name with them, bytes of each: no data set needs more
+MAX_DEPTH, MAX_PATH, MAX_PART = 50, 1000, 255  # folders, bytes of a name with them, and of each: enough for any data
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")  # what file managers leave in archives
 
 _DAMAGE = (  # what the standard library raises for damaged archives, beside some kinds of OSError
