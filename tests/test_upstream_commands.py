@@ -1,10 +1,13 @@
 """The commands of pytorch-CycleGAN-and-pix2pix's and CUT's pages, as docs/migration.md says what becomes of each."""
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
+from subprocess import run
 
 import pytest
 import torch
@@ -14,7 +17,8 @@ from models.networks.architecture import GeneratorArchitecture
 from models.networks.translation import create_generator
 from tests.bench import Bench, save_images
 
-PAGE = Path(__file__).parents[1] / "docs" / "migration.md"
+REPOSITORY = Path(__file__).parents[1]
+PAGE = REPOSITORY / "docs/migration.md"
 ROWS = re.findall(
     r"^\| `((?:python|bash|torchrun|pip|conda|docker|flake8|pytest) [^`]*)` \| (.*) \|$", PAGE.read_text(), re.M
 )
@@ -63,6 +67,24 @@ def combine(bench, options):
 def test_the_page_speaks_of_fifty_commands():
     assert len(ROWS) >= 50
     assert len(RUN) >= 25
+
+
+def test_scripts_that_the_page_promises_are_here():
+    promised = [command.split()[1] for command, here in ROWS if command.startswith("bash ")]
+    assert len(promised) >= 10
+    assert [path for path in promised if not (REPOSITORY / path).is_file()] == []
+
+
+@pytest.mark.parametrize("family", ["cyclegan", "pix2pix", "cut"])
+def test_downloads_by_the_names_of_upstream(family):
+    script = REPOSITORY / f"datasets/download_{family}_dataset.sh"
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    outcome = run(["bash", script, "grumpycat"], capture_output=True, text=True, env=env)
+    assert outcome.returncode == 1
+    assert "'grumpycat'" in outcome.stderr
+    assert "did you mean 'grumpifycat'?" in outcome.stderr
+    listed = run(["bash", script, "--list"], capture_output=True, text=True, env=env)
+    assert "maps_unpaired" in listed.stdout
 
 
 def test_commands_run_as_they_are(home):

@@ -287,6 +287,13 @@ ENTRIES = {
         files=berkeley("cyclegan/datasets/ae_photos", "zip", 0, ""),
         rough_size=10_000_000,
     ),
+    "grumpifycat": Entry(
+        about="Russian blue cats (A) and Grumpy Cat (B), 256x256, 88 and 214 training images: CUT's first example",
+        licence="not stated",
+        files=berkeley("cyclegan/datasets/grumpifycat", "zip", 0, ""),
+        folders=("trainA", "trainB"),
+        rough_size=19_000_000,
+    ),
     "mini": mini("20 emoji of Noto (A) and of Twemoji (B), to try CycleGAN and CUT", minis.make_collections),
     "mini_pix2pix": mini("20 pairs of emoji, Noto's and Twemoji's, to try pix2pix", minis.make_pairs),
     "mini_colorization": mini("20 emoji of Twemoji, to try colorization", minis.make_colours),
