@@ -151,6 +151,10 @@ class NetworkOptions(NoiseModel.Options):
     res_blocks: int = option(
         0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
     )
+    noise_inputs: bool = option(False, help="res: noise joins each pixel of G's features, for the grain of photographs")
+    palette: int = option(
+        0, help="res: G mixes each image from this many colours, for flat drawings; 0: it draws with any", min=0
+    )
     hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
     hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)
     dropout: float = option(0.0, help="dropout in D", min=0, max=0.99)
@@ -174,11 +178,15 @@ def check_networks(opt: NetworkOptions, spec: DataSpec) -> None:
         raise ValueError("--projection compares labels with D's features: it needs --conditional")
     if opt.upsample != "deconv" and opt.netG not in ("conv", "dcgan"):
         raise ValueError(f"--upsample {opt.upsample}: --netG {opt.netG} has no layer to replace, conv and dcgan have")
+    if opt.palette == 1:
+        raise ValueError("--palette 1: shapes need two colours or more; 0 is no palette")
 
 
 def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
     """Return G and D as the options ask for them, with labels if ``spec`` has classes."""
     images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
+    if opt.netG != "res":
+        warn_idle(opt, "noise_inputs", "palette", without="--netG res")
     netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
     netD = create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
     for name, net in (("G", opt.netG), ("D", opt.netD)):

@@ -90,13 +90,14 @@ def test_micro_batches_report_the_same_terms(case):
     assert all(loss.isfinite() for losses in halves for loss in losses.values())
 
 
-def test_widths_of_other_networks_are_told_of(capsys):
+def test_options_of_other_networks_are_told_of(capsys):
     shape: dict[str, Any] = {"netG": "conv28", "netD": "mlp", "nz": 4, "ngf": 2, "ndf": 2}
-    spec = DataSpec((28, 28), 1, 1)
+    spec, res = DataSpec((28, 28), 1, 1), ("noise_inputs on", "palette 3")
     cases: tuple[tuple[dict[str, Any], list[str]], ...] = (
         ({"hidden_D": (8,)}, []),  # of D, which is mlp
         ({"hidden_G": (8, 8)}, ["hidden_G 8,8 has no effect without --netG mlp"]),
         ({"hidden_D": (8,), "netD": "conv28"}, ["hidden_D 8 has no effect without --netD mlp"]),
+        ({"palette": 3, "noise_inputs": True}, [f"{name} has no effect without --netG res" for name in res]),
     )
     for options, told in cases:
         create_model("gan", GANModel.Options(**(shape | options)), spec, torch.device("cpu"))

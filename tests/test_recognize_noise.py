@@ -23,6 +23,9 @@ SNGAN = NoiseGeneratorArchitecture("sngan", 1, (64, 64), nz=7, ngf=3)
         replace(RES, image_size=(224, 224), nc=1, ngf=1),
         replace(RES, num_classes=5, label_dim=4),
         replace(RES, res_blocks=2, ngf=8),
+        replace(RES, image_size=(28, 28), nc=1, palette=5),
+        replace(RES, noise_inputs=True),
+        replace(RES, num_classes=3, label_dim=2, res_blocks=1, noise_inputs=True, palette=2),
         SNGAN,
         replace(SNGAN, image_size=(32, 32)),
         replace(SNGAN, image_size=(128, 128), num_classes=6, ngf=1),
@@ -44,7 +47,7 @@ def test_other_weights_are_not_taken_for_them():
         assert recognize_noise_generator(next(iter(create(case).nets.values())).state_dict()) is None
 
 
-@pytest.mark.parametrize("case", ["r3gan conditional", "gan res", "sngan", "sngan conditional"])
+@pytest.mark.parametrize("case", ["r3gan conditional", "r3gan palette", "gan res", "sngan", "sngan conditional"])
 def test_weights_alone_draw_what_their_run_draws(case, tmp_path):
     model = save_run(case, tmp_path / "run")
     (tmp_path / "alone").mkdir()

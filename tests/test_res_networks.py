@@ -48,7 +48,7 @@ def test_a_flat_image_stays_flat_away_from_the_edges():
 
 @pytest.mark.parametrize(
     ("size", "side", "widths"),
-    [(32, 4, [1, 2, 4]), (64, 4, [1, 2, 4, 8]), (96, 6, [1, 2, 4, 8]), (224, 7, [1, 2, 4, 8, 8])],
+    [(28, 7, [1, 2]), (32, 4, [1, 2, 4]), (64, 4, [1, 2, 4, 8]), (96, 6, [1, 2, 4, 8]), (224, 7, [1, 2, 4, 8, 8])],
 )
 def test_channels_double_as_sides_halve(size, side, widths):
     assert levels(size, 3) == (side, [3 * w for w in widths])
@@ -128,7 +128,7 @@ def test_a_new_class_norm_is_plain_batch_norm():
 def test_a_size_between_multiples_of_32_names_those_beside_it(net, flag):
     spec = RGB_32._replace(image_size=(100, 100))
     with pytest.raises(
-        ValueError, match=rf"^--{flag} {net} (makes|takes) images of 32, 64, 96, 128, .* not 100: .*or use .*mlp$"
+        ValueError, match=rf"^--{flag} {net} (makes|takes) images of 28, 32, 64, 96, 128, .* not 100: .*or use .*mlp$"
     ):
         build("gan", spec, **{flag: net})
 

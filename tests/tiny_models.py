@@ -134,8 +134,16 @@ TINY: dict[str, tuple[dict[str, Any], DataSpec]] = {
         RGB_32,
     ),
     "gan res": ({"netG": "res", "netD": "res", "ngf": 4, "ndf": 4, "nz": 8, "norm_D": "none", "res_blocks": 1}, RGB_32),
+    "gan palette": (
+        {"netG": "res", "netD": "mlp", "ngf": 4, "hidden_D": (16,), "nz": 8, "palette": 3, "noise_inputs": True},
+        GREY_28,
+    ),
     "r3gan": ({"ngf": 4, "ndf": 4, "nz": 8}, RGB_32),
     "r3gan conditional": ({"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "penalty_freq": 2}, RGB_32),
+    "r3gan palette": (
+        {"ngf": 4, "ndf": 4, "nz": 8, "conditional": True, "palette": 4, "noise_inputs": True, "res_blocks": 1},
+        RGB_32,
+    ),
     "r3gan ada": (
         {"ngf": 4, "ndf": 4, "nz": 8, "augment": "ada", "ada_images": 20, "penalty_freq": 2},
         RGB_32,

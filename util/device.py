@@ -25,7 +25,7 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
     except RuntimeError:
         raise ValueError(f"--device {name}: not a device; use auto, cpu, cuda, cuda:1 or mps") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name}: this machine shows torch {torch.cuda.device_count()} CUDA devices")
+        raise ValueError(f"--device {name}: {_what_is_there(torch.cuda.device_count())}")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"--device {name}: torch finds no Metal device here")
     if device.type not in ("cpu", "cuda", "mps"):
@@ -42,6 +42,14 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
     elif device.type == "cuda":
         torch.backends.cudnn.benchmark = True
     return device
+
+
+def _what_is_there(num: int) -> str:
+    """Return which of the CUDA devices can be used, and how."""
+    if num:
+        return f"this machine shows torch {num} CUDA devices: use cuda:{num - 1} or a smaller number"
+    why = "nvidia-smi would list what its driver sees" if torch.version.cuda else "this torch is built for CPUs only"
+    return f"torch finds no CUDA device here, {why}; --device auto takes what there is"
 
 
 def memory_report(device: torch.device) -> str:

@@ -42,6 +42,8 @@ class NoiseGeneratorArchitecture(Architecture):
     upsample: Upsample = "deconv"  # conv, dcgan
     hidden_G: tuple[int, ...] = ()  # mlp: widths of the hidden layers, instead of ngf
     res_blocks: int = 0  # res: residual blocks at each size; 0: plain convolutions
+    noise_inputs: bool = False  # res: noise is added to each pixel
+    palette: int = 0  # res: colours that an image is mixed from; 0: it may have any
     label_input: LabelInput = "embedding"
     label_dim: int = 0
 
@@ -89,7 +91,7 @@ def create_generator(arch: NoiseGeneratorArchitecture) -> nn.Module:
         case "conv_k8":
             return one_size.ConvK8Generator(nz, nc, ngf, eps, code)
         case "res":
-            return res.ResGenerator(nz, nc, size, ngf, eps, code, arch.res_blocks)
+            return res.ResGenerator(nz, nc, size, ngf, eps, code, arch.res_blocks, arch.noise_inputs, arch.palette)
         case "sngan":
             return sngan.SNGANGenerator(nz, nc, size, ngf, eps, code)
 

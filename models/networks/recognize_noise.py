@@ -33,14 +33,17 @@ def _res(shapes: Shapes) -> NoiseGeneratorArchitecture:
     indices = sorted({int(name.split(".")[1]) for name in shapes if name.startswith("main.")})
     convs = [shape for i in indices if len(shape := shapes.get(f"main.{i}.weight", ())) == 4]  # the last makes images
     blocks = sum(f"main.{i}.main.0.weight" in shapes for i in indices)
+    colours = shapes.get(f"main.{indices[-1]}.colours.2.bias")
     return NoiseGeneratorArchitecture(
         "res",
-        nc=convs[-1][0],
+        nc=colours[0] // (3 * convs[-1][0]) if colours else convs[-1][0],
         image_size=_square(out // before, len(convs) - 1),
         num_classes=num_classes,
         nz=inputs - dim,
         ngf=convs[-1][1],
         res_blocks=blocks // (len(convs) - 1),
+        noise_inputs="main.4.scale" in shapes,
+        palette=convs[-1][0] if colours else 0,
         label_dim=dim,
     )
 

@@ -1,16 +1,18 @@
 """G and D for the objective of R3GAN: plain convolutions, or its residual blocks, with antialiased resampling."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, normalize, pad
 
+from models.networks.coded import Coded, Palette, PixelNoise
 from models.networks.dcgan import NormD, norm_D
 from models.networks.dropout import Dropout
 from models.networks.labels import LabelCode, LabelledDiscriminator, LabelledGenerator, label_projection
 
-SIZES = tuple(range(32, 257, 32))  # pixels
+SIZES = (28, *range(32, 257, 32))  # pixels
 EXPANSION, GROUP = 2, 16  # of a residual block: how many times its channels it has inside, channels of a group there
 
 
@@ -18,7 +20,8 @@ class ResGenerator(LabelledGenerator):
     """z on the sphere and the label's code -> 4 to 7 pixels a side -> each level doubles the sides.
 
     Levels are bilinear upsampling with a 3 x 3 convolution, and behind it batch norm, or ``num_blocks`` residual blocks
-    and no norm, as in Huang et al. 2024 (arXiv:2501.05441, Sec. 3.3).
+    and no norm, as in Huang et al. 2024 (arXiv:2501.05441, Sec. 3.3). ``noise_inputs`` add noise to each pixel of each
+    level; with a ``palette`` images are mixed from so many colours.
     """
 
     def __init__(
@@ -30,23 +33,28 @@ class ResGenerator(LabelledGenerator):
         eps: float,
         label_code: LabelCode | None = None,
         num_blocks: int = 0,
+        noise_inputs: bool = False,
+        palette: int = 0,
     ) -> None:
         """Build the network for images (nc, size, size); ``eps`` is batch norm's; ``size`` is one of SIZES."""
         side, widths = levels(size, ngf)
         before, total = widths[-1], num_blocks * len(widths)
+        code_width = nz + (label_code.width if label_code else 0)
         layers: list[nn.Module] = [
-            nn.Linear(nz + (label_code.width if label_code else 0), before * side * side),
+            nn.Linear(code_width, before * side * side),
             nn.LeakyReLU(0.2, True),
             nn.Unflatten(1, (before, side, side)),
         ]
         for width in reversed(widths):
+            side *= 2
             layers.append(UpConv2d(before, width, 3))
+            layers += [PixelNoise(nz, width, side)] if noise_inputs else []
             layers += [Residual(width, total) for _ in range(num_blocks)]
             layers += [] if num_blocks else [nn.BatchNorm2d(width, eps), nn.LeakyReLU(0.2, True)]
             before = width
-        main = nn.Sequential(*layers, nn.Conv2d(before, nc, 3, padding=1), nn.Tanh())
-        scale_weights(main, last=0.3)
-        super().__init__(main, label_code)
+        layers.append(nn.Conv2d(before, palette or nc, 3, padding=1))
+        scale_weights(layers, last=0.3)
+        super().__init__(Coded(*layers, Palette(code_width, palette, nc, size) if palette else nn.Tanh()), label_code)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return super().forward(normalize(z, dim=1) * math.sqrt(z.shape[1]), labels)
@@ -82,9 +90,9 @@ class ResDiscriminator(LabelledDiscriminator):
                 layers += [nn.Conv2d(before, width, 4, 2, 1), norm_D(norm, width, eps), nn.LeakyReLU(0.2, True)]
         num = 8 * ndf
         layers += [nn.Flatten(), nn.Linear(widths[-1] * side * side, num), nn.LeakyReLU(0.2, True), Dropout(dropout)]
-        main = nn.Sequential(*layers, nn.Linear(num, 1))
-        scale_weights(main, last=0.1)
-        super().__init__(main, None, label_projection(label_code, num))
+        layers.append(nn.Linear(num, 1))
+        scale_weights(layers, last=0.1)
+        super().__init__(nn.Sequential(*layers), None, label_projection(label_code, num))
 
 
 class UpConv2d(nn.Conv2d):
@@ -146,21 +154,22 @@ def levels(size: int, width: int, most: int = 8) -> tuple[int, list[int]]:
     return size >> num, [min(most, 2**i) * width for i in range(num)]
 
 
-def scale_weights(net: nn.Sequential, last: float) -> None:
+def scale_weights(layers: Sequence[nn.Module], last: float) -> None:
     """Draw weights so that activations keep their scale (He et al. 2015, arXiv:1502.01852, Eq. 14); biases become 0.
 
     Args:
-        net: ends in a linear layer or convolution, perhaps with an activation behind it.
-        last: what the weights of that layer are multiplied by.
+        layers: the last is linear or a convolution.
+        last: what the weights of that one are multiplied by.
     """
-    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    modules = [m for layer in layers for m in layer.modules()]
+    linear = [m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)]
     with torch.no_grad():
-        for layer in layers:
+        for layer in linear:
             nn.init.kaiming_normal_(layer.weight, 0.2)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        layers[-1].weight *= last
-        for block in (m for m in net.modules() if isinstance(m, Residual)):
+        linear[-1].weight *= last
+        for block in (m for m in modules if isinstance(m, Residual)):
             first, middle, final = (m for m in block.main if isinstance(m, nn.Conv2d))
             first.weight *= block.gain
             middle.weight *= block.gain
