@@ -140,8 +140,8 @@ class NetworkOptions(NoiseModel.Options):
 
     netG: NoiseNet = option(
         "conv",
-        help="generator: conv or dcgan (32, 64, 128, 256 px), res or sngan (32, 64, 96 to 256 px), mlp (any size), "
-        "conv28, conv32, conv_k8 (128 px)",
+        help="generator: conv or dcgan (32, 64, 128, 256 px), res (28, 32, 64, 96 to 256 px), sngan (from 32 px), "
+        "mlp (any size), conv28, conv32, conv_k8 (128 px)",
     )
     netD: NoiseNetD = option(
         "conv", help="discriminator: as for netG, or projected (any size), which sees features of EfficientNet-Lite0"

@@ -1,5 +1,7 @@
 """Decode an image file, of whatever mode and depth, to bytes of the size and channels that a run uses."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -33,12 +35,18 @@ def decode_image(
     Raises:
         BadImageError: the file is damaged or no image; the message says what is wrong with it.
     """
+    with naming_damage(), open_image(path) as image:
+        flat, wanted = flatten(upright(image), channels), (size[1], size[0])
+        if fit == "crop":
+            return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
+        return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
+
+
+@contextmanager
+def naming_damage() -> Iterator[None]:
+    """Raise BadImageError, in one line, for whatever a decoder raises in the block but a lack of memory."""
     try:
-        with open_image(path) as image:
-            flat, wanted = flatten(upright(image), channels), (size[1], size[0])
-            if fit == "crop":
-                return to_tensor(ImageOps.fit(flat, wanted, Image.Resampling.BICUBIC))
-            return to_tensor(flat.resize(wanted, Image.Resampling.BICUBIC))
+        yield
     except Exception as error:  # damaged files make decoders raise errors of every kind
         if lack_of_memory(error):
             raise

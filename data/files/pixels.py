@@ -7,14 +7,13 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
-from data.files.decode import BadImageError, decode_image, flatten, problem
+from data.files.decode import BadImageError, decode_image, flatten, naming_damage
 from data.files.header import Header, array_sides, channels_last, depth_of, whole_type
 from data.files.opencv import on_white, read_png16
 from data.files.orientation import LYING, orientation, turned, upright
 from data.files.pnm import pnm_header, read_pnm
 from data.files.tiff import START, read_tiff, tiff_header
 from util.member import ImageFile, Member
-from util.memory import lack_of_memory
 from util.open_image import check_bytes, open_image
 
 DEPTHS: dict[int, np.dtype[Any]] = {
@@ -35,14 +34,10 @@ def read_header(path: ImageFile) -> Header:
     Raises:
         BadImageError: the file is damaged, no image, or much larger when decoded than it is.
     """
-    try:
+    with naming_damage():
         header = _look(path)
         check_bytes(header.height * header.width * header.channels * header.depth // 8, path)
         return header
-    except Exception as error:  # damaged files make decoders raise errors of every kind
-        if lack_of_memory(error):
-            raise
-        raise BadImageError(problem(error)) from error
 
 
 def read_pixels(path: ImageFile, channels: int, depth: int, value_range: tuple[float, ...] = ()) -> np.ndarray:
@@ -188,16 +183,10 @@ def _is_beyond_pillow(path: ImageFile) -> bool:
 
 def _decode(path: ImageFile, header: Header, channels: int) -> np.ndarray:
     """Return the numbers of a file (H, W, C); in the wanted number of channels where Pillow converts."""
-    try:
-        return (
-            _from_pillow(path, channels, header.depth)
-            if header.reader == "pillow"
-            else _read_array(path, header, channels)
-        )
-    except Exception as error:
-        if lack_of_memory(error):
-            raise
-        raise BadImageError(problem(error)) from error
+    with naming_damage():
+        if header.reader == "pillow":
+            return _from_pillow(path, channels, header.depth)
+        return _read_array(path, header, channels)
 
 
 def _from_pillow(path: ImageFile, channels: int, depth: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 from models.networks import res
 from models.networks.labels import LabelCode, label_projection
 
-SIZES = res.SIZES
+SIZES = tuple(size for size in res.SIZES if size >= 32)  # pixels
 
 
 class SNGANGenerator(nn.Module):
