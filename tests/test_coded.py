@@ -44,7 +44,7 @@ def test_an_area_of_one_colour_is_flat_or_changes_evenly():
 
 
 def test_each_image_has_colours_of_its_own_and_classes_have_theirs():
-    netG = ResGenerator(8, 3, 28, 2, 1e-5, LabelCode(2, "embedding", 4), palette=4).eval()
+    netG: Any = ResGenerator(8, 3, 28, 2, 1e-5, LabelCode(2, "embedding", 4), palette=4).eval()
     z, labels = torch.randn(3, 8), torch.tensor([0, 0, 1])
     colours = netG.main[-1].colours(torch.cat([z[[0, 1, 0]], netG.label(labels)], 1))
     assert len({tuple(row) for row in colours.tolist()}) == 3
@@ -80,7 +80,7 @@ def test_noise_follows_from_z_alone():
 
 def test_a_generator_has_noise_at_each_size_and_learns_how_much():
     netG = ResGenerator(8, 3, 32, 2, 1e-5, noise_inputs=True)
-    layers = [m for m in netG.modules() if isinstance(m, PixelNoise)]
+    layers: list[Any] = [m for m in netG.modules() if isinstance(m, PixelNoise)]
     assert [(m.side, len(m.scale)) for m in layers] == [(8, 8), (16, 4), (32, 2)]
     netG(torch.randn(4, 8)).square().sum().backward()
     assert all(m.scale.grad.abs().sum() > 0 for m in layers)

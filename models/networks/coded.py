@@ -25,6 +25,8 @@ class PixelNoise(nn.Module):
     It is a fixed random projection of z, so that one z has one image, also when it is drawn again, resumed or exported.
     """
 
+    planes: Tensor
+
     def __init__(self, nz: int, channels: int, side: int) -> None:
         super().__init__()
         self.nz, self.side = nz, side
@@ -43,6 +45,8 @@ class Palette(nn.Module):
     A colour may change evenly from side to side and from top to bottom. Where one has all of a pixel, the image is as
     flat as drawings are; a network that draws red, green and blue has to learn that for every surface.
     """
+
+    across: Tensor
 
     def __init__(self, code_width: int, num: int, nc: int, size: int) -> None:
         """Args: num: of colours, each of nc channels."""
