@@ -13,7 +13,7 @@ from models.base_model import BaseModel, Terms
 from models.losses import GanMode, create_objective, gradient_penalty, zero_centred_penalty
 from models.networks.fast import eager, plain
 from models.networks.norm import add_spectral_norm, has_batch_norm
-from options import option, warn_idle
+from options import option
 from util.console import warn
 from util.types import DataSpec, Weighted
 
@@ -33,14 +33,22 @@ class AdversarialModel(BaseModel):
     @dataclass(frozen=True, kw_only=True)
     class Options(BaseModel.Options):
         gan_mode: GanMode = option("vanilla", help="adversarial objective")
-        lambda_gp: float = option(10.0, help="wgangp: weight of the gradient penalty", min=0)
+        lambda_gp: float = option(
+            10.0, help="wgangp: weight of the gradient penalty", min=0, only_with=("gan_mode wgangp",)
+        )
         r1_gamma: float = option(0.0, help="weight of R1, the penalty on D's gradient at real images; 0: off", min=0)
         r2_gamma: float = option(0.0, help="weight of R2, the same at generated images; 0: off", min=0)
         gamma_end: float = option(
-            1.0, help="what both gammas are multiplied by at the end, on half a cosine wave from 1 (R3GAN: 0.1)", min=0
+            1.0,
+            help="what both gammas are multiplied by at the end, on half a cosine wave from 1 (R3GAN: 0.1)",
+            min=0,
+            only_with=("r1_gamma", "r2_gamma"),
         )
         penalty_freq: int = option(
-            1, help="compute penalties only every Nth step, with N times their weight (lazy regularization)", min=1
+            1,
+            help="compute penalties only every Nth step, with N times their weight (lazy regularization)",
+            min=1,
+            only_with=("r1_gamma", "r2_gamma", "gan_mode wgangp"),
         )
         n_critic: int = option(1, help="D updates per G update, each on its own batch", min=1)
         lr_G: float = option(0.0, help="initial learning rate of G; 0: --lr", min=0)
@@ -61,13 +69,7 @@ class AdversarialModel(BaseModel):
     def __init__(self, opt: Options, spec: DataSpec) -> None:
         super().__init__(opt, spec)
         self.gan = create_objective(opt.gan_mode, opt.label_smoothing)
-        if not self.gan.needs_gp:
-            warn_idle(opt, "lambda_gp", without="--gan_mode wgangp")
-        if not (opt.r1_gamma or opt.r2_gamma):
-            warn_idle(opt, "gamma_end", without="--r1_gamma or --r2_gamma")
         self.is_penalized = self.gan.needs_gp or opt.r1_gamma > 0 or opt.r2_gamma > 0
-        if not self.is_penalized:
-            warn_idle(opt, "penalty_freq", without="--r1_gamma, --r2_gamma or --gan_mode wgangp")
         self.register_buffer("gamma_factor", torch.tensor(1.0), persistent=False)
         if self.gan.wants_zero_centred and not (opt.r1_gamma and opt.r2_gamma):
             warn(

@@ -21,7 +21,7 @@ from models.networks.noise import (
     create_generator,
 )
 from models.networks.sides import Upsample
-from options import option, warn_idle
+from options import option
 from util.seeding import generator
 from util.spread import spread
 from util.types import Autoencoded, Batch, DataSpec, Grid, Losses, Visuals
@@ -39,8 +39,15 @@ class NoiseModel(AdversarialModel):
         augment: Literal["none", "ada"] = option(
             "none", help="ada: augment what D sees the more strongly, the more D overfits (arXiv:2006.06676)"
         )
-        ada_target: float = option(0.6, help="ada: mean sign of D's logits on real images to aim at", min=0, max=1)
-        ada_images: int = option(500_000, help="ada: number of images in which its strength can go from 0 to 1", min=1)
+        ada_target: float = option(
+            0.6, help="ada: mean sign of D's logits on real images to aim at", min=0, max=1, only_with=("augment ada",)
+        )
+        ada_images: int = option(
+            500_000,
+            help="ada: number of images in which its strength can go from 0 to 1",
+            min=1,
+            only_with=("augment ada",),
+        )
 
     opt: Options
     netG: nn.Module  # z and perhaps labels -> images
@@ -60,8 +67,6 @@ class NoiseModel(AdversarialModel):
         super().__init__(opt, spec)
         self.shown_classes = tuple(spread(spec.num_classes, MAX_CLASSES).tolist())
         self.ada = AdaptiveAugment(opt.ada_target, 0, opt.ada_images) if opt.augment == "ada" else None
-        if not self.ada:
-            warn_idle(opt, "ada_target", "ada_images", without="--augment ada")
 
     def sample(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for z (N, nz) and labels int64 (N,), None without classes."""
@@ -146,17 +151,30 @@ class NetworkOptions(NoiseModel.Options):
     netD: NoiseNetD = option(
         "conv", help="discriminator: as for netG, or projected (any size), which sees features of EfficientNet-Lite0"
     )
-    norm_D: NormD = option("batch", help="normalization in D; mlp, conv28 and sngan have none")
+    norm_D: NormD = option(
+        "batch",
+        help="normalization in D; mlp, conv28 and sngan have none",
+        only_with=tuple(f"netD {name}" for name in ("conv", "dcgan", "conv32", "conv_k8", "res", "projected")),
+    )
     upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize and blur avoid checkerboards")
     res_blocks: int = option(
         0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
     )
-    noise_inputs: bool = option(False, help="res: noise joins each pixel of G's features, for the grain of photographs")
-    palette: int = option(
-        0, help="res: G mixes each image from this many colours, for flat drawings; 0: it draws with any", min=0
+    noise_inputs: bool = option(
+        False, help="res: noise joins each pixel of G's features, for the grain of photographs", only_with=("netG res",)
     )
-    hidden_G: tuple[int, ...] = option((128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1)
-    hidden_D: tuple[int, ...] = option((512, 256), help="mlp: widths of D's hidden layers", min=1)
+    palette: int = option(
+        0,
+        help="res: G mixes each image from this many colours, for flat drawings; 0: it draws with any",
+        min=0,
+        only_with=("netG res",),
+    )
+    hidden_G: tuple[int, ...] = option(
+        (128, 256, 512, 1024), help="mlp: widths of G's hidden layers", min=1, only_with=("netG mlp",)
+    )
+    hidden_D: tuple[int, ...] = option(
+        (512, 256), help="mlp: widths of D's hidden layers", min=1, only_with=("netD mlp",)
+    )
     dropout: float = option(0.0, help="dropout in D", min=0, max=0.99)
     conditional: bool = option(False, help="train with labels, so that images of a given class can be drawn")
     label_input: LabelInput = option("embedding", help="how a label enters the networks")
@@ -185,13 +203,8 @@ def check_networks(opt: NetworkOptions, spec: DataSpec) -> None:
 def create_networks(opt: NetworkOptions, spec: DataSpec) -> tuple[nn.Module, nn.Module]:
     """Return G and D as the options ask for them, with labels if ``spec`` has classes."""
     images = {"nc": spec.output_nc, "image_size": spec.image_size, "num_classes": spec.num_classes}
-    if opt.netG != "res":
-        warn_idle(opt, "noise_inputs", "palette", without="--netG res")
     netG = create_generator(NoiseGeneratorArchitecture.of(opt, **images))
     netD = create_discriminator(NoiseDiscriminatorArchitecture.of(opt, **images))
-    for name, net in (("G", opt.netG), ("D", opt.netD)):
-        if net != "mlp":
-            warn_idle(opt, f"hidden_{name}", without=f"--net{name} mlp")
     return netG, netD
 
 

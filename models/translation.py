@@ -24,7 +24,7 @@ from models.networks.segments import recompute_segments
 from models.networks.sides import Upsample, fitting_side, padded
 from models.networks.tiles import check_tile, tiled
 from models.networks.translation import Discriminator, Generator, create_discriminator, create_generator
-from options import option, warn_idle
+from options import option
 from util.console import warn
 
 
@@ -41,7 +41,9 @@ class TranslationModel(AdversarialModel):
         )
         ngf: int = option(64, help="channels of G's outer layers", min=1)
         ndf: int = option(64, help="channels of D's first layer", min=1)
-        n_layers_D: int = option(3, help="netD n_layers: number of downsampling layers", min=1)
+        n_layers_D: int = option(
+            3, help="netD n_layers: number of downsampling layers", min=1, only_with=("netD n_layers",)
+        )
         norm: Norm = option("instance", help="normalization in G and D")
         init_type: Init = option("normal", help="initial weights")
         init_gain: float = option(0.02, help="scale of the initial weights; kaiming ignores it", above=0)
@@ -98,8 +100,6 @@ class TranslationModel(AdversarialModel):
 
     def discriminator(self, input_nc: int) -> Discriminator:
         opt = self.opt
-        if opt.netD != "n_layers":
-            warn_idle(opt, "n_layers_D", without="--netD n_layers")
         net = create_discriminator(DiscriminatorArchitecture.of(opt, input_nc=input_nc), opt.init_type, opt.init_gain)
         sides = self.spec.image_size
         if any(sides) and min(sides) < net.min_size:

@@ -9,14 +9,13 @@ One field is one option: the annotation is its type, the default its default, ``
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from util.config_file import brief, shown
-from util.console import warn
+from util.config_file import brief
 from util.registry import did_you_mean
 
 
@@ -30,6 +29,7 @@ def option(
     aliases: tuple[str, ...] = (),
     resume: Literal["fixed", "warn", "free"] = "fixed",
     read: Callable[[str], str] | None = None,
+    only_with: tuple[str, ...] = (),
 ) -> Any:
     """Declare a dataclass field that is also a command-line option; no default means required.
 
@@ -44,8 +44,10 @@ def option(
         aliases: other names, without the dashes.
         resume: whether ``--continue_train`` refuses a changed value, warns of it or accepts it.
         read: converts the user's text to the value to store; raises ValueError.
+        only_with: other options of which one must be set for this one to mean something; "netD n_layers" when it must
+            have that value.
     """
-    rule = Rule(help, min, max, above, aliases, resume, read)
+    rule = Rule(help, min, max, above, aliases, resume, read, only_with)
     return field(default=default, metadata={"rule": rule})
 
 
@@ -60,6 +62,7 @@ class Rule:
     aliases: tuple[str, ...]
     resume: Literal["fixed", "warn", "free"]
     read: Callable[[str], str] | None
+    only_with: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,19 @@ def flags(cls: type) -> list[Flag]:
     return [Flag(f.name, hints[f.name], f.default, _rule(cls, f)) for f in fields(cls)]
 
 
-def warn_idle(opt: object, *names: str, without: str) -> None:
-    """Warn of each of these options that differs from its default, for it has no effect ``without`` others."""
-    for name in names:
-        if (value := getattr(opt, name)) != getattr(type(opt), name):
-            warn(f"--{name} {shown(value)} has no effect without {without}")
+def idle(cls: type, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options of ``cls`` that mean nothing next to these values, each with the reason."""
+    found = {}
+    for f in fields(cls):
+        wanted = [term.split(" ") for term in _rule(cls, f).only_with]
+        is_used = not wanted or any(
+            name not in values  # a model without that option has built in what it stands for
+            or (str(values[name]) == value[0] if value else bool(values[name]))
+            for name, *value in wanted
+        )
+        if not is_used:
+            found[f.name] = f"only {' or '.join('--' + ' '.join(term) for term in wanted)} uses it"
+    return found
 
 
 def _rule(cls: type, f: Field[Any]) -> Rule:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from options.base_options import BaseOptions, full_name, match_suffix, run_name
+from options.declare import idle
 from options.layers import (
     OF_ONE_COMMAND,
     Layer,
@@ -129,7 +130,10 @@ def _config_of(parser: Parser, layers: Layers, values: Mapping[str, Any], model:
     changed = {name for name, value in layers["config"].items() if value != defaults.get(name)}
     given = frozenset(layers["command line"].keys() | changed)
     built = parser.build(values)
-    warn_unused({name: why for name, why in built["run"].idle().items() if name in given})
+    unused = built["run"].idle()
+    for part in built.values():
+        unused |= idle(type(part), values)
+    warn_unused({name: why for name, why in unused.items() if name in given})
     known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
     return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known, given=given)
 

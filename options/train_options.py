@@ -59,11 +59,14 @@ class TrainOptions(BaseOptions):
     lr_policy: Literal["constant", "linear", "step", "cosine", "plateau"] = option(
         "linear", help="learning rate schedule"
     )
-    lr_decay_iters: int = option(50, help="lr_policy step: epochs between drops of the learning rate", min=1)
+    lr_decay_iters: int = option(
+        50, help="lr_policy step: epochs between drops of the learning rate", min=1, only_with=("lr_policy step",)
+    )
     plateau_loss: str = option(
         "",
         help="lr_policy plateau: the loss (by its epoch mean) or metric to watch; empty: the model's choice, else the "
         "first loss logged",
+        only_with=("lr_policy plateau",),
     )
     ema: float = option(
         0.0,
@@ -196,10 +199,6 @@ class TrainOptions(BaseOptions):
         idle = super().idle()
         if not self.eval_freq:
             idle = dict.fromkeys(("metrics", "eval_phase", *idle), "nothing is measured without --eval_freq")
-        if self.lr_policy != "step":
-            idle["lr_decay_iters"] = "only --lr_policy step uses it"
-        if self.lr_policy != "plateau":
-            idle["plateau_loss"] = "only --lr_policy plateau uses it"
         if self.epoch_count > 1 and not self.init_from:
             idle["epoch_count"] = "only --init_from uses it"
         if self.num_processes == 1 and "WORLD_SIZE" not in os.environ:

@@ -9,7 +9,7 @@ The page is results/compare/RUN_RUN.../index.html. Names of runs stand before th
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from data import create_dataset, create_loader, find_dataset
 from models import find_model
 from models.noise import NoiseModel
 from models.trained import load_trained
+from options.declare import idle
 from options.parse import Config
 from options.parse_tested import parse_runs
 from options.test_options import COMMON, TestOptions
+from options.train_options import TrainOptions
 from util.config_file import shown
 from util.console import one_line_errors, warn
 from util.device import pick_device
@@ -43,17 +45,6 @@ HONOURED = COMMON | {"phase", "model_suffix"}  # of test.py's options
 PREVIEW = 8  # held-out images that are translated
 MAX_POINTS = 500  # of a curve
 NO_DIFFERENCE = ("name", "checkpoints_dir")  # options in which runs differ anyway
-ONLY_WITH = {  # option -> another, and the values of it with which the option means something
-    "n_layers_D": ("netD", ("n_layers",)),
-    "hidden_G": ("netG", ("mlp",)),
-    "hidden_D": ("netD", ("mlp",)),
-    "norm_D": ("netD", ("conv", "dcgan", "conv32", "conv_k8", "res")),
-    "lambda_gp": ("gan_mode", ("wgangp",)),
-    "ada_target": ("augment", ("ada",)),
-    "ada_images": ("augment", ("ada",)),
-    "lr_decay_iters": ("lr_policy", ("step",)),
-    "plateau_loss": ("lr_policy", ("plateau",)),
-}
 Curves = dict[str, dict[str, list[tuple[int, float | None]]]]  # of what -> of which run -> (images, value)
 
 
@@ -188,18 +179,13 @@ def _preview(config: Config[TestOptions], spec: Any, device: torch.device) -> Ba
 
 def _differences(configs: list[Config[TestOptions]]) -> list[list[str]]:
     """Return a row for each option whose value is not the same in all runs that it means something to."""
-    values = [
-        {name: shown(value) for name, value in config.trained.items() if _matters(name, config.trained)}
-        for config in configs
-    ]
+    values = []
+    for config in configs:
+        unused = idle(TrainOptions, config.trained) | idle(type(config.model), config.trained)
+        values.append({name: shown(value) for name, value in config.trained.items() if name not in unused})
     names = dict.fromkeys(name for options in values for name in options if name not in NO_DIFFERENCE)
     rows = [[name, *(options.get(name, "–") for options in values)] for name in names]  # noqa: RUF001
     return [row for row in rows if len(set(row[1:])) > 1]
-
-
-def _matters(name: str, options: Mapping[str, Any]) -> bool:
-    other, values = ONLY_WITH.get(name, ("", ()))
-    return options.get(other) in values if other in options else True
 
 
 if __name__ == "__main__":

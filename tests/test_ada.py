@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from models.augment import ada
 from models.augment.ada import AdaptiveAugment, Chance, colours
-from tests.tiny_models import GREY_8, MLP, assert_same, build, create, snapshot, train
+from tests.tiny_models import assert_same, create, snapshot, train
 
 
 @pytest.fixture(autouse=True)
@@ -126,11 +126,6 @@ def test_its_strength_goes_on_bit_for_bit_after_a_resume():
         optimizer.load_state_dict(state[name])
     assert_same(train(other, case, range(7, 12)), train(model, case, range(7, 12)))
     assert_same(snapshot(other), snapshot(model))
-
-
-def test_its_options_are_told_of_when_it_is_off(capsys):
-    build("gan", GREY_8, **MLP, ada_target=0.5)
-    assert "--ada_target 0.5 has no effect without --augment ada" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", ["gan", "cgan conv", "cvae_gan 28", "template_noise", "wgan", "sngan"])

@@ -1,18 +1,15 @@
 """What every model that draws from noise must do: any number and mix of labels, each image by itself."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch.testing import assert_close
 
-from models import create_model, find_model
+from models import find_model
 from models.base_model import COLUMNS
-from models.gan_model import GANModel
 from models.noise import NoiseModel
 from tests.tiny_models import CASES, assert_images, assert_same, create, train
 from util.modes import evaluating
-from util.types import Batch, DataSpec
+from util.types import Batch
 
 
 def noise_models() -> list[str]:
@@ -88,17 +85,3 @@ def test_micro_batches_report_the_same_terms(case):
     whole = train(create(case), case, range(1, 4))
     assert [list(losses) for losses in halves] == [list(losses) for losses in whole]
     assert all(loss.isfinite() for losses in halves for loss in losses.values())
-
-
-def test_options_of_other_networks_are_told_of(capsys):
-    shape: dict[str, Any] = {"netG": "conv28", "netD": "mlp", "nz": 4, "ngf": 2, "ndf": 2}
-    spec, res = DataSpec((28, 28), 1, 1), ("noise_inputs on", "palette 3")
-    cases: tuple[tuple[dict[str, Any], list[str]], ...] = (
-        ({"hidden_D": (8,)}, []),  # of D, which is mlp
-        ({"hidden_G": (8, 8)}, ["hidden_G 8,8 has no effect without --netG mlp"]),
-        ({"hidden_D": (8,), "netD": "conv28"}, ["hidden_D 8 has no effect without --netD mlp"]),
-        ({"palette": 3, "noise_inputs": True}, [f"{name} has no effect without --netG res" for name in res]),
-    )
-    for options, told in cases:
-        create_model("gan", GANModel.Options(**(shape | options)), spec, torch.device("cpu"))
-        assert capsys.readouterr().err == "".join(f"warning: --{text}\n" for text in told)

@@ -1,0 +1,79 @@
+"""Options that mean nothing next to the values of others: their declarations, and what a run says of them."""
+
+from pathlib import Path
+
+import pytest
+
+from data import find_dataset
+from models import find_model
+from options.declare import flags, idle
+from options.parse import parse_train
+from options.train_options import TrainOptions
+from util.registry import list_names
+
+MODELS = list_names("models", "_model")
+
+
+def said(capsys, words):
+    """Return what parsing a command line says of options without effect, by their names."""
+
+    def recognize(root, mode):
+        return mode or "image_folder", Path("no card")
+
+    parse_train("", [*words.split(), "--dataroot", "photos", "--name", "x"], find_model, find_dataset, recognize)
+    lines = capsys.readouterr().err.splitlines()
+    return dict(line.removeprefix("warning: --").split(" has no effect: ") for line in lines if "no effect" in line)
+
+
+def test_what_an_option_needs_exists():
+    """Somewhere: a model may have built in the value, as wgan has its objective."""
+    known = [flag for cls in (TrainOptions, *(find_model(name).Options for name in MODELS)) for flag in flags(cls)]
+    asking = {flag.name: flag.rule.only_with for flag in known if flag.rule.only_with}
+    assert len(asking) > 10
+    for option, terms in asking.items():
+        for name, *value in (term.split() for term in terms):
+            there = [flag for flag in known if flag.name == name]
+            assert there and name != option, (option, name)
+            choices = {choice for flag in there for choice in flag.choices}
+            assert not choices or set(value) <= choices, (option, name, value)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("gan --hidden_D 8", {}),
+        ("gan --hidden_D 8 --netD conv28 --netG conv28", {"hidden_D": "only --netD mlp uses it"}),
+        ("dcgan --hidden_G 8,8", {"hidden_G": "only --netG mlp uses it"}),
+        ("dcgan --palette 3 --noise_inputs", dict.fromkeys(("palette", "noise_inputs"), "only --netG res uses it")),
+        ("r3gan --palette 3 --noise_inputs", {}),
+        ("gan --ada_target 0.5", {"ada_target": "only --augment ada uses it"}),
+        ("gan --ada_target 0.5 --augment ada", {}),
+        ("gan --gamma_end 0.5", {"gamma_end": "only --r1_gamma or --r2_gamma uses it"}),
+        ("gan --gamma_end 0.5 --r2_gamma 1", {}),
+        ("gan --penalty_freq 4", {"penalty_freq": "only --r1_gamma or --r2_gamma or --gan_mode wgangp uses it"}),
+        ("gan --penalty_freq 4 --gan_mode wgangp", {}),
+        ("wgan_gp --penalty_freq 4 --lambda_gp 1", {}),
+        ("cgan --lambda_gp 1", {"lambda_gp": "only --gan_mode wgangp uses it"}),
+        ("r3gan --norm_D batch --netD projected", {}),
+        ("pix2pix --n_layers_D 2", {"n_layers_D": "only --netD n_layers uses it"}),
+        ("pix2pix --n_layers_D 2 --netD n_layers", {}),
+        ("cycle_gan --plateau_loss G_A", {"plateau_loss": "only --lr_policy plateau uses it"}),
+        ("gan --lr_decay_iters 9 --lr_policy step", {}),
+    ],
+)
+def test_a_run_names_what_has_no_effect_and_what_would_use_it(words, expected, capsys):
+    assert said(capsys, f"--model {words}") == expected
+
+
+def test_defaults_of_a_model_are_not_spoken_of(capsys):
+    for name in MODELS:
+        if find_model(name).trains:
+            assert said(capsys, f"--model {name}") == {}
+
+
+def test_options_are_judged_by_the_values_that_there_are():
+    options = find_model("pix2pix").Options
+    known = {"netD": "n_layers", "n_layers_D": 3, "gan_mode": "lsgan", "lambda_gp": 10, "r1_gamma": 0, "r2_gamma": 0}
+    assert list(idle(options, known)) == ["lambda_gp", "gamma_end", "penalty_freq"]
+    assert "n_layers_D" in idle(options, known | {"netD": "basic"})
+    assert "lambda_gp" not in idle(options, {"lambda_gp": 10})  # a run whose record does not say
