@@ -176,7 +176,6 @@ def test_a_run_may_begin_from_the_weights_of_another(bench):
 @pytest.mark.parametrize(
     ("options", "status", "complaint"),
     [
-        ("--image_size 12 --netG conv", 1, "--image_size"),
         ("--device cuda:77", 1, "--device cuda:77"),
         ("--device gpu", 1, "--device gpu: not a device"),
         ("--accumulate 3", 1, "--accumulate 3 does not divide --batch_size 2 evenly"),
@@ -188,6 +187,11 @@ def test_a_run_may_begin_from_the_weights_of_another(bench):
 def test_what_only_building_shows_is_one_line_too(bench, options, status, complaint):
     outcome = bench.train(f"--model cgan --dataroot hands --batch_size 2 {SMALL} --name a --n_epochs 1 {options}")
     assert complaint in one_line(outcome, status)
+
+
+def test_a_size_that_the_network_does_not_make_is_one_line_too(bench):
+    outcome = bench.train("--model dcgan --dataroot hands --batch_size 2 --image_size 12 --device cpu --name a")
+    assert "--netG dcgan makes images of 32, 64, 128, 256 pixels, not 12: change --image_size" in one_line(outcome, 1)
 
 
 @pytest.mark.parametrize("classes", [("rock",), ("",)], ids=["one class", "no class"])

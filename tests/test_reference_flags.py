@@ -116,7 +116,8 @@ def test_train_py_takes_all_options_at_once_and_names_those_that_mean_nothing(fo
     assert config.run.name == "n_cycle_gan_resnet_9blocks_size286"
     warned = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
     retired = "display_ncols new_dataset_option epoch load_iter update_html_freq display_winsize"
-    assert warned == [f"--{name}" for name in [*retired.split(), "lr_decay_iters"]]  # the last with a linear policy
+    unused = ["lr_decay_iters", "n_layers_D"]  # with a linear policy, and without --netD n_layers
+    assert warned == [f"--{name}" for name in [*retired.split(), *unused]]
 
 
 def test_defaults_are_those_of_the_reference(folder):
