@@ -158,7 +158,10 @@ class NetworkOptions(NoiseModel.Options):
     )
     upsample: Upsample = option("deconv", help="conv, dcgan: how G upsamples; resize and blur avoid checkerboards")
     res_blocks: int = option(
-        0, help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions", min=0
+        0,
+        help="res: residual blocks at each size in G and D, without norm in G; 0: plain convolutions",
+        min=0,
+        only_with=("netG res", "netD res"),
     )
     noise_inputs: bool = option(
         False, help="res: noise joins each pixel of G's features, for the grain of photographs", only_with=("netG res",)

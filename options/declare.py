@@ -9,7 +9,7 @@ One field is one option: the annotation is its type, the default its default, ``
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -164,19 +164,28 @@ def flags(cls: type) -> list[Flag]:
     return [Flag(f.name, hints[f.name], f.default, _rule(cls, f)) for f in fields(cls)]
 
 
-def idle(cls: type, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the options of ``cls`` that mean nothing next to these values, each with the reason."""
-    found = {}
-    for f in fields(cls):
-        wanted = [term.split(" ") for term in _rule(cls, f).only_with]
-        is_used = not wanted or any(
-            name not in values  # a model without that option has built in what it stands for
-            or (str(values[name]) == value[0] if value else bool(values[name]))
-            for name, *value in wanted
-        )
-        if not is_used:
-            found[f.name] = f"only {' or '.join('--' + ' '.join(term) for term in wanted)} uses it"
-    return found
+def unused_options(cls: type, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options of ``cls`` that mean nothing next to these values, each with what it needs."""
+    return {
+        f.name: f"without {_in_words(terms)}"
+        for f in fields(cls)
+        if (terms := _rule(cls, f).only_with) and not any(_is_met(term, values) for term in terms)
+    }
+
+
+def _is_met(term: str, values: Mapping[str, Any]) -> bool:
+    name, _, wanted = term.partition(" ")
+    if name not in values:  # a model without that option has built in what it stands for
+        return True
+    return str(values[name]) == wanted if wanted else bool(values[name])
+
+
+def _in_words(terms: Sequence[str]) -> str:
+    """Return ("a x", "a y", "b") as: --a x, y or --b."""
+    groups: dict[str, list[str]] = {}
+    for name, _, wanted in (term.partition(" ") for term in terms):
+        groups.setdefault(f"--{name}", []).append(wanted)
+    return " or ".join(f"{name} {', '.join(wanted)}".strip() for name, wanted in groups.items())
 
 
 def _rule(cls: type, f: Field[Any]) -> Rule:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from options.base_options import BaseOptions, full_name, match_suffix, run_name
-from options.declare import idle
+from options.declare import unused_options
 from options.layers import (
     OF_ONE_COMMAND,
     Layer,
@@ -130,10 +130,11 @@ def _config_of(parser: Parser, layers: Layers, values: Mapping[str, Any], model:
     changed = {name for name, value in layers["config"].items() if value != defaults.get(name)}
     given = frozenset(layers["command line"].keys() | changed)
     built = parser.build(values)
-    unused = built["run"].idle()
+    warn_unused({name: why for name, why in built["run"].idle().items() if name in given})
     for part in built.values():
-        unused |= idle(type(part), values)
-    warn_unused({name: why for name, why in unused.items() if name in given})
+        for name, why in unused_options(type(part), values).items():
+            if name in given:
+                warn(f"--{name} {shown(values[name])} has no effect {why}")
     known = {k: v for k, v in defaults.items() if v is not MISSING and k not in ("name", "model")}
     return Config(**built, model_name=model, dataset_mode=values["dataset_mode"], defaults=known, given=given)
 

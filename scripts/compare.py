@@ -22,7 +22,7 @@ from data import create_dataset, create_loader, find_dataset
 from models import find_model
 from models.noise import NoiseModel
 from models.trained import load_trained
-from options.declare import idle
+from options.declare import unused_options
 from options.parse import Config
 from options.parse_tested import parse_runs
 from options.test_options import COMMON, TestOptions
@@ -181,7 +181,7 @@ def _differences(configs: list[Config[TestOptions]]) -> list[list[str]]:
     """Return a row for each option whose value is not the same in all runs that it means something to."""
     values = []
     for config in configs:
-        unused = idle(TrainOptions, config.trained) | idle(type(config.model), config.trained)
+        unused = unused_options(TrainOptions, config.trained) | unused_options(type(config.model), config.trained)
         values.append({name: shown(value) for name, value in config.trained.items() if name not in unused})
     names = dict.fromkeys(name for options in values for name in options if name not in NO_DIFFERENCE)
     rows = [[name, *(options.get(name, "–") for options in values)] for name in names]  # noqa: RUF001

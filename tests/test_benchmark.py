@@ -81,7 +81,7 @@ def test_both_sides_are_timed_and_written(tmp_path, capsys):
         ("--suite --model cgan", 2, "leave --job and --model out"),
         ("--model cgan --end_to_end", 2, "name it by --dataroot"),
         ("--model cgan --dataroot rps_mini --against nowhere", 2, "--against nowhere: no train.py there"),
-        ("--model cgan --device cuda:99", 1, "--device cuda:99: "),
+        ("--model cgan --device cuda:99", 1, "CUDA device"),
         ("--model cgan --out nowhere/b.csv", 1, "--out nowhere/b.csv: there is no folder nowhere"),
         ("--model cgan --out README.md", 1, "--out README.md is there and holds other columns"),
         ("--model test", 2, "python test.py"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from models.networks.coded import GAIN, Coded, Palette, PixelNoise
@@ -53,7 +54,8 @@ def test_each_image_has_colours_of_its_own_and_classes_have_theirs():
 
 
 def test_noise_begins_as_none_and_is_of_variance_1():
-    noise, x, code = PixelNoise(64, 3, 16), torch.zeros(50, 3, 16, 16), torch.randn(50, 70)
+    noise, x, z = PixelNoise(64, 3, 16), torch.zeros(50, 3, 16, 16), torch.randn(50, 64)
+    code = torch.cat([normalize(z, dim=1) * 8, torch.randn(50, 6)], 1)  # z on the sphere, as G has it
     assert torch.equal(noise(x, code), x)
     nn.init.constant_(noise.scale, 2.0)
     drawn = noise(x, code).detach()
@@ -64,6 +66,13 @@ def test_noise_begins_as_none_and_is_of_variance_1():
     assert alike.abs().max() < 0.6  # another z is another pattern
     beside = (drawn[..., 1:] * drawn[..., :-1]).mean() / drawn.square().mean()
     assert abs(float(beside)) < 0.02  # without a likeness of neighbours
+
+
+def test_the_noise_of_a_z_is_the_same_for_ever():
+    expected = [1.6243454, -0.6117564, -0.5281718, -1.0729686]  # NumPy's for seed 1
+    planes = PixelNoise(4, 1, 1).planes
+    assert_close(planes.flatten() * 2, torch.tensor(expected))
+    assert not torch.equal(PixelNoise(4, 1, 2).planes[:, 0], planes[:, 0])
 
 
 def test_noise_follows_from_z_alone():

@@ -5,10 +5,13 @@ import io
 import re
 import shutil
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from models import find_model
 from scripts import compare, reproduce
 from tests.bench import save_images
 from tests.document import Document, links
@@ -83,6 +86,22 @@ def test_weights_alone_can_be_compared(bench, monkeypatch):
     page = bench.folder / "results/compare/p_alone"
     assert (page / "images/p_fake.png").exists() and (page / "images/alone_fake.png").exists()
     assert re.search(r"n_layers_D\s*1\s*–", Document(page / "index.html").text)  # noqa: RUF001
+
+
+def test_options_are_listed_where_they_mean_something():
+    options = find_model("pix2pix").Options
+    known = {"netD": "basic", "n_layers_D": 3, "lr_policy": "linear", "lr_decay_iters": 50, "lr": 1.0}
+    other = known | {"n_layers_D": 4, "lr_decay_iters": 9, "lr": 2.0}
+    configs: Any = [SimpleNamespace(trained=trained, model=options()) for trained in (known, other)]
+    assert compare._differences(configs) == [["lr", "1.0", "2.0"]]
+    configs[1].trained |= {"netD": "n_layers", "lr_policy": "step"}
+    assert {row[0]: row[1] for row in compare._differences(configs)} == {
+        "netD": "basic",
+        "n_layers_D": "–",  # noqa: RUF001
+        "lr_policy": "linear",
+        "lr_decay_iters": "–",  # noqa: RUF001
+        "lr": "1.0",
+    }
 
 
 @pytest.mark.parametrize("num", [1, 499, 500, 501, 999, 1000, 1001])

@@ -35,16 +35,23 @@ def test_a_gpu_always_has_an_index(gpus: list[torch.device], name: str, index: i
 
 @pytest.mark.parametrize("name", ["cuda:2", "cuda:77"])
 def test_a_gpu_that_is_not_there_is_named(gpus: list[torch.device], name: str) -> None:
-    with pytest.raises(ValueError, match=f"--device {name}: this machine shows torch 2 CUDA devices: use cuda:1 or a"):
+    with pytest.raises(ValueError, match=f"--device {name}: torch sees cuda:0 to cuda:1 here$"):
         pick_device(name)
     assert not gpus
 
 
-@pytest.mark.parametrize(("built_for", "why"), [("13.0", "nvidia-smi"), (None, "built for CPUs only")])
+def test_a_single_gpu_is_named(gpus: list[torch.device], monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match=r"^--device cuda:1: torch sees one CUDA device here: use cuda:0$"):
+        pick_device("cuda:1")
+
+
+@pytest.mark.parametrize(("built_for", "why"), [("13.0", ""), (None, "this torch is built without CUDA; ")])
 def test_without_any_gpu_there_is_a_way_on(monkeypatch: Any, built_for: str | None, why: str) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.version, "cuda", built_for)
-    with pytest.raises(ValueError, match=f"^--device cuda: torch finds no CUDA device here, .*{why}.*; --device auto "):
+    monkeypatch.setattr(torch.version, "hip", None)
+    with pytest.raises(ValueError, match=f"^--device cuda: torch finds no CUDA device here; {why}--device auto "):
         pick_device("cuda")
 
 

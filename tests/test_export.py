@@ -24,6 +24,7 @@ from util.export.pytorch import program
 
 FAMILIES = [
     *("cgan mlp", "cgan conv", "dcgan conv28", "dcgan conditional", "cvae_gan 28", "gan", "cgan conv projection"),
+    *("gan palette", "r3gan palette"),
     *("pix2pix", "cycle_gan", "cycle_gan batch norm", "template"),
 ]
 without_onnx = [name for name in PACKAGES if util.find_spec(name) is None]

@@ -418,6 +418,7 @@ def test_the_options_of_every_recipe_exist(checkout, script, quick):
         config = parse_train("", words, find_model, find_dataset, recognize)
         assert config.run.seed == 3
         assert config.run.name == words[words.index("--name") + 1]
+        assert config.run.lr_policy != "constant" or not config.run.n_epochs_decay  # which would be more of the same
     for words in commands:
         if words[0] == "test.py":
             known = {f"--{flag.name}" for flag in flags(test_options.TestOptions)}

@@ -47,9 +47,9 @@ def pick_device(name: str, deterministic: bool = False) -> torch.device:
 def _what_is_there(num: int) -> str:
     """Return which of the CUDA devices can be used, and how."""
     if num:
-        return f"this machine shows torch {num} CUDA devices: use cuda:{num - 1} or a smaller number"
-    why = "nvidia-smi would list what its driver sees" if torch.version.cuda else "this torch is built for CPUs only"
-    return f"torch finds no CUDA device here, {why}; --device auto takes what there is"
+        return f"torch sees cuda:0 to cuda:{num - 1} here" if num > 1 else "torch sees one CUDA device here: use cuda:0"
+    why = "this torch is built without CUDA; " if not (torch.version.cuda or torch.version.hip) else ""
+    return f"torch finds no CUDA device here; {why}--device auto takes what there is"
 
 
 def memory_report(device: torch.device) -> str:

@@ -19,7 +19,7 @@ def recognize_noise_generator(state: Mapping[str, Any]) -> NoiseGeneratorArchite
     shapes = tensor_shapes(state)
     try:
         found = _res(shapes) if "main.0.weight" in shapes else _sngan(shapes)
-        with torch.device("meta"):  # shapes without memory
+        with torch.device("meta"):  # shapes, hardly any memory
             own = tensor_shapes(create_generator(found).state_dict())
     except (KeyError, IndexError, ValueError, ZeroDivisionError):  # it lacks what these networks have
         return None

@@ -21,7 +21,7 @@ class ResGenerator(LabelledGenerator):
 
     Levels are bilinear upsampling with a 3 x 3 convolution, and behind it batch norm, or ``num_blocks`` residual blocks
     and no norm, as in Huang et al. 2024 (arXiv:2501.05441, Sec. 3.3). ``noise_inputs`` add noise to each pixel of each
-    level; with a ``palette`` images are mixed from so many colours.
+    level; ``palette`` is the number of colours that each image is mixed from, 0 for any.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Noto's emoji become Twemoji's without pairs: CycleGAN, CUT and FastCUT, with networks of one size, for equal time.
 #
-#     bash scripts/recipes/emoji_unpaired.sh --dataroot PATH    trainA/ trainB/ testA/ testB/ of 64 pixels: 35 minutes each
+#     bash scripts/recipes/emoji_unpaired.sh --dataroot PATH    trainA/ trainB/ testA/ testB/ of 64 pixels, 35 minutes each
 #     bash scripts/recipes/emoji_unpaired.sh --quick            the embedded emoji, small networks, one epoch: minutes
 #
 # Further arguments go to train.py. An image takes CUT 1.2 times and FastCUT 0.6 times as long as CycleGAN, which is why

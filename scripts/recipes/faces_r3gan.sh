@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Faces of 128 pixels, or whatever a flat folder of photographs holds, by R3GAN's objective with noise at each pixel and
-# adaptive augmentation, so that some thousand images are enough. The middle of each is cropped to a square.
+# adaptive augmentation, so that a few thousand images are enough. The middle of each is cropped to a square.
 #
 #     bash scripts/recipes/faces_r3gan.sh FOLDER                        for a GPU
 #     bash scripts/recipes/faces_r3gan.sh FOLDER --quick                small networks, few images, minutes on two CPU cores
 #
-# Further arguments go to train.py. None of its images are in the documentation: no GPU was at hand.
+# Further arguments go to train.py. It has not been run at full length: the documentation has no pictures of it.
 set -euo pipefail
 if [[ $# -eq 0 || $1 == -* ]]; then
     echo "usage: bash scripts/recipes/faces_r3gan.sh FOLDER [--quick] [options of train.py]" >&2

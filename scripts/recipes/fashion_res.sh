@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Clothes by class, Fashion-MNIST: small convolutions with noise at each pixel, for the weave, and R3GAN's objective.
 #
-#     bash scripts/recipes/fashion_cgan.sh                    about four minutes of one CPU core
-#     bash scripts/recipes/fashion_cgan.sh --quick            one epoch of a sixth of the images
+#     bash scripts/recipes/fashion_res.sh                     about four minutes of one CPU core
+#     bash scripts/recipes/fashion_res.sh --quick             one epoch of a sixth of the images
 #
-# Further arguments go to train.py; --dataroot mnist draws digits.
+# Further arguments go to train.py.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 
