@@ -34,8 +34,9 @@ class PixelNoise(nn.Module):
         self.nz, self.side = nz, side
         self.scale = nn.Parameter(torch.zeros(channels, 1, 1))
         # RandomState, since NumPy promises that it draws the same numbers for ever.
-        planes = np.random.RandomState(side).standard_normal((nz, side * side)).astype(np.float32)
-        self.register_buffer("planes", torch.from_numpy(planes) / math.sqrt(nz), persistent=False)
+        drawn = np.random.RandomState(side).standard_normal((nz, side * side))
+        planes = torch.tensor(drawn, dtype=torch.get_default_dtype()) / math.sqrt(nz)
+        self.register_buffer("planes", planes, persistent=False)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Args: x: (N, channels, side, side); code: begins with z of length sqrt(nz)."""
