@@ -1,7 +1,7 @@
 """An exponential moving average of generators, beside the model (Karras et al. 2018, arXiv:1710.10196, Sec. 4)."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -63,6 +63,6 @@ class MovingAverage:
             net.load_state_dict(state[name])
 
 
-def _tensors(net: nn.Module) -> Iterator[Tensor]:
-    yield from net.parameters()
-    yield from net.buffers()
+def _tensors(net: nn.Module) -> Iterable[Tensor]:
+    """Return what training changes: the buffers that are not saved follow from the architecture."""
+    return net.state_dict(keep_vars=True).values()
