@@ -7,12 +7,7 @@
 #
 # Further arguments go to train.py. The untrained generator's images are the first on the training page.
 set -euo pipefail
-if [[ $# -eq 0 || $1 == -* ]]; then
-    echo "usage: bash scripts/recipes/faces_dcgan.sh FOLDER [--quick] [options of train.py]" >&2
-    exit 2
-fi
-folder=$(cd -- "$1" && pwd) || exit 2
-shift
+TAKES_FOLDER=yes
 QUICK="--ngf 8 --ndf 8 --image_size 64 --max_dataset_size 2000 --n_epochs 2"
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 

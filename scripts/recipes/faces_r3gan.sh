@@ -7,12 +7,7 @@
 #
 # Further arguments go to train.py. It has not been run at full length: the documentation has no pictures of it.
 set -euo pipefail
-if [[ $# -eq 0 || $1 == -* ]]; then
-    echo "usage: bash scripts/recipes/faces_r3gan.sh FOLDER [--quick] [options of train.py]" >&2
-    exit 2
-fi
-folder=$(cd -- "$1" && pwd) || exit 2
-shift
+TAKES_FOLDER=yes
 QUICK="--ngf 8 --ndf 8 --image_size 64 --batch_size 16 --max_dataset_size 2000 --n_epochs 2"
 source "$(dirname -- "${BASH_SOURCE[0]}")/recipe.sh"
 

@@ -1,9 +1,18 @@
 #!/usr/bin/env bash
 # Sourced by the recipes beside it: sets up, goes to the repository's root, and reads their arguments.
 # --quick, if it comes first, sets `quick` to the options that make a run of minutes (QUICK, which the recipe may set
-# before); all other arguments are in `more`, for train.py.
+# before); all other arguments are in `more`, for train.py. With TAKES_FOLDER, which the recipe may set before, a folder
+# stands before them all: `folder` is its whole path.
 set -euo pipefail
 
+if [[ -n ${TAKES_FOLDER:-} ]]; then
+    if [[ $# -eq 0 || $1 == -* ]]; then
+        echo "usage: bash scripts/recipes/$(basename -- "$0") FOLDER [--quick] [options of train.py]" >&2
+        exit 2
+    fi
+    folder=$(cd -- "$1" && pwd) || exit 2
+    shift
+fi
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." >/dev/null && pwd)
 quick=()
 if [[ ${1:-} == --quick ]]; then
