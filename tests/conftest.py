@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import os
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from models.networks import projected
 from tests import stand_in_backbone
 from tests.bench import Bench
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is tested is the CPU, on machines with a GPU too; processes inherit it
 torch.set_num_threads(1)  # tiny networks are faster so, numbers repeat, and a process may fork
 
 
