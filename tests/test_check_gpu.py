@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from models.networks import projected
 from models.step.plan import Speed
 from scripts import check_gpu
+from tests import tiny_models
 
 CPU = torch.device("cpu")
 
@@ -44,6 +46,32 @@ def test_a_stage_that_fails_is_told_and_the_others_run(tmp_path: Any, capsys: An
 def test_an_unknown_stage_is_named(capsys: Any) -> None:
     assert call("recordd") == 2
     assert "invalid choice: 'recordd' (choose from " in capsys.readouterr().err
+
+
+def test_a_model_whose_package_is_missing_is_skipped(monkeypatch: Any) -> None:
+    def missing() -> None:
+        raise LookupError("--netD projected needs EfficientNet-Lite0")
+
+    monkeypatch.setattr(projected, "backbone", missing)
+    monkeypatch.setattr(tiny_models, "LEARNERS", ["cgan mlp", "gan projected"])
+    found = check_gpu.recorded(CPU)
+    assert found == "1 runs; skipped gan projected: --netD projected needs EfficientNet-Lite0"
+
+
+def test_a_model_that_fails_does_not_hide_the_others(monkeypatch: Any) -> None:
+    tried, own = [], check_gpu.tiny_run
+
+    def tiny_run(case: str, *how: Any) -> Any:
+        tried.append(case)
+        if case == "dcgan":
+            raise RuntimeError("no kernel image")
+        return own(case, *how)
+
+    monkeypatch.setattr(check_gpu, "tiny_run", tiny_run)
+    monkeypatch.setattr(tiny_models, "LEARNERS", ["dcgan", "cgan mlp"])
+    with pytest.raises(AssertionError, match=r"^dcgan in .*: RuntimeError: no kernel image$"):
+        check_gpu.recorded(CPU)
+    assert tried == ["dcgan", "cgan mlp"]
 
 
 def test_what_a_tiny_run_had_to_give_up_is_told() -> None:
