@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from models.step.stepper import Stepper
     from util.types import Batch
 
-Stage = Callable[["torch.device"], str]  # does its checks and returns what is worth knowing; raises if one fails
+# Does its checks and returns what is worth knowing, or yields lines of it as they come; raises if one fails.
+Stage = Callable[["torch.device"], "str | Iterator[str]"]
 STEPS = 24  # of a tiny model: enough for every variant to be recorded and replayed twice at n_critic 5
 COMPILED = ("cgan conv", "pix2pix helped", "cycle_gan wgangp", "cvae_gan 32", "cgan mlp mismatch")
 SIZES = (("cycle_gan", 256, 1), ("pix2pix", 256, 1), ("cgan", 128, 128))
@@ -61,22 +62,29 @@ def check(names: list[str], out: Path) -> list[str]:
     lines = [f"# Check of {describe(device)}", ""]
     print(lines[0].removeprefix("# "), flush=True)
     failed = []
+
+    def tell(result: str) -> None:
+        print(result, flush=True)
+        lines.append(f"    {result}")
+        write_text(out, "\n".join(lines) + "\n")
+
     for name in names:
         stage, needs_gpu = STAGES[name]
         start = time.perf_counter()
         if needs_gpu and device.type != "cuda":
-            result = f"skipped {name}: there is no GPU"
-        else:
-            try:
-                found = stage(device)
-                result = f"ok      {name} ({time.perf_counter() - start:.0f} s)" + (f": {found}" if found else "")
-            except Exception as error:  # the stages that follow tell more
-                failed.append(name)
-                reason = " ".join(str(error).split())[:600]
-                result = f"FAILED  {name} ({time.perf_counter() - start:.0f} s): {type(error).__name__}: {reason}"
-        print(result, flush=True)
-        lines.append(f"    {result}".replace("\n", "\n    "))
-        write_text(out, "\n".join(lines) + "\n")
+            tell(f"skipped {name}: there is no GPU")
+            continue
+        try:
+            found = stage(device)
+            if not isinstance(found, str):
+                for line in found:
+                    tell(line)
+                found = ""
+            tell(f"ok      {name} ({time.perf_counter() - start:.0f} s)" + (f": {found}" if found else ""))
+        except Exception as error:  # the stages that follow tell more
+            failed.append(name)
+            reason = " ".join(str(error).split())[:600]
+            tell(f"FAILED  {name} ({time.perf_counter() - start:.0f} s): {type(error).__name__}: {reason}")
     print(f"report: {out.resolve()}")
     return failed
 
@@ -239,8 +247,8 @@ def compiled(device: "torch.device") -> str:
     return f"{len(COMPILED)} models"
 
 
-def sizes(device: "torch.device") -> str:
-    """Time steps at real sizes, on random images."""
+def sizes(device: "torch.device") -> Iterator[str]:
+    """Time steps at real sizes, on random images; yield a line for each."""
     import gc
 
     import torch
@@ -250,7 +258,7 @@ def sizes(device: "torch.device") -> str:
     from models.step.stepper import Stepper
     from util.types import Batch, DataSpec
 
-    rows = ["", f"{'model':10} {'px':>4} {'batch':>5} {'ms':>7} {'GiB':>6} {'reserved':>8}  steps"]
+    yield f"{'model':10} {'px':>4} {'batch':>5} {'ms':>7} {'GiB':>6} {'reserved':>8}  steps"
     for name, size, batch_size in SIZES:
         for speed in (
             Speed(),
@@ -274,11 +282,10 @@ def sizes(device: "torch.device") -> str:
             torch.cuda.synchronize(device)
             ms = (time.perf_counter() - start) / 20 * 1e3
             taken = torch.cuda.max_memory_allocated(device) / 2**30, torch.cuda.max_memory_reserved(device) / 2**30
-            rows.append(f"{name:10} {size:4} {batch_size:5} {ms:7.1f} {taken[0]:6.2f} {taken[1]:8.2f}  {stepper.speed}")
+            yield f"{name:10} {size:4} {batch_size:5} {ms:7.1f} {taken[0]:6.2f} {taken[1]:8.2f}  {stepper.speed}"
             del stepper
             gc.collect()
             torch.compiler.reset()
-    return "\n".join(rows)
 
 
 def train(folder: str, name: str, *options: str) -> str:

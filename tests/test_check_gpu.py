@@ -1,5 +1,6 @@
 """scripts/check_gpu.py on a machine without a GPU, and what it says when something is wrong."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -41,6 +42,18 @@ def test_a_stage_that_fails_is_told_and_the_others_run(tmp_path: Any, capsys: An
     assert said[1].startswith("FAILED  starts (")
     assert said[1].endswith("RuntimeError: kernel image is not available on the device")
     assert said[2].startswith("ok      saves")
+
+
+def test_lines_of_a_stage_that_ends_early_are_in_the_report(tmp_path: Any, capsys: Any, monkeypatch: Any) -> None:
+    def rows(device: torch.device) -> Iterator[str]:
+        yield "cgan 128"
+        raise MemoryError("no memory left")
+
+    monkeypatch.setitem(check_gpu.STAGES, "sizes", (rows, False))
+    out = tmp_path / "gpu.md"
+    assert call("sizes", "--out", str(out)) == 1
+    assert out.read_text().splitlines()[2] == "    cgan 128"
+    assert capsys.readouterr().out.splitlines()[1:3] == ["cgan 128", "FAILED  sizes (0 s): MemoryError: no memory left"]
 
 
 def test_an_unknown_stage_is_named(capsys: Any) -> None:
