@@ -35,7 +35,9 @@ class GANModel(NoiseModel):
     class Options(NetworkOptions):
         netG: NoiseNet = "mlp"
         netD: NoiseNetD = "mlp"
-        fake_labels: Literal["batch", "random"] = option("batch", help="labels of fakes: the batch's or random ones")
+        fake_labels: Literal["batch", "random"] = option(
+            "batch", help="labels of fakes: the batch's or random ones", only_with=("conditional",)
+        )
 
     opt: Options
     norm_flag = "--norm_D"

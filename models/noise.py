@@ -180,9 +180,12 @@ class NetworkOptions(NoiseModel.Options):
     )
     dropout: float = option(0.0, help="dropout in D", min=0, max=0.99)
     conditional: bool = option(False, help="train with labels, so that images of a given class can be drawn")
-    label_input: LabelInput = option("embedding", help="how a label enters the networks")
+    label_input: LabelInput = option("embedding", help="how a label enters the networks", only_with=("conditional",))
     label_dim: int = option(
-        0, help="length of the embedding; 0: the number of classes for mlp, 100 for all others", min=0
+        0,
+        help="length of the embedding; 0: the number of classes for mlp, 100 for all others",
+        min=0,
+        only_with=("conditional",),
     )
     projection: bool = option(
         False,

@@ -58,6 +58,13 @@ def test_what_an_option_needs_exists():
         ("gan --norm_D none", {"norm_D none": "--netD conv, dcgan, conv32, conv_k8, res, projected"}),
         ("gan --res_blocks 2", {"res_blocks 2": "--netG res or --netD res"}),
         ("gan --res_blocks 2 --netD res", {}),
+        (
+            "gan --label_dim 9 --label_input onehot",
+            dict.fromkeys(("label_dim 9", "label_input onehot"), "--conditional"),
+        ),
+        ("gan --label_dim 9 --conditional", {}),
+        ("dcgan --fake_labels random", {"fake_labels random": "--conditional"}),
+        ("cgan --label_dim 9 --fake_labels random", {}),
         ("pix2pix --n_layers_D 2", {"n_layers_D 2": "--netD n_layers"}),
         ("pix2pix --n_layers_D 2 --netD n_layers", {}),
         ("cycle_gan --plateau_loss G_A", {"plateau_loss G_A": "--lr_policy plateau"}),
