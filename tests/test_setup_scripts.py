@@ -409,7 +409,8 @@ def test_the_options_of_every_recipe_exist(checkout, script, quick):
     """All commands are parsed as train.py would, but for the data, which need not be there."""
     checkout.run("setup.sh", python=checkout.python())
     checkout.calls()
-    checkout.run(script, *[str(checkout.root)] * ("faces_" in script), *quick, "--seed", "3")
+    takes_folder = "TAKES_FOLDER=" in (ROOT / "scripts" / script).read_text()
+    checkout.run(script, *[str(checkout.root)] * takes_folder, *quick, "--seed", "3")
     commands = [shlex.split(call.replace(str(checkout.root), "photos")) for call in checkout.calls()]
     assert commands
     trained = [words[1:] for words in commands if words[0] == "train.py"]
@@ -423,6 +424,16 @@ def test_the_options_of_every_recipe_exist(checkout, script, quick):
         if words[0] == "test.py":
             known = {f"--{flag.name}" for flag in flags(test_options.TestOptions)}
             assert {word for word in words[1:] if word.startswith("--")} <= known
+
+
+def test_a_recipe_takes_paths_from_where_the_user_stands(checkout):
+    checkout.run("setup.sh", python=checkout.python())
+    checkout.calls()
+    (checkout.elsewhere / "hands").mkdir()
+    (checkout.elsewhere / "5").touch()
+    checkout.run("recipes/rps_cgan.sh", "--dataroot", "hands", "--n_epochs", "5", "--val_list", "none.txt")
+    train = shlex.split(checkout.calls()[0])
+    assert train[-6:] == ["--dataroot", f"{checkout.elsewhere}/hands", "--n_epochs", "5", "--val_list", "none.txt"]
 
 
 def test_a_set_up_checkout_answers_fast(checkout):

@@ -14,5 +14,6 @@ python -m pip install --quiet -r requirements-metrics.txt
 python train.py --model sngan --conditional --dataroot cifar10 --name cifar10_sngan --overwrite --n_epochs 1 \
     --n_epochs_decay 639 --lr_policy linear --ema 0.9999 --eval_freq 1000000 --metrics kid,frechet --eval_images 10000 \
     ${quick[@]+"${quick[@]}"} ${more[@]+"${more[@]}"}
-python test.py --name cifar10_sngan --num_test 200 --metrics kid,frechet,precision,recall ${quick[@]+--eval_images 200}
+python test.py --name cifar10_sngan --epoch best --num_test 200 --metrics kid,frechet,precision,recall \
+    --eval_images 10000 ${quick[@]+--eval_images 200}
 show_pages cifar10_sngan

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sourced by the recipes beside it: sets up, goes to the repository's root, and reads their arguments.
 # --quick, if it comes first, sets `quick` to the options that make a run of minutes (QUICK, which the recipe may set
-# before); all other arguments are in `more`, for train.py. With TAKES_FOLDER, which the recipe may set before, a folder
+# before); all other arguments are in `more`, for train.py, where paths may be relative to where the user stands. With TAKES_FOLDER, which the recipe may set before, a folder
 # stands before them all: `folder` is its whole path.
 set -euo pipefail
 
@@ -19,7 +19,15 @@ if [[ ${1:-} == --quick ]]; then
     read -ra quick <<<"${QUICK:---n_epochs 1 --max_dataset_size 10000}"
     shift
 fi
-more=("$@")
+more=() flag=
+for word in "$@"; do
+    if [[ $flag =~ ^--(dataroot|val_list|config)$ && $word != /* && -e $word ]]; then
+        more+=("$PWD/$word")
+    else
+        more+=("$word")
+    fi
+    flag=$word
+done
 
 bash "$root/scripts/setup.sh"
 cd "$root"
