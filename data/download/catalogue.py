@@ -178,7 +178,7 @@ ENTRIES = {
         options={"flip": True},
     ),
     "facades": pix2pix(
-        "photographs of facades (A) and what is what on them (B), 256x256, 400 training and 106 test pairs",
+        "photographs of facades (A) and their label maps (B), 256x256, 400 training and 106 test pairs",
         CMP,
         "facades",
         30168306,
@@ -205,7 +205,7 @@ ENTRIES = {
         rough_size=2_000_000_000,
     ),
     "cityscapes": Entry(
-        about="photographs of streets and what is what on them, 2,975 training pairs",
+        about="photographs of streets and their label maps, 2,975 training pairs",
         licence="non-commercial; may not be passed on",
         by_hand="its licence allows no copies elsewhere: register at https://www.cityscapes-dataset.com, fetch "
         "gtFine_trainvaltest.zip and leftImg8bit_trainvaltest.zip, put the photographs (A) and the coloured labels (B) "
