@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # CVAE-GAN on MNIST: digits of each class, reconstructions, and real digits in every other class.
 #
-#     bash scripts/recipes/mnist_cvae_gan.sh                    about ten minutes on two CPU cores
+#     bash scripts/recipes/mnist_cvae_gan.sh                    about ten minutes of one CPU core
 #     bash scripts/recipes/mnist_cvae_gan.sh --quick            one epoch of a sixth of the images
 #     bash scripts/recipes/mnist_cvae_gan.sh --n_epochs 10      further arguments go to train.py
 set -euo pipefail
