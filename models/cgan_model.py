@@ -29,7 +29,7 @@ class CGANModel(GANModel):
         )
 
     opt: Options
-    recipe = (  # the demo's, without its palette, which is for drawings
+    recipe = (  # the demo's, without its palette, which is for even surfaces
         "--netG res --netD res --norm_D none --gan_mode rpgan --r1_gamma 2 --r2_gamma 2 --penalty_freq 4 "
         "--lambda_mismatch 0.5 --dropout 0 --norm_eps 1e-5 --lr 7e-4 --beta1 0 --beta2 0.99 --batch_size 8 "
         "--lr_policy cosine --ema 0.9975"

@@ -168,7 +168,7 @@ class NetworkOptions(NoiseModel.Options):
     )
     palette: int = option(
         0,
-        help="res: G mixes each image from this many colours, for flat drawings; 0: it draws with any",
+        help="res: G mixes each image from this many colours, for even surfaces; 0: it draws with any",
         min=0,
         only_with=("netG res",),
     )
