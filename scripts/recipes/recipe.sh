@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sourced by the recipes beside it: sets up, goes to the repository's root, and reads their arguments.
 # --quick, if it comes first, sets `quick` to the options that make a run of minutes (QUICK, which the recipe may set
-# before); all other arguments are in `more`, for train.py, where paths may be relative to where the user stands. With TAKES_FOLDER, which the recipe may set before, a folder
-# stands before them all: `folder` is its whole path.
+# before); all other arguments are in `more`, for train.py, their paths read from where the user stands. With
+# TAKES_FOLDER, which the recipe may set before, a folder stands before them all: `folder` is its whole path.
 set -euo pipefail
 
 if [[ -n ${TAKES_FOLDER:-} ]]; then
