@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,18 +148,13 @@ def recorded(device: "torch.device") -> str:
     on_gpu = device.type == "cuda"
     speeds = [Speed(torch.bfloat16, channels_last=True, recorded=on_gpu, checked=True)]
     speeds += [Speed(recorded=True, checked=True)] * on_gpu
-    worst, wrong, missing = (0.0, "nothing"), [], {}
+    worst, wrong, missing = (0.0, "nothing"), list[str](), dict[str, str]()
     for case in LEARNERS:
         for speed in speeds:
-            try:
+            with noting(case, speed, wrong, missing):
                 stepper, problems = tiny_run(case, speed, device)
                 wrong += problems
                 worst = max(worst, (worst_replay(stepper, case), f"{case} in {speed}"))
-            except Exception as error:  # the other models tell more
-                if type(error) is LookupError:  # no KeyError: a package or weights that are optional
-                    missing[case] = str(error)
-                else:
-                    wrong.append(f"{case} in {speed}: {type(error).__name__}: {error}")
     assert not wrong, "; ".join(wrong)
     nearest = f"; nearest to an alarm: {worst[1]}, {worst[0]:.2f} of what is allowed" if on_gpu else ""
     skipped = f"; skipped {', '.join(missing)}: {next(iter(missing.values()))}" if missing else ""
@@ -238,10 +234,11 @@ def compiled(device: "torch.device") -> str:
 
     from models.step.plan import Speed
 
-    on_gpu, wrong = device.type == "cuda", []
+    on_gpu, wrong = device.type == "cuda", list[str]()
     for case in COMPILED:
         speed = Speed(torch.bfloat16, channels_last=True, compiled=True, recorded=on_gpu, checked=True)
-        wrong += tiny_run(case, speed, device)[1]
+        with noting(case, speed, wrong):
+            wrong += tiny_run(case, speed, device)[1]
         torch.compiler.reset()
     assert not wrong, "; ".join(wrong)
     return f"{len(COMPILED)} models"
@@ -296,6 +293,22 @@ def train(folder: str, name: str, *options: str) -> str:
     if done.returncode:
         raise RuntimeError(f"train.py ended with status {done.returncode}: {done.stderr[-500:]}")
     return done.stdout + done.stderr
+
+
+@contextmanager
+def noting(case: str, speed: "Speed", wrong: list[str], missing: dict[str, str] | None = None) -> Iterator[None]:
+    """Add to ``wrong`` what the block raises, so that other models are tried too.
+
+    Args:
+        missing: gets, by cases, which optional package or weights a model asked for; None: that is wrong as well.
+    """
+    try:
+        yield
+    except Exception as error:
+        if missing is not None and type(error) is LookupError:  # no KeyError or IndexError
+            missing[case] = str(error)
+        else:
+            wrong.append(f"{case} in {speed}: {type(error).__name__}: {error}")
 
 
 def tiny_run(case: str, speed: "Speed", device: "torch.device") -> tuple["Stepper", list[str]]:
