@@ -62,8 +62,9 @@ def test_every_network_makes_and_judges_its_sizes(kind, size, labelled):
     if labels:
         assert not torch.equal(netD(images, torch.tensor([1, 0]))[0], logits[0])
         with torch.no_grad():  # sngan's classes begin alike, so that only rounding would differ
-            for layer in (layer for layer in netG.modules() if isinstance(layer, ClassNorm)):
-                nn.init.normal_(layer.shift.weight)
+            for layer in netG.modules():
+                if isinstance(layer, ClassNorm):
+                    nn.init.normal_(layer.shift.weight)
         other = netG(torch.randn(1, 5).repeat(2, 1), torch.tensor([1, 2]))
         assert (other[0] - other[1]).abs().max() > 1e-4
 

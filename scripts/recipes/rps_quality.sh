@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the options beyond the paper are worth: the conditional GAN on rendered hands that show rock, paper and scissors as
-# its source trains it, and with what later papers found, both on the same number of images and measured on the same held-out ones.
+# What the options beyond the paper are worth: the conditional GAN on rendered hands that show rock, paper and scissors
+# as its source trains it, and with what later papers found, both on the same number of images and measured on the same
+# held-out ones.
 #
 #     bash scripts/recipes/rps_quality.sh                                       100 epochs each: for a GPU
 #     bash scripts/recipes/rps_quality.sh --quick                               the embedded hands, small networks: minutes
